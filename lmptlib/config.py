@@ -1,0 +1,89 @@
+"""One configuration for a run: a frozen dataclass, completed from a recipe."""
+
+import dataclasses
+import typing
+from dataclasses import dataclass
+
+from lmptlib.data import nearest
+from lmptlib.losses import LOSSES, PRESETS
+from lmptlib.recipes import load_recipe
+
+
+@dataclass(frozen=True)
+class Config:
+    """Every setting of a run. A field left at None takes the recipe's value; `resolve` fills them all in."""
+
+    # what is learned, from what, on what
+    recipe: str = "calibrated"  # a complete set of settings: calibrated or paper
+    dataset: str = "emoji-lt"  # emoji-lt, voc-lt, coco-lt or the path of a .yaml card
+    data_root: str | None = None  # where a built-in data set lies; None: data/
+    model: str = "clip-emoji"  # an open_clip model name, or the path of a config .json
+    weights: str | None = None  # a pretrained tag of open_clip, or a weights file
+    method: str = "lmpt"  # zero_shot, coop or lmpt
+    loss: str | None = None  # the classification loss, a name in lmptlib.losses.LOSSES
+    preset: str | None = None  # the loss's published settings: voc-lt or coco-lt
+    # the prompts
+    n_ctx: int | None = None  # context tokens M
+    ctx_init: str | None = None  # words the contexts start from; 'random' draws them
+    class_specific: bool | None = None  # one context per class, or one for all
+    # the objective
+    lam: float | None = None  # weight of the classification loss; 1 - lam weighs the CSE loss
+    eta: float | None = None  # scale of the CSE margins
+    gamma: float | None = None  # power of the CSE class weights
+    soft_margin: bool | None = None  # CSE margins by class frequency, or one for all
+    reweight: bool | None = None  # CSE weights by class frequency, or 1/C
+    head: str | None = None  # logits: raw exp(logit_scale) * cos, or affine exp(a) * cos + b, learned
+    # the optimisation
+    epochs: int | None = None  # passes over the training images
+    batch_size: int | None = None  # images a step
+    optimizer: str | None = None  # sgd or adamw
+    lr: float | None = None  # learning rate of the contexts, cosine to 0
+    lr_head: float | None = None  # learning rate of a and b
+    momentum: float | None = None  # of sgd
+    weight_decay: float | None = None  # of the contexts
+    select: str | None = None  # which epoch is kept: last, or val (best on the validation split)
+    # the machine and the draw
+    seed: int = 0  # of contexts, batches and flips
+    device: str = "auto"  # auto, cpu or cuda
+
+
+FIELDS = {field.name: field for field in dataclasses.fields(Config)}
+TYPES = typing.get_type_hints(Config)
+METHODS = ("zero_shot", "coop", "lmpt")
+_CHOICES = {
+    "method": METHODS, "loss": tuple(LOSSES), "preset": tuple(PRESETS), "head": ("raw", "affine"),
+    "optimizer": ("sgd", "adamw"), "select": ("last", "val"), "device": ("auto", "cpu", "cuda"),
+}  # fmt: skip
+_BOUNDS = {
+    "n_ctx": (1, 64), "lam": (0, 1), "eta": (0, None), "gamma": (0, None), "epochs": (1, None), "batch_size": (1, None),
+    "lr": (0, None), "lr_head": (0, None), "momentum": (0, 1), "weight_decay": (0, None), "seed": (0, 2**63 - 1),
+}  # fmt: skip
+
+
+def resolve(**settings) -> Config:
+    """A complete configuration: the recipe's settings with `settings` over them.
+
+    A value of None counts as not given. Raises ValueError, one line, on an unknown name, a wrong type or a value out of
+    bounds.
+    """
+    for name in settings:
+        if name not in FIELDS:
+            raise ValueError(f"unknown setting '{name}'.{nearest(name, FIELDS)}")
+    given = {name: value for name, value in settings.items() if value is not None}
+    base = Config(**given)
+    config = dataclasses.replace(base, **{**load_recipe(base.recipe, base.dataset, base.method), **given})
+    for name, value in vars(config).items():
+        kinds = [kind for kind in (typing.get_args(TYPES[name]) or (TYPES[name],)) if kind is not type(None)]
+        if value is None and name in ("data_root", "weights"):
+            continue
+        if float in kinds and type(value) is int:
+            value = float(value)
+            config = dataclasses.replace(config, **{name: value})
+        if type(value) not in kinds:
+            raise ValueError(f"setting '{name}' must be a {kinds[0].__name__}, not {value!r}")
+        if name in _CHOICES and value not in _CHOICES[name]:
+            raise ValueError(f"setting '{name}' is one of {', '.join(_CHOICES[name])}, not '{value}'")
+        low, high = _BOUNDS.get(name, (None, None))
+        if (low is not None and not value >= low) or (high is not None and not value <= high) or value == float("inf"):
+            raise ValueError(f"setting '{name}' must be {f'from {low} to {high}' if high else f'at least {low}'}, not {value}")
+    return config

@@ -1,0 +1,369 @@
+"""Data sets: one table type, read from the list format of VOC-LT and COCO-LT.
+
+Three files describe a data set: image lists `path id id ...`, captions `path caption`, classes `name id`. `load_dataset`
+finds them for a built-in name (`emoji-lt`, `voc-lt`, `coco-lt`) or through a YAML card of your own, and checks every line
+before anything else happens.
+"""
+
+import difflib
+import hashlib
+import re
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+from PIL import Image, UnidentifiedImageError
+
+from lmptlib import emoji
+from lmptlib.paths import home
+
+GROUPS = ("head", "medium", "tail")
+_IMAGE_LINE = re.compile(r"(.+?\.(?:jpe?g|png|webp|bmp|gif|tiff?))(?:\s+(.*))?$", re.IGNORECASE)
+
+
+class DataError(ValueError):
+    """What is wrong with a data set: one line a problem."""
+
+    def __init__(self, problems: Iterable[str], shown: int = 20):
+        self.problems = list(problems)
+        lines = self.problems[:shown]
+        if len(self.problems) > shown:
+            lines.append(f"... and {len(self.problems) - shown:,} more problems like these")
+        super().__init__("\n".join(lines))
+
+
+@dataclass(frozen=True)
+class Split:
+    """The images of one list, with their labels and, for training, their captions."""
+
+    source: Path  # the list file
+    lines: tuple[int, ...]  # the line of each image in it
+    names: tuple[str, ...]  # paths as the list writes them
+    paths: tuple[Path, ...]
+    labels: np.ndarray  # (N, C) bool
+    captions: tuple[str, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images, labels, captions and class names of a long-tailed multi-label data set."""
+
+    name: str
+    class_names: tuple[str, ...]  # as the classes file writes them
+    train: Split
+    test: Split
+    val: Split | None = None
+    warnings: tuple[str, ...] = ()
+    class_counts: np.ndarray = field(init=False)  # (C,) training images of each class
+    groups: np.ndarray = field(init=False)  # (C,) head, medium or tail
+
+    def __post_init__(self):
+        object.__setattr__(self, "class_counts", self.train.labels.sum(0))
+        object.__setattr__(self, "groups", class_groups(self.class_counts))
+
+    @property
+    def splits(self) -> dict[str, Split]:
+        return {"train": self.train} | ({"val": self.val} if self.val else {}) | {"test": self.test}
+
+    def class_table(self) -> pd.DataFrame:
+        """One row a class: its training count, group and numbers of validation and test images."""
+        table = pd.DataFrame({"class": self.class_names, "group": self.groups})
+        for name, split in self.splits.items():
+            table[name] = split.labels.sum(0)
+        return table
+
+    def fingerprint(self) -> str:
+        """A hash of all that a result depends on: class names, lists, captions and the bytes of every image."""
+        digest = hashlib.sha256(repr((self.class_names, [s.captions for s in self.splits.values()])).encode())
+        for split in self.splits.values():
+            digest.update(split.labels.tobytes())
+            digest.update("".join(image_digests(split.paths)).encode())
+        return digest.hexdigest()
+
+
+def class_groups(class_counts: np.ndarray) -> np.ndarray:
+    """head: at least 100 training images, medium: 20 to 99, tail: fewer than 20 (METHODS of LMPT, with >= for its >)."""
+    return np.where(class_counts >= 100, "head", np.where(class_counts >= 20, "medium", "tail"))
+
+
+def image_digests(paths: Iterable[Path]) -> list[str]:
+    """A hash of each file's bytes, in order."""
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(lambda path: hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest(), paths))
+
+
+def open_image(path: Path) -> Image.Image:
+    """The image, decoded, in RGB. ValueError with one line when it cannot be decoded."""
+    try:
+        with Image.open(path) as image:
+            return image.convert("RGB")
+    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{path}: cannot be decoded as an image ({_first_line(error)})") from None
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """` Did you mean 'x'?` when a known name is near, else the list of all."""
+    known = list(known)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f" Did you mean '{close[0]}'?" if close else f" Known: {', '.join(known)}."
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+# ------------------------------------------------------------------------------------------- reading files
+
+
+def _read_lines(path: Path) -> list[tuple[int, str]]:
+    """The lines that are not blank, with their numbers."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise DataError([f"{path}: no such file"]) from None
+    except (UnicodeDecodeError, OSError) as error:
+        raise DataError([f"{path}: cannot be read as UTF-8 text ({_first_line(error)})"]) from None
+    return [(i, line.strip()) for i, line in enumerate(text.splitlines(), 1) if line.strip()]
+
+
+def read_classes(path: Path) -> tuple[str, ...]:
+    """Class names in the order of their ids, from lines `name id`. Raises DataError."""
+    names: dict[int, str] = {}
+    problems = []
+    for number, line in _read_lines(path):
+        name, _, class_id = line.rpartition(" ")
+        name = name.strip()
+        if not name or not class_id.isdecimal():
+            problems.append(f"{path} line {number}: '{line}' is not 'name id'")
+        elif int(class_id) in names:
+            problems.append(f"{path} line {number}: id {class_id} is taken by '{names[int(class_id)]}'")
+        elif name in names.values():
+            problems.append(f"{path} line {number}: class '{name}' stands twice")
+        else:
+            names[int(class_id)] = name
+    if not problems and sorted(names) != list(range(len(names))):
+        missing = sorted(set(range(max(names) + 1)) - set(names))
+        problems.append(f"{path}: ids must run from 0 without gaps; missing: {', '.join(map(str, missing))}")
+    if not problems and not names:
+        problems.append(f"{path}: no classes in it; write one 'name id' a line")
+    if problems:
+        raise DataError(problems)
+    return tuple(names[i] for i in range(len(names)))
+
+
+def read_list(path: Path, root: Path, n_classes: int, check_images: bool = True) -> Split:
+    """An image list, lines `path id id ...` with paths below `root`; a line may have no id. Raises DataError."""
+    problems, rows, seen, missing = [], [], {}, []
+    for number, line in _read_lines(path):
+        match = _IMAGE_LINE.match(line)
+        where = f"{path} line {number}"
+        if not match:
+            problems.append(f"{where}: '{line[:80]}' does not begin with an image path (.jpg, .png, ...)")
+            continue
+        name, ids = match[1], (match[2] or "").split()
+        bad = [i for i in ids if not i.isdecimal() or int(i) >= n_classes]
+        if bad:
+            problems.append(f"{where}: '{bad[0]}' is not a class id; ids run from 0 to {n_classes - 1}")
+        elif len(set(ids)) < len(ids):
+            problems.append(f"{where}: a class id stands twice")
+        elif name in seen:
+            problems.append(f"{where}: {name} is in line {seen[name]} already")
+        else:
+            rows.append((number, name, [int(i) for i in ids]))
+            if check_images and not (root / name).is_file():
+                missing.append(f"{where}: no image {root / name}")
+        seen.setdefault(name, number)
+    if len(missing) > 5:
+        missing = [*missing[:3], f"{path}: {len(missing):,} of its {len(rows):,} images are missing below {root}"]
+    problems += missing
+    if not problems and not rows:
+        problems.append(f"{path}: no images in it")
+    if problems:
+        raise DataError(problems)
+    labels = np.zeros((len(rows), n_classes), bool)
+    for label, (_, _, ids) in zip(labels, rows):
+        label[ids] = True
+    numbers, names, _ = zip(*rows)
+    return Split(path, numbers, names, tuple(root / name for name in names), labels)
+
+
+def read_captions(path: Path, train: Split) -> tuple[str, ...]:
+    """One caption for each training image, in the list's order, from lines `path caption`. Raises DataError."""
+    problems, captions = [], {}
+    known = set(train.names)
+    for number, line in _read_lines(path):
+        match = _IMAGE_LINE.match(line)
+        where = f"{path} line {number}"
+        if not match:
+            problems.append(f"{where}: '{line[:80]}' does not begin with an image path (.jpg, .png, ...)")
+        elif not match[2]:
+            problems.append(f"{where}: no caption behind {match[1]}")
+        elif match[1] not in known:
+            problems.append(f"{where}: {match[1]} is not in the training list {train.source.name}")
+        elif match[1] in captions:
+            problems.append(f"{where}: a second caption for {match[1]}; one each, please")
+        captions.setdefault(match[1] if match else line, match[2] if match else "")
+    for number, name in zip(train.lines, train.names):
+        if name not in captions:
+            problems.append(f"{train.source} line {number}: {name} has no caption in {path.name}")
+    if problems:
+        raise DataError(problems)
+    return tuple(captions[name] for name in train.names)
+
+
+# ---------------------------------------------------------------------------------------- finding data sets
+
+_OFFICIAL = {"voc-lt": "voc", "coco-lt": "coco"}
+BUILT_IN = {
+    "emoji-lt": "20 VOC classes drawn from emoji, drawn at first use (the default)",
+    "voc-lt": "VOC-LT, 1,142 + 4,952 images: official lists and VOCdevkit/ under data/ or data_root",
+    "coco-lt": "COCO-LT, 1,909 + 5,000 images: official lists and train2017/, val2017/ under data/ or data_root",
+}
+_CARD_KEYS = {
+    "name": str, "root": str, "train": str, "test": str, "classes": str, "captions": str, "val": str,
+    "allow_empty": bool, "version": int,
+}  # fmt: skip
+_REQUIRED = ("name", "root", "train", "test", "classes")
+
+
+def read_card(path: Path) -> dict:
+    """A data set's YAML card with its paths made absolute. Raises DataError."""
+    try:
+        card = yaml.safe_load("\n".join(line for line in path.read_text(encoding="utf-8").splitlines()))
+    except FileNotFoundError:
+        raise DataError([f"{path}: no such card"]) from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}" if mark else ""
+        raise DataError([f"{path}{line}: not a YAML card ({getattr(error, 'problem', None) or _first_line(error)})"]) from None
+    if not isinstance(card, dict):
+        raise DataError([f"{path}: a card is a list of 'key: value' lines; needed: {', '.join(_REQUIRED)}"])
+    problems = [f"{path}: unknown key '{key}'.{nearest(str(key), _CARD_KEYS)}" for key in card if key not in _CARD_KEYS]
+    problems += [f"{path}: '{key}' is missing" for key in _REQUIRED if key not in card]
+    for key, kind in _CARD_KEYS.items():
+        if key in card and not isinstance(card[key], kind):
+            problems.append(f"{path}: '{key}' must be a {kind.__name__}, not {card[key]!r}")
+    if problems:
+        raise DataError(problems)
+    for key in ("root", "train", "test", "classes", "captions", "val"):
+        if key in card:
+            card[key] = path.parent / card[key]
+    if not card["root"].is_dir():
+        raise DataError([f"{path}: root {card['root']} is not a folder"])
+    return card
+
+
+def official_card(name: str, root: Path) -> dict:
+    """The files of VOC-LT or COCO-LT below `root`: the lists lie in it, or in voc/ or coco/ or lists/ below it."""
+    short = _OFFICIAL[name]
+    folders = [root, root / short, root / "lists"]
+    files = {
+        "train": f"{short}_lt_train.txt", "test": f"{short}_lt_test.txt",
+        "captions": f"{short}_lt_captions.txt", "classes": f"{short}_labels.txt",
+    }  # fmt: skip
+    card: dict = {"name": name, "root": root}
+    problems = []
+    for key, file in files.items():
+        found = [folder / file for folder in folders if (folder / file).is_file()]
+        if found:
+            card[key] = found[0]
+        else:
+            looked = ", ".join(str(folder) for folder in folders)
+            problems.append(f"{name}: {file} is missing; looked in {looked}. See data/README.md for where to get it")
+    if problems:
+        raise DataError(problems)
+    return card
+
+
+def _resolve_card(dataset: str, data_root: str | Path | None) -> dict:
+    if dataset == "emoji-lt":
+        return read_card(emoji.write_emoji_lt(Path(data_root or home() / "data") / "emoji-lt"))
+    if dataset in _OFFICIAL:
+        return official_card(dataset, Path(data_root or home() / "data"))
+    path = Path(dataset).expanduser()
+    if path.suffix in (".yaml", ".yml"):
+        return read_card(path)
+    raise DataError([f"unknown dataset '{dataset}'.{nearest(dataset, BUILT_IN)} Your own: the path of a .yaml card"])
+
+
+def load_dataset(dataset: str = "emoji-lt", data_root: str | Path | None = None, check_images: bool = True) -> Dataset:
+    """Read and check a data set by its name or by the path of its YAML card.
+
+    `data_root` is where a built-in data set lies (default `data/`). Every problem in the lists is reported at once, one
+    line each, in a DataError: bad lines, unknown ids, duplicate or missing images, captions that do not match, classes
+    without a training image (unless the card says `allow_empty: true`). Classes without a test image are warnings.
+    """
+    card = _resolve_card(dataset, data_root)
+    class_names = read_classes(card["classes"])
+    problems: list[str] = []
+    splits: dict[str, Split] = {}
+    for key in ("train", "val", "test"):
+        if key in card:
+            try:
+                splits[key] = read_list(card[key], card["root"], len(class_names), check_images)
+            except DataError as error:
+                problems += error.problems
+    if "train" in splits and "captions" in card:
+        try:
+            captions = read_captions(card["captions"], splits["train"])
+            splits["train"] = Split(**{**vars(splits["train"]), "captions": captions})
+        except DataError as error:
+            problems += error.problems
+
+    owner: dict[str, str] = {}
+    for split in splits.values():
+        for number, name in zip(split.lines, split.names):
+            if name in owner:
+                problems.append(f"{split.source} line {number}: {name} is in {owner[name]} too")
+            owner[name] = split.source.name
+
+    warnings = []
+    if "train" in splits:
+        train = splits["train"]
+        empty = [name for name, count in zip(class_names, train.labels.sum(0)) if not count]
+        if empty and card.get("allow_empty"):
+            warnings.append(f"left out of the class weights, no training image: {', '.join(empty)}")
+        else:
+            problems += [
+                f"{train.source}: class '{name}' has no training image; add one, or 'allow_empty: true' to the card"
+                for name in empty
+            ]
+        unlabelled = int((~train.labels.any(1)).sum())
+        if unlabelled:
+            warnings.append(f"{unlabelled} training images have no label and count as negatives of every class")
+    if "test" in splits:
+        untested = [name for name, count in zip(class_names, splits["test"].labels.sum(0)) if not count]
+        if untested:
+            warnings.append(f"no AP, no test image: {', '.join(untested)}")
+    if problems:
+        raise DataError(problems)
+    warnings = tuple(f"{card['name']}: {warning}" for warning in warnings)
+    return Dataset(card["name"], class_names, splits["train"], splits["test"], splits.get("val"), warnings)
+
+
+def check_dataset(dataset: str, data_root: str | Path | None = None) -> Dataset:
+    """`load_dataset`, and every image decoded as well. Raises DataError with all that was found."""
+    loaded = load_dataset(dataset, data_root)
+    problems = []
+
+    def decode(item: tuple[Path, int, Path]) -> str | None:
+        try:
+            open_image(item[2])
+        except ValueError as error:
+            return f"{item[0]} line {item[1]}: {error}"
+        return None
+
+    for split in loaded.splits.values():
+        items = [(split.source, line, path) for line, path in zip(split.lines, split.paths)]
+        with ThreadPoolExecutor() as pool:
+            problems += [problem for problem in pool.map(decode, items) if problem]
+    if problems:
+        raise DataError(problems)
+    return loaded

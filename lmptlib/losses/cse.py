@@ -1,0 +1,53 @@
+"""The class-specific embedding (CSE) loss of LMPT."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class CSELoss(nn.Module):
+    """Draws a class's prompt to the captions of its images and pushes it a margin away from the others (LMPT Eq. 3-7).
+
+    For the caption feature t_k of image k and the prompt feature o_i of class i, with D_ik = 1 - cos(t_k, o_i):
+
+        y_ik = 1: w_i D_ik          y_ik = 0: max(0, w_i (mu_i - D_ik))
+        mu_i = eta * n_i^(-1/4)     w_i = n_i^(-gamma) / sum_j n_j^(-gamma)
+
+    summed over classes, averaged over the batch. `soft_margin=False` gives every class the mean margin;
+    `reweight=False` gives every class w = 1/C, and `reweight="ones"` w = 1, the literal reading of Eq. 3.
+    A class with n_i = 0 has weight 0.
+    """
+
+    def __init__(
+        self,
+        class_counts: Tensor,
+        eta: float = 1.0,
+        gamma: float = 1.0,
+        soft_margin: bool = True,
+        reweight: bool | str = True,
+    ):
+        super().__init__()
+        if reweight not in (True, False, "ones"):
+            raise ValueError(f"reweight is True, False or 'ones', not {reweight!r}")
+        counts = torch.as_tensor(class_counts, dtype=torch.float64)
+        present = counts > 0
+        margin = eta * counts.clamp(min=1) ** -0.25
+        weight = counts.clamp(min=1) ** -gamma if reweight is True else torch.ones_like(counts)
+        weight = weight * present
+        self.register_buffer("margin", margin if soft_margin else margin[present].mean().expand_as(margin).clone())
+        self.register_buffer("weight", weight if reweight == "ones" else weight / weight.sum())
+
+    def _distance(self, captions: Tensor, prompts: Tensor) -> Tensor:
+        return 1 - F.normalize(captions, dim=-1) @ F.normalize(prompts, dim=-1).T
+
+    def forward(self, captions: Tensor, prompts: Tensor, targets: Tensor) -> Tensor:
+        """The loss of caption features (B, D), prompt features (C, D) and targets (B, C)."""
+        distance = self._distance(captions, prompts)
+        outside = (self.margin.to(distance) - distance).clamp(min=0)
+        return (self.weight.to(distance) * torch.where(targets > 0, distance, outside)).sum(1).mean()
+
+    @torch.no_grad()
+    def inside_margin(self, captions: Tensor, prompts: Tensor, targets: Tensor) -> float:
+        """The share of negative pairs that lie inside their margin: where it is 0, the margin has no effect."""
+        inside = self._distance(captions, prompts) < self.margin.to(prompts)
+        return (inside & (targets <= 0)).sum().item() / max((targets <= 0).sum().item(), 1)

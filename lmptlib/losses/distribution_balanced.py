@@ -1,0 +1,71 @@
+"""Distribution-balanced loss: re-balanced weights, negative-tolerant regularisation, and their focal forms."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class DistributionBalancedLoss(nn.Module):
+    """Re-balances an image's classes by their frequency and tolerates confident negatives (LMPT Eq. 8-10).
+
+    With n_i of N training images in class i, for image k and class i:
+
+        r_ik = (1/n_i) / sum_{j in pos(k)} 1/n_j,   r^ = alpha + sigmoid(beta * (r - mu))          (rebalance)
+        v_i = kappa * log(N/n_i - 1)                                                               (tolerant)
+        y=1: r^ * 2 (1-q)^gamma * log(1 + exp(-(z - v))),             q = sigmoid(z - v)
+        y=0: r^ * 2 q^gamma * (1/lam) * log(1 + exp(lam * (z - v))),  q = sigmoid(lam * (z - v))
+
+    The factor 2 belongs to the focal form: with gamma 0 there is no factor in front. Without `rebalance` r^ = 1,
+    without `tolerant` v = 0 and lam = 1. An image without positives has r^ = alpha + 1. A class with n_i = 0 has no
+    weight: 1/n_i counts as 0. In v, n_i is kept within [1, N-1].
+
+    Source: Wu et al., "Distribution-Balanced Loss", ECCV 2020; LMPT Eq. 8-10, whose sum in Eq. 8 runs over the image's
+    positives as here. `bias="code"` takes v/lam for v, as the authors' code does.
+    """
+
+    def __init__(
+        self,
+        class_counts: Tensor,
+        n_images: int,
+        rebalance: bool = True,
+        tolerant: bool = True,
+        gamma: float = 2.0,
+        alpha: float = 0.1,
+        beta: float = 10.0,
+        mu: float = 0.3,
+        kappa: float = 0.05,
+        lam: float = 5.0,
+        bias: str = "paper",
+    ):
+        super().__init__()
+        if bias not in ("paper", "code"):
+            raise ValueError(f"bias is 'paper' or 'code', not '{bias}'")
+        self.rebalance, self.gamma = rebalance, gamma
+        self.alpha, self.beta, self.mu = alpha, beta, mu
+        self.lam = lam if tolerant else 1.0
+        counts = torch.as_tensor(class_counts, dtype=torch.float64)
+        shift = kappa * torch.log(n_images / counts.clamp(1, max(n_images - 1, 1)) - 1) if tolerant else 0 * counts
+        self.register_buffer("shift", shift / lam if bias == "code" else shift)
+        self.register_buffer("inverse", torch.where(counts > 0, 1 / counts.clamp(min=1), 0.0))
+
+    def weights(self, targets: Tensor) -> Tensor:
+        """r^ of targets (B, C), in their floating type."""
+        inverse = self.inverse.to(targets)
+        positive_mass = (targets * inverse).sum(1, keepdim=True)
+        ratio = inverse / positive_mass.clamp(min=torch.finfo(targets.dtype).tiny)
+        smooth = self.alpha + torch.sigmoid(self.beta * (ratio - self.mu))
+        return torch.where(positive_mass > 0, smooth, self.alpha + 1.0)
+
+    def elementwise(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """The loss of every element, (B, C)."""
+        targets = targets.to(logits)
+        shifted = logits - self.shift.to(logits)
+        wrong = torch.where(targets > 0, -shifted, self.lam * shifted)  # the logit of being wrong: 1 - p_t = sigmoid
+        loss = F.softplus(wrong) * torch.where(targets > 0, 1.0, 1 / self.lam)
+        if self.gamma:
+            loss = loss * 2 * torch.exp(self.gamma * F.logsigmoid(wrong))
+        return loss * self.weights(targets) if self.rebalance else loss
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """The mean over images and classes of logits and targets (B, C)."""
+        return self.elementwise(logits, targets).mean()
