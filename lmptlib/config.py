@@ -23,8 +23,8 @@ class Config:
     loss: str | None = None  # the classification loss, a name in lmptlib.losses.LOSSES
     preset: str | None = None  # the loss's published settings: voc-lt or coco-lt
     # the prompts
-    n_ctx: int | None = None  # context tokens M
-    ctx_init: str | None = None  # words the contexts start from; 'random' draws them
+    n_ctx: int | None = None  # context tokens M; given without ctx_init, they start at random
+    ctx_init: str | None = None  # words the contexts start from, or 'random'
     class_specific: bool | None = None  # one context per class, or one for all
     # the objective
     lam: float | None = None  # weight of the classification loss; 1 - lam weighs the CSE loss
@@ -71,10 +71,15 @@ def resolve(**settings) -> Config:
             raise ValueError(f"unknown setting '{name}'.{nearest(name, FIELDS)}")
     given = {name: value for name, value in settings.items() if value is not None}
     base = Config(**given)
-    config = dataclasses.replace(base, **{**load_recipe(base.recipe, base.dataset, base.method), **given})
+    recipe = load_recipe(base.recipe, base.dataset, base.method)
+    if "n_ctx" in given and "ctx_init" not in given:
+        given["ctx_init"] = "random"  # the recipe's words have a length of their own
+    elif "ctx_init" in given and "n_ctx" not in given and given["ctx_init"] != "random":
+        recipe["n_ctx"] = None  # as many as there are words
+    config = dataclasses.replace(base, **{**recipe, **given})
     for name, value in vars(config).items():
         kinds = [kind for kind in (typing.get_args(TYPES[name]) or (TYPES[name],)) if kind is not type(None)]
-        if value is None and name in ("data_root", "weights"):
+        if value is None and name in ("data_root", "weights", "n_ctx"):
             continue
         if float in kinds and type(value) is int:
             value = float(value)
@@ -87,3 +92,8 @@ def resolve(**settings) -> Config:
         if (low is not None and not value >= low) or (high is not None and not value <= high) or value == float("inf"):
             raise ValueError(f"setting '{name}' must be {f'from {low} to {high}' if high else f'at least {low}'}, not {value}")
     return config
+
+
+def from_namespace(namespace: dict) -> Config:
+    """The configuration of a notebook: every setting that its `globals()` hold. Raises ValueError as `resolve` does."""
+    return resolve(**{name: namespace[name] for name in FIELDS if name in namespace})

@@ -31,7 +31,7 @@ def scene(i: int) -> tuple[np.ndarray, list[str]]:
     rng = np.random.default_rng([SEED, i])
     classes, things = (list(v.values()) for v in emoji.vocabulary())
     n_things = rng.integers(1, 6)
-    present = [classes[c] for c in rng.permutation(len(classes))[: rng.binomial(n_things, 0.45)]]
+    present = [classes[c] for c in rng.permutation(len(classes))[: rng.binomial(n_things, 0.5)]]
     objects, glyphs = emoji.compose(present, things, False, rng)
     if not objects:
         objects = [things[rng.integers(len(things))]]
@@ -72,7 +72,7 @@ def zero_shot(model, tokenizer, preprocess, split: str) -> tuple[float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scenes", type=int, default=30_000)
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=14)
     parser.add_argument("--lr", type=float, default=1.5e-3)
     parser.add_argument("--batch-size", type=int, default=256)
     parser.add_argument("--out", type=Path, default=HERE / "clip-emoji.safetensors")
@@ -110,8 +110,8 @@ def main() -> None:
                 continue
             images = pixels[index].permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
             images = (images / 255 - mean) / std
-            if torch.rand(()) < 0.5:
-                images = images.flip(3)
+            flip = torch.rand(len(images)) < 0.5
+            images[flip] = images[flip].flip(3)
             with torch.autocast("cpu", torch.bfloat16):
                 image_features = F.normalize(model.visual(images).float(), dim=-1)
                 text_features = encode_text(model, tokens[index]).float()

@@ -1,0 +1,174 @@
+"""The command `lmpt`."""
+
+from pathlib import Path
+
+import click
+
+from lmptlib import __version__
+from lmptlib.paths import home, shipped
+
+
+class _OneLineErrors(click.Group):
+    """Shows what was wrong with the input as a message and not as a traceback."""
+
+    def invoke(self, context: click.Context):
+        from lmptlib.notebooks import NotebookError
+
+        try:
+            return super().invoke(context)
+        except (ValueError, NotebookError) as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="lmpt")
+def main() -> None:
+    """Prompt tuning of a frozen CLIP for long-tailed multi-label recognition.
+
+    \b
+    Start here:   lmpt demo
+    Train:        lmpt run train -p method lmpt -p seed 1
+    Your photos:  lmpt run train -p dataset card.yaml -p model ViT-B-16 -p weights openai
+    Compare:      lmpt results
+    """
+
+
+@main.command()
+@click.argument("notebook")
+@click.option("-p", "pairs", nargs=2, multiple=True, metavar="NAME VALUE", help="Set a parameter. May be repeated.")
+@click.option("-f", "file", type=click.Path(path_type=Path), metavar="FILE.yaml", help="Parameters, a 'name: value' a line; -p goes over it.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where runs are written and read, in place of outputs/.")
+@click.option("--timeout", default=7200, show_default=True, metavar="S", help="Seconds that one cell may take.")
+@click.option("--force", is_flag=True, help="Repeat a training run that is finished already.")
+@click.option("--list", "show", is_flag=True, help="List the notebook's parameters and stop.")
+def run(notebook: str, pairs, file: Path | None, out: Path | None, timeout: int, force: bool, show: bool) -> None:
+    """Run NOTEBOOK in batch: its name (01_train or train) or a path.
+
+    Parameters are checked before anything starts; relative paths are taken from the current folder. A training run that
+    is finished already (same settings, data, weights and version) is not repeated. Files that it leaves: the run's
+    folder, with the executed notebook in it; the other notebooks go to outputs/notebooks/.
+    """
+    from lmptlib import config, notebooks, runs
+
+    path = notebooks.find_notebook(notebook)
+    declared = notebooks.parameters(path)
+    if show:
+        width = max(map(len, declared), default=0)
+        for parameter in declared.values():
+            click.echo(f"{parameter.name:{width}}  {parameter.default:20} {parameter.help}")
+        return
+    given = notebooks.read_parameter_file(file) if file else {}
+    given |= dict(pairs)
+    given |= {"out": str(out)} if out else {}
+    given |= {"force": "true"} if force else {}
+    values = notebooks.read_parameters(path, given)
+    if "interactive" in declared:
+        values.setdefault("interactive", False)
+
+    settings = {name: value for name, value in values.items() if name in config.FIELDS}
+    target = runs.outputs_folder(values.get("out")) / "notebooks" / f"{path.stem}.ipynb"
+    if "dataset" in declared:
+        from lmptlib.train import plan
+
+        resolved, dataset, _, folder = plan(config.resolve(**settings), values.get("out"))
+        target = target.with_stem(f"{path.stem}-{folder.name if path.stem == '01_train' else dataset.name}")
+        if path.stem == "01_train" and runs.is_finished(folder) and not values.get("force"):
+            click.echo(f"finished already: {folder} (--force repeats it)")
+            return
+        click.echo(f"{path.stem} on {dataset.name} with {resolved.model}, {resolved.device}")
+    notebooks.execute(path, values, target, timeout)
+    if path.stem == "01_train":
+        target = target.replace(folder / "notebook.ipynb")
+    click.echo(f"notebook: {target}")
+
+
+DEMO = ("00_start_here", "01_train", "02_probability_curves", "03_embeddings", "04_per_class_ap")
+
+
+@main.command()
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="In place of outputs/.")
+def demo(out: Path | None) -> None:
+    """Run the notebooks on the embedded default: no network, no GPU, a few minutes.
+
+    Leaves executed notebooks and a page with their figures in outputs/demo/.
+    """
+    import time
+
+    from lmptlib import notebooks, pages, runs
+
+    started = time.monotonic()
+    folder = runs.outputs_folder(out) / "demo"
+    made = []
+    for i, name in enumerate(DEMO, 1):
+        click.echo(f"\n[{i}/{len(DEMO)}] {name}")
+        path = notebooks.find_notebook(name)
+        given = {"interactive": "false"} | ({"out": str(out)} if out else {})
+        made.append(notebooks.execute(path, notebooks.read_parameters(path, given), folder / f"{name}.ipynb", 1800))
+    page = pages.write_page(made, folder / "index.html", "lmptlib: what prompt tuning moves, on emoji-lt")
+    click.echo(f"\nDone in {time.monotonic() - started:.0f} s. Open these:")
+    click.echo(f"  {page}   (the figures, in any browser)")
+    for path in made:
+        click.echo(f"  {path}")
+    click.echo(f"To explore them yourself: {_jupyter()} lab {shipped('notebooks') / DEMO[0]}.ipynb")
+
+
+def _jupyter() -> str:
+    import sys
+
+    return str(Path(sys.executable).with_name("jupyter"))
+
+
+@main.command()
+@click.option("--csv", is_flag=True, help="Comma-separated, for a file or a spreadsheet.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where the runs are, in place of outputs/.")
+def results(csv: bool, out: Path | None) -> None:
+    """Show all finished runs: mAP in percent, total and by group, under both rankings."""
+    from lmptlib import runs
+
+    found = runs.find_runs(out)
+    if not found:
+        raise click.ClickException(f"no finished runs in {runs.outputs_folder(out)}: start with 'lmpt run train'")
+    table = runs.results_table(found)
+    click.echo(table.to_csv(index=False), nl=False) if csv else click.echo(table.round(2).to_string(index=False, na_rep="-"))
+
+
+@main.group()
+def data() -> None:
+    """List the built-in data sets, or check one."""
+
+
+@data.command("list")
+def data_list() -> None:
+    """List the built-in data sets. Your own is a YAML card: see the README."""
+    from lmptlib.data import BUILT_IN
+
+    for name, about in BUILT_IN.items():
+        click.echo(f"{name:10} {about}")
+    click.echo(f"{'':10} (data/ is {home() / 'data'})")
+
+
+@data.command("check")
+@click.argument("name")
+@click.option("--root", type=click.Path(path_type=Path), metavar="DIR", help="Where a built-in data set lies, in place of data/.")
+def data_check(name: str, root: Path | None) -> None:
+    """Check NAME (emoji-lt, voc-lt, coco-lt or a card's path): every line, every image.
+
+    Prints what is wrong and where, a line each, or the counts of what is there.
+    """
+    from lmptlib.data import GROUPS, check_dataset
+
+    dataset = check_dataset(name, root)
+    for warning in dataset.warnings:
+        click.echo(f"note: {warning}")
+    counts = ", ".join(f"{len(split):,} {key}" for key, split in dataset.splits.items())
+    groups = ":".join(str(int((dataset.groups == group).sum())) for group in GROUPS)
+    low, high = dataset.class_counts.min(), dataset.class_counts.max()
+    click.echo(
+        f"{dataset.name}: in order. {counts} images, {len(dataset.class_names)} classes with {low} to {high} training "
+        f"images, head:medium:tail {groups}"
+    )
+    click.echo(dataset.class_table().to_string(index=False))
+
+
+if __name__ == "__main__":
+    main()

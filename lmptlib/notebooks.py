@@ -1,0 +1,164 @@
+"""Run a notebook in batch: check its parameters, execute it through papermill, sign and file what it made."""
+
+import difflib
+import os
+import re
+import shutil
+import sys
+import tempfile
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+import yaml
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from papermill.exceptions import PapermillExecutionError
+
+from lmptlib.data import nearest
+from lmptlib.paths import shipped
+
+_TYPE = re.compile(r"^(?:Optional\[(?P<inner>\w+)\]|(?P<plain>\w+))$")
+_PATHS = ("dataset", "data_root", "model", "weights", "out")
+_FILES = (".yaml", ".yml", ".json", ".safetensors", ".pt", ".pth", ".bin")
+_KINDS = {"int": int, "float": float, "bool": bool, "str": str}
+
+
+class NotebookError(RuntimeError):
+    """A notebook that could not be run, in one line."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter that a notebook declares in its parameters cell."""
+
+    name: str
+    kind: str  # int, float, bool or str
+    optional: bool  # None is allowed
+    default: str  # as it is written
+    help: str
+
+
+def find_notebook(name: str) -> Path:
+    """A notebook by path, by name (`01_train`) or by name without its number (`train`). Raises NotebookError."""
+    path = Path(name).expanduser()
+    if path.suffix == ".ipynb":
+        if path.is_file():
+            return path
+        raise NotebookError(f"no notebook {name}")
+    known = {p.stem: p for p in sorted(shipped("notebooks").glob("*.ipynb"))}
+    matches = [p for stem, p in known.items() if name in (stem, stem.partition("_")[2])]
+    if not matches:
+        close = difflib.get_close_matches(name, [*known, *(stem.partition("_")[2] for stem in known)], n=1)
+        hint = f"Did you mean '{close[0]}'?" if close else f"Known: {', '.join(known)}."
+        raise NotebookError(f"no notebook '{name}'. {hint}")
+    return matches[0]
+
+
+def parameters(notebook: Path) -> dict[str, Parameter]:
+    """The parameters that a notebook declares, by name. Raises NotebookError when it is not a notebook."""
+    try:
+        nbformat.read(notebook, as_version=4)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            declared = papermill.inspect_notebook(str(notebook))
+    except Exception as error:  # nbformat and papermill raise what their JSON and schema readers raise
+        raise NotebookError(f"{notebook}: not a notebook ({str(error).splitlines()[0]})") from error
+    found = {}
+    for name, entry in declared.items():
+        match = _TYPE.match(entry["inferred_type_name"].strip("\"' "))
+        kind = (match["inner"] or match["plain"]) if match else "str"
+        found[name] = Parameter(name, kind if kind in _KINDS else "str", bool(match and match["inner"]), entry["default"], entry["help"])
+    return found
+
+
+def read_value(parameter: Parameter, value: Any) -> Any:
+    """A value, from the command line or a YAML file, as the parameter's declared type. Raises NotebookError."""
+    kind = _KINDS[parameter.kind]
+    text = str(value).strip() if not isinstance(value, str) else value.strip()
+    if value is None or (parameter.optional and text.lower() in ("none", "null")):
+        if parameter.optional:
+            return None
+        raise NotebookError(f"parameter '{parameter.name}' must be a {parameter.kind}, not none")
+    if isinstance(value, (list, dict)):
+        raise NotebookError(f"parameter '{parameter.name}' must be a {parameter.kind}, not {value!r}")
+    try:
+        if kind is bool:
+            return {"true": True, "false": False}[text.lower()]
+        return text if kind is str else kind(text)
+    except (KeyError, ValueError):
+        wanted = "true or false" if kind is bool else {"int": "a whole number", "float": "a number"}[parameter.kind]
+        raise NotebookError(f"parameter '{parameter.name}' must be {wanted}, not '{text}'") from None
+
+
+def read_parameters(notebook: Path, given: dict[str, Any]) -> dict[str, Any]:
+    """Given values checked against what the notebook declares, with paths made absolute. Raises NotebookError."""
+    declared = parameters(notebook)
+    values = {}
+    for name, value in given.items():
+        if name not in declared:
+            raise NotebookError(f"{notebook.stem} has no parameter '{name}'.{nearest(name, declared)}")
+        value = read_value(declared[name], value)
+        if name in _PATHS and isinstance(value, str):
+            path = Path(value).expanduser()
+            looks_like_path = name in ("data_root", "out") or path.suffix in _FILES or path.exists()
+            value = os.path.abspath(path) if looks_like_path else value
+        values[name] = value
+    return values
+
+
+def read_parameter_file(path: Path) -> dict[str, Any]:
+    """Parameters from a YAML file of `name: value` lines. Raises NotebookError."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise NotebookError(f"no parameter file {path}") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise NotebookError(f"{path}: not a YAML file ({str(error).splitlines()[0]})") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise NotebookError(f"{path}: a parameter file is a list of 'name: value' lines")
+    return {str(name): value for name, value in values.items()}
+
+
+def execute(notebook: Path, values: dict[str, Any], target: Path, timeout: int) -> Path:
+    """Run a notebook with checked parameters and leave it, signed, at `target`.
+
+    What its cells print is passed on. On failure the half-run notebook is kept beside the target, and NotebookError
+    gives the cell and the reason in one line.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".running-") as folder:
+        draft = Path(folder) / target.name
+        try:
+            papermill.execute_notebook(
+                str(notebook), str(draft), values, kernel_name="python3", progress_bar=False, execution_timeout=timeout,
+                stdout_file=sys.stdout, cwd=os.getcwd(),
+            )  # fmt: skip
+        except PapermillExecutionError as error:
+            reason = f"cell {error.exec_count} failed: {error.ename}: {str(error.evalue).strip().splitlines()[0]}"
+            raise NotebookError(_keep_failed(notebook, draft, target, reason)) from error
+        except CellTimeoutError as error:
+            reason = f"a cell took longer than {timeout} s (--timeout gives it more)"
+            raise NotebookError(_keep_failed(notebook, draft, target, reason)) from error
+        except DeadKernelError as error:
+            reason = "its kernel died (out of memory?)"
+            raise NotebookError(_keep_failed(notebook, draft, target, reason)) from error
+        sign(draft)
+        os.replace(draft, target)
+    return target
+
+
+def sign(notebook: Path) -> None:
+    """Mark a notebook as trusted, so that JupyterLab shows the outputs that were just made here."""
+    nbformat.sign.NotebookNotary().sign(nbformat.read(notebook, as_version=4))
+
+
+def _keep_failed(notebook: Path, draft: Path, target: Path, reason: str) -> str:
+    kept = target.with_name(f"{target.stem}-failed.ipynb")
+    if draft.exists():
+        shutil.move(draft, kept)
+    return f"{notebook.stem}: {reason}; see {kept}"

@@ -1,0 +1,200 @@
+"""The run folder: what a run leaves behind, written at once and read back as DataFrames.
+
+    outputs/<run>/config.json            the resolved configuration, fingerprints, versions, classes
+                  history.jsonl          a line an epoch: losses, learning rate, gradient norms, seconds
+                  probabilities.npz      mean probabilities of positives and negatives per class (PG Eq. 6)
+                  metrics.json           AP per class and group under both scorings, with intervals
+                  scores.npz             test cosines and labels
+                  prompts.safetensors    contexts, head, text features before and after
+                  notebook.ipynb         the executed notebook, where one made the run
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from lmptlib import __version__
+from lmptlib.config import Config
+from lmptlib.data import GROUPS, nearest
+from lmptlib.evaluate import SCORINGS
+from lmptlib.paths import home
+
+
+def outputs_folder(out: str | Path | None = None) -> Path:
+    """The folder that holds the runs: `out`, or `outputs/`."""
+    return Path(out) if out else home() / "outputs"
+
+
+def run_key(config: Config, fingerprints: dict[str, str]) -> str:
+    """What a run's result depends on, as eight hex digits: configuration, data, weights and version."""
+    settings = dataclasses.asdict(config)
+    for place in ("dataset", "data_root", "model", "weights"):
+        settings.pop(place)  # their content counts, by its fingerprint, and not where it lies
+    return hashlib.sha256(json.dumps([settings, fingerprints, __version__], sort_keys=True).encode()).hexdigest()[:8]
+
+
+def run_name(config: Config, dataset_name: str, key: str) -> str:
+    parts = [dataset_name, config.method] + ([config.loss, config.recipe] if config.method != "zero_shot" else [])
+    return re.sub(r"[^\w.-]+", "_", "-".join([*parts, f"s{config.seed}", key]))
+
+
+def write_run(
+    folder: Path,
+    config: dict,
+    history: list[dict],
+    probabilities: dict[str, np.ndarray],
+    metrics: dict,
+    scores: dict[str, np.ndarray],
+    prompts: dict[str, Tensor],
+) -> Path:
+    """Write a run folder in one step: it appears whole or not at all, in place of an earlier one of its name."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".writing-"))
+    os.chmod(draft, 0o755)
+    (draft / "config.json").write_text(json.dumps(config, indent=2))
+    (draft / "history.jsonl").write_text("".join(json.dumps(row) + "\n" for row in history))
+    (draft / "metrics.json").write_text(json.dumps(metrics, indent=2))
+    np.savez_compressed(draft / "probabilities.npz", **probabilities)
+    np.savez_compressed(draft / "scores.npz", **scores)
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in prompts.items()}, draft / "prompts.safetensors")
+    shutil.rmtree(folder, ignore_errors=True)
+    draft.rename(folder)
+    return folder
+
+
+def is_finished(folder: Path) -> bool:
+    return (folder / "metrics.json").is_file()
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run, read from its folder."""
+
+    folder: Path
+
+    def __post_init__(self):
+        if not is_finished(self.folder):
+            raise ValueError(f"{self.folder}: not a finished run, it has no metrics.json")
+
+    @cached_property
+    def config(self) -> dict:
+        return json.loads((self.folder / "config.json").read_text())
+
+    @cached_property
+    def metrics(self) -> dict:
+        return json.loads((self.folder / "metrics.json").read_text())
+
+    @property
+    def label(self) -> str:
+        """A short name for legends: method, and where it matters loss and recipe."""
+        settings = self.config["settings"]
+        if settings["method"] == "zero_shot":
+            return "zero-shot"
+        return f"{settings['method']}, {settings['loss']}, {settings['recipe']}"
+
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        """One row an epoch."""
+        return pd.DataFrame([json.loads(line) for line in (self.folder / "history.jsonl").read_text().splitlines()])
+
+    @cached_property
+    def classes(self) -> pd.DataFrame:
+        """One row a class: class, group, train (images), n_pos (test images) and AP in percent under each scoring."""
+        table = pd.DataFrame(self.config["classes"])
+        table["n_pos"] = table["class"].map(self.metrics["n_pos"])
+        for scoring in SCORINGS:
+            table[scoring] = table["class"].map(self.metrics["scores"][scoring]["per_class"]).astype(float)
+        return table
+
+    def probabilities(self, every: str = "iteration") -> pd.DataFrame:
+        """Mean probabilities by group (PG Eq. 6): columns step, group, positive, negative.
+
+        every: `iteration` (over the batch, before its step) or `epoch` (exact, over the training set; 0 is before
+        training). A group's value is the mean over its classes that are present; NaN where none is.
+        """
+        with np.load(self.folder / "probabilities.npz") as file:
+            positive, negative = file[f"{every}_positive"], file[f"{every}_negative"]
+        group = np.array([row["group"] for row in self.config["classes"]])
+        columns = {"positive": pd.DataFrame(positive), "negative": pd.DataFrame(negative)}
+        tables = []
+        for name in GROUPS:
+            members = np.flatnonzero(group == name)
+            table = pd.DataFrame({kind: values[members].mean(axis=1) for kind, values in columns.items()})
+            tables.append(table.assign(step=np.arange(len(positive)), group=name))
+        return pd.concat(tables, ignore_index=True)[["step", "group", "positive", "negative"]]
+
+    def scores(self) -> dict[str, np.ndarray]:
+        """Test `cosine` (N, C) and `labels` (N, C)."""
+        with np.load(self.folder / "scores.npz") as file:
+            return dict(file)
+
+    def prompts(self) -> dict[str, Tensor]:
+        """`context`, `a`, `b`, and text features (C, D) `before` and `after` training."""
+        return load_file(self.folder / "prompts.safetensors")
+
+
+def find_runs(out: str | Path | None = None) -> list[Run]:
+    """Every finished run below the outputs folder, oldest first."""
+    folders = [path.parent for path in outputs_folder(out).glob("*/metrics.json") if not path.parent.name.startswith(".")]
+    return [Run(folder) for folder in sorted(folders, key=lambda f: ((f / "metrics.json").stat().st_mtime, f.name))]
+
+
+def pick_runs(names: str, out: str | Path | None = None) -> list[Run]:
+    """Runs by the names of their folders, comma-separated, or `all`. Raises ValueError for one that is not there."""
+    found = {run.folder.name: run for run in find_runs(out)}
+    wanted = list(found) if names.strip() == "all" else [name.strip() for name in names.split(",")]
+    for name in wanted:
+        if name not in found:
+            raise ValueError(f"no finished run '{name}' in {outputs_folder(out)}.{nearest(name, found)}")
+    return [found[name] for name in wanted]
+
+
+def group_table(runs: Iterable[Run], scoring: str = "softmax") -> pd.DataFrame:
+    """One row a run and group (total, head, medium, tail): columns run, name, value, low, high in percent."""
+    rows = []
+    for run in runs:
+        scores = run.metrics["scores"][scoring]
+        for name in ("total", *GROUPS):
+            low, high = scores["ci95"][name] or (np.nan, np.nan)
+            rows.append({"run": run.label, "name": name, "value": scores[name], "low": low, "high": high})
+    return pd.DataFrame(rows).astype({"value": float, "low": float, "high": float})
+
+
+def class_table(runs: Iterable[Run], scoring: str = "softmax") -> pd.DataFrame:
+    """One row a run and class: columns run, class, group, train, ap in percent. Raises ValueError if classes differ."""
+    tables = []
+    for run in runs:
+        table = run.classes.assign(run=run.label, ap=run.classes[scoring])[["run", "class", "group", "train", "ap"]]
+        if tables and list(tables[0]["class"]) != list(table["class"]):
+            raise ValueError(f"{run.folder.name} has other classes than the runs before it: compare runs on one data set")
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def results_table(runs: Iterable[Run]) -> pd.DataFrame:
+    """One row a run: what it was, and its mAP total and by group under each scoring, in percent."""
+    rows = []
+    for run in runs:
+        settings = run.config["settings"]
+        row = {"run": run.folder.name, "dataset": run.config["dataset"]}
+        row |= {key: settings[key] for key in ("method", "loss", "recipe", "seed")}
+        if settings["method"] == "zero_shot":
+            row |= {"loss": "", "recipe": ""}
+        for scoring in SCORINGS:
+            for name in ("total", *GROUPS):
+                row[f"{scoring} {name}"] = run.metrics["scores"][scoring][name]
+        rows.append(row)
+    return pd.DataFrame(rows)
