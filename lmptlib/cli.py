@@ -65,20 +65,22 @@ def run(notebook: str, pairs, file: Path | None, out: Path | None, timeout: int,
     if "interactive" in declared:
         values.setdefault("interactive", False)
 
-    settings = {name: value for name, value in values.items() if name in config.FIELDS}
-    target = runs.outputs_folder(values.get("out")) / "notebooks" / f"{path.stem}.ipynb"
+    outputs = runs.outputs_folder(values.get("out"))
+    target = outputs / "notebooks" / f"{path.stem}.ipynb"
     if "dataset" in declared:
         from lmptlib.train import plan
 
-        resolved, dataset, _, folder = plan(config.resolve(**settings), values.get("out"))
-        target = target.with_stem(f"{path.stem}-{folder.name if path.stem == '01_train' else dataset.name}")
-        if path.stem == "01_train" and runs.is_finished(folder) and not values.get("force"):
-            click.echo(f"finished already: {folder} (--force repeats it)")
-            return
+        settings = {name: value for name, value in values.items() if name in config.FIELDS}
+        resolved, dataset, _, folder = plan(config.resolve(**settings), outputs)
+        if path.stem == "01_train":
+            if runs.is_finished(folder) and not values.get("force"):
+                click.echo(f"finished already: {folder} (--force repeats it)")
+                return
+            target = folder / "notebook.ipynb"
+        else:
+            target = target.with_stem(f"{path.stem}-{dataset.name}")
         click.echo(f"{path.stem} on {dataset.name} with {resolved.model}, {resolved.device}")
-    notebooks.execute(path, values, target, timeout)
-    if path.stem == "01_train":
-        target = target.replace(folder / "notebook.ipynb")
+    notebooks.execute(path, values, target, outputs / "failed" / f"{path.stem}.ipynb", timeout)
     click.echo(f"notebook: {target}")
 
 
@@ -103,7 +105,8 @@ def demo(out: Path | None) -> None:
         click.echo(f"\n[{i}/{len(DEMO)}] {name}")
         path = notebooks.find_notebook(name)
         given = {"interactive": "false"} | ({"out": str(out)} if out else {})
-        made.append(notebooks.execute(path, notebooks.read_parameters(path, given), folder / f"{name}.ipynb", 1800))
+        values = notebooks.read_parameters(path, given)
+        made.append(notebooks.execute(path, values, folder / f"{name}.ipynb", folder / f"{name}-failed.ipynb", 1800))
     page = pages.write_page(made, folder / "index.html", "lmptlib: what prompt tuning moves, on emoji-lt")
     click.echo(f"\nDone in {time.monotonic() - started:.0f} s. Open these:")
     click.echo(f"  {page}   (the figures, in any browser)")

@@ -99,11 +99,11 @@ def _background(rng: np.random.Generator, size: int) -> Image.Image:
 def draw_scene(glyphs: list[str], rng: np.random.Generator, size: int = SIZE) -> Image.Image:
     """Draw the glyphs at random places, sizes, angles and hues; things may overlap and leave the frame a little."""
     image = _background(rng, size)
-    largest = 0.75 / np.sqrt(max(len(glyphs), 2))
+    largest = 0.95 / np.sqrt(max(len(glyphs), 2))
     taken: list[tuple[float, float, float]] = []
     for glyph in glyphs:
         sprite = _sprite(glyph)
-        side = size * rng.uniform(0.45, 1.0) * largest
+        side = size * rng.uniform(0.55, 1.0) * largest
         scale = side / max(sprite.size)
         sprite = sprite.resize([max(round(n * scale), 4) for n in sprite.size], Image.Resampling.BILINEAR)
         if rng.random() < 0.5:
@@ -115,7 +115,7 @@ def draw_scene(glyphs: list[str], rng: np.random.Generator, size: int = SIZE) ->
         x, y = places[int(np.argmin(hidden))]
         taken.append((x, y, side))
         image.paste(sprite, (round(x - sprite.width / 2), round(y - sprite.height / 2)), sprite)
-    noise = rng.normal(0, rng.uniform(2, 10), (size, size, 1))
+    noise = rng.normal(0, rng.uniform(1, 8), (size, size, 1))
     return Image.fromarray(np.clip(np.asarray(image, np.float32) + noise, 0, 255).astype(np.uint8))
 
 

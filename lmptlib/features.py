@@ -6,7 +6,6 @@ the file alone. A cache is keyed by all three: a changed image, list or weight i
 
 import hashlib
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from lmptlib.clip import Clip
@@ -90,10 +89,9 @@ def _store(tensors: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
         if not tensor.isfinite().all():
             raise ValueError(f"{name} features hold values that are not finite: check the weights")
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, draft = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    os.close(handle)
-    save_file(tensors, draft)
-    os.replace(draft, path)
+    draft = path.with_suffix(f".{os.getpid()}.tmp")
+    draft.write_bytes(save(tensors))
+    draft.replace(path)
     return tensors
 
 

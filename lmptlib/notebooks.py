@@ -15,6 +15,7 @@ import nbformat
 import papermill
 import yaml
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbformat.sign import NotebookNotary
 from papermill.exceptions import PapermillExecutionError
 
 from lmptlib.data import nearest
@@ -124,14 +125,13 @@ def read_parameter_file(path: Path) -> dict[str, Any]:
     return {str(name): value for name, value in values.items()}
 
 
-def execute(notebook: Path, values: dict[str, Any], target: Path, timeout: int) -> Path:
+def execute(notebook: Path, values: dict[str, Any], target: Path, failed: Path, timeout: int) -> Path:
     """Run a notebook with checked parameters and leave it, signed, at `target`.
 
-    What its cells print is passed on. On failure the half-run notebook is kept beside the target, and NotebookError
-    gives the cell and the reason in one line.
+    What its cells print is passed on. On failure the half-run notebook goes to `failed` instead, and NotebookError gives
+    the cell and the reason in one line.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".running-") as folder:
+    with tempfile.TemporaryDirectory(prefix="lmpt-") as folder:
         draft = Path(folder) / target.name
         try:
             papermill.execute_notebook(
@@ -139,26 +139,25 @@ def execute(notebook: Path, values: dict[str, Any], target: Path, timeout: int) 
                 stdout_file=sys.stdout, cwd=os.getcwd(),
             )  # fmt: skip
         except PapermillExecutionError as error:
-            reason = f"cell {error.exec_count} failed: {error.ename}: {str(error.evalue).strip().splitlines()[0]}"
-            raise NotebookError(_keep_failed(notebook, draft, target, reason)) from error
-        except CellTimeoutError as error:
+            lines = str(error.evalue).strip().splitlines()
+            reason = f"cell {error.exec_count} failed: {error.ename}: {lines[0] if lines else ''}"
+        except CellTimeoutError:
             reason = f"a cell took longer than {timeout} s (--timeout gives it more)"
-            raise NotebookError(_keep_failed(notebook, draft, target, reason)) from error
-        except DeadKernelError as error:
+        except DeadKernelError:
             reason = "its kernel died (out of memory?)"
-            raise NotebookError(_keep_failed(notebook, draft, target, reason)) from error
-        sign(draft)
-        os.replace(draft, target)
-    return target
+        else:
+            sign(draft)
+            return _move(draft, target)
+        if draft.exists():
+            reason += f"; see {_move(draft, failed)}"
+        raise NotebookError(f"{notebook.stem}: {reason}")
 
 
 def sign(notebook: Path) -> None:
     """Mark a notebook as trusted, so that JupyterLab shows the outputs that were just made here."""
-    nbformat.sign.NotebookNotary().sign(nbformat.read(notebook, as_version=4))
+    NotebookNotary().sign(nbformat.read(notebook, as_version=4))
 
 
-def _keep_failed(notebook: Path, draft: Path, target: Path, reason: str) -> str:
-    kept = target.with_name(f"{target.stem}-failed.ipynb")
-    if draft.exists():
-        shutil.move(draft, kept)
-    return f"{notebook.stem}: {reason}; see {kept}"
+def _move(file: Path, target: Path) -> Path:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return Path(shutil.move(file, target))

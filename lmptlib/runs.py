@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from lmptlib import __version__
@@ -69,7 +69,8 @@ def write_run(
     (draft / "metrics.json").write_text(json.dumps(metrics, indent=2))
     np.savez_compressed(draft / "probabilities.npz", **probabilities)
     np.savez_compressed(draft / "scores.npz", **scores)
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in prompts.items()}, draft / "prompts.safetensors")
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in prompts.items()}
+    (draft / "prompts.safetensors").write_bytes(save(tensors))
     shutil.rmtree(folder, ignore_errors=True)
     draft.rename(folder)
     return folder

@@ -61,7 +61,7 @@ class DistributionBalancedLoss(nn.Module):
         targets = targets.to(logits)
         shifted = logits - self.shift.to(logits)
         wrong = torch.where(targets > 0, -shifted, self.lam * shifted)  # the logit of being wrong: 1 - p_t = sigmoid
-        loss = F.softplus(wrong) * torch.where(targets > 0, 1.0, 1 / self.lam)
+        loss = -F.logsigmoid(-wrong) * (targets + (1 - targets) / self.lam)  # F.softplus rounds above 20
         if self.gamma:
             loss = loss * 2 * torch.exp(self.gamma * F.logsigmoid(wrong))
         return loss * self.weights(targets) if self.rebalance else loss

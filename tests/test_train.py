@@ -1,0 +1,212 @@
+"""Training: what a run records, repeats and refuses."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from lmptlib import runs
+from lmptlib import train as train_module
+from lmptlib.config import resolve
+from lmptlib.evaluate import average_precision
+from lmptlib.train import NonFiniteLoss, mean_probabilities, train
+
+silent = lambda line: None  # noqa: E731
+
+
+def run_tiny(tiny, tmp_path, **settings):
+    config = resolve(dataset=str(tiny.path), **{"epochs": 2, "batch_size": 8, **settings})
+    return runs.Run(train(config, tmp_path / "outputs", log=silent))
+
+
+def test_a_run_leaves_everything_behind(tiny, tmp_path):
+    run = run_tiny(tiny, tmp_path)
+    assert sorted(path.name for path in run.folder.iterdir()) == [
+        "config.json", "history.jsonl", "metrics.json", "probabilities.npz", "prompts.safetensors", "scores.npz",
+    ]  # fmt: skip
+    assert [path.name for path in run.folder.parent.iterdir()] == [run.folder.name]
+    assert run.config["settings"]["epochs"] == 2 and run.config["settings"]["lr"] == 2e-3
+    assert None not in [v for k, v in run.config["settings"].items() if k not in ("data_root", "weights")]
+    history = run.history
+    assert history["epoch"].tolist() == [1, 2]
+    wanted = {"loss", "loss_cls", "loss_cse", "lr", "seconds", "grad_cls", "grad_cse", "inside_margin"}
+    assert wanted <= set(history.columns)
+    np.testing.assert_allclose(history["loss"], 0.5 * history["loss_cls"] + 0.5 * history["loss_cse"], rtol=1e-5)
+    with np.load(run.folder / "probabilities.npz") as file:
+        assert file["iteration_positive"].shape == (6, 4) and file["epoch_negative"].shape == (3, 4)
+    metrics = run.metrics
+    assert set(metrics) == {"scores", "n_pos", "n_scored_classes"} and set(metrics["scores"]) == {"softmax", "cosine"}
+    for entry in metrics["scores"].values():
+        assert set(entry) == {"total", "head", "medium", "tail", "ci95", "per_class"}
+    scores = run.scores()
+    ap = 100 * average_precision(scores["labels"], scores["cosine"])
+    assert metrics["scores"]["cosine"]["total"] == pytest.approx(ap.mean(), abs=1e-3)
+
+
+def test_the_recorded_means_are_those_of_equation_6():
+    generator = torch.Generator().manual_seed(0)
+    logits, targets = torch.randn(9, 3, generator=generator), torch.zeros(9, 3)
+    targets[:4, 0], targets[:, 2] = 1, 1
+    positive, negative = mean_probabilities(logits, targets)
+    p = 1 / (1 + np.exp(-logits.numpy()))
+    assert positive[0].item() == pytest.approx(p[:4, 0].mean(), rel=1e-6)
+    assert negative[0].item() == pytest.approx((1 - p[4:, 0]).mean(), rel=1e-6)
+    assert positive[1].isnan() and negative[2].isnan()
+
+
+def test_epoch_probabilities_are_exact(tiny, tmp_path):
+    """Recompute them from the saved prompts and head."""
+    from lmptlib.clip import load_clip
+    from lmptlib.data import load_dataset
+    from lmptlib.features import extract
+
+    run = run_tiny(tiny, tmp_path)
+    prompts, dataset = run.prompts(), load_dataset(str(tiny.path))
+    features = extract(load_clip(log=silent), dataset, log=silent)
+    with np.load(run.folder / "probabilities.npz") as file:
+        recorded = file["epoch_positive"]
+    for text, row, head in (("after", -1, (prompts["a"], prompts["b"])),):
+        z = head[0].exp() * features.train @ prompts[text].T + head[1]
+        expected, _ = mean_probabilities(z, torch.from_numpy(dataset.train.labels).float())
+        np.testing.assert_allclose(recorded[row], expected, atol=1e-5)
+    by_group = run.probabilities("epoch")
+    assert by_group["step"].max() == 2 and set(by_group["group"]) == {"head", "medium", "tail"}
+
+
+def test_the_seed_decides(tiny, tmp_path):
+    first, again, other = (run_tiny(tiny, tmp_path / name, seed=seed) for name, seed in (("a", 0), ("b", 0), ("c", 1)))
+    assert torch.equal(first.prompts()["after"], again.prompts()["after"])
+    assert not torch.equal(first.prompts()["after"], other.prompts()["after"])
+    assert first.folder.name == again.folder.name != other.folder.name
+
+
+def test_a_finished_run_is_not_repeated(tiny, tmp_path, monkeypatch):
+    run = run_tiny(tiny, tmp_path)
+    stamp = (run.folder / "metrics.json").stat().st_mtime_ns
+    monkeypatch.setattr(train_module, "load_clip", lambda *_: pytest.fail("repeated"))
+    assert run_tiny(tiny, tmp_path).folder == run.folder
+    monkeypatch.undo()
+    train(resolve(dataset=str(tiny.path), epochs=2, batch_size=8), tmp_path / "outputs", force=True, log=silent)
+    assert (run.folder / "metrics.json").stat().st_mtime_ns > stamp
+    tiny.replace("captions.txt", "a photo of a dog.", "a dog.")
+    assert run_tiny(tiny, tmp_path).folder != run.folder, "another caption is another run"
+
+
+def test_zero_shot_learns_nothing_and_leaves_a_folder(tiny, tmp_path):
+    run = run_tiny(tiny, tmp_path, method="zero_shot")
+    prompts = run.prompts()
+    assert torch.equal(prompts["before"], prompts["after"]) and run.history.empty
+    assert run.label == "zero-shot"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"method": "coop"}, {"recipe": "paper"}, {"loss": "bce"}, {"class_specific": False}, {"ctx_init": "a bad photo of a"},
+        {"n_ctx": 3}, {"soft_margin": False, "reweight": False}, {"lam": 0.0}, {"method": "coop", "loss": "db_focal"},
+    ],
+)  # fmt: skip
+def test_every_switch_trains(tiny, tmp_path, settings):
+    run = run_tiny(tiny, tmp_path, **settings)
+    assert run.history["loss"].notna().all()
+    assert not torch.equal(run.prompts()["before"], run.prompts()["after"])
+    if settings.get("n_ctx"):
+        assert run.prompts()["context"].shape[:2] == (4, 3)
+    if settings.get("ctx_init"):
+        assert run.prompts()["context"].shape[:2] == (4, 5)
+    if settings.get("recipe") == "paper":
+        assert run.prompts()["b"] == 0 and run.config["settings"]["optimizer"] == "sgd"
+
+
+def test_training_lowers_its_objective(tiny, tmp_path):
+    history = run_tiny(tiny, tmp_path, epochs=12).history
+    assert history["loss"].iloc[-1] < 0.7 * history["loss"].iloc[0]
+
+
+def test_validation_chooses_the_epoch(tiny, tmp_path):
+    with pytest.raises(ValueError, match="select 'val' needs a validation split"):
+        run_tiny(tiny, tmp_path, select="val")
+    tiny.edit(val="test.txt", test="train.txt", train="train2.txt")
+    for i in range(24):
+        (tiny.folder / "train" / f"copy{i}.jpg").write_bytes((tiny.folder / "train" / f"{i}.jpg").read_bytes())
+    for file in ("train.txt", "captions.txt"):
+        text = (tiny.folder / file).read_text().replace("train/", "train/copy")
+        (tiny.folder / {"train.txt": "train2.txt", "captions.txt": file}[file]).write_text(text)
+    run = run_tiny(tiny, tmp_path, select="val", epochs=4)
+    best = run.history["val_map"].idxmax()
+    assert run.config["selected_epoch"] == run.history["epoch"][best]
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tiny, tmp_path):
+    with pytest.raises(NonFiniteLoss, match=r"not finite in epoch \d+ \(class: .*lr 1e\+38.*lower lr"):
+        run_tiny(tiny, tmp_path, recipe="paper", lr=1e38, epochs=5)
+    assert not (tmp_path / "outputs").exists() or not list((tmp_path / "outputs").iterdir())
+
+
+def test_captions_are_needed_by_lmpt_alone(tiny, tmp_path):
+    tiny.edit(captions=None)
+    with pytest.raises(ValueError, match="learns from captions, and the card names none"):
+        run_tiny(tiny, tmp_path)
+    assert run_tiny(tiny, tmp_path, method="coop").metrics["n_scored_classes"] == 4
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"epoch": 3}, "unknown setting 'epoch'. Did you mean 'epochs'?"),
+        ({"recipe": "papers"}, "unknown recipe 'papers'. Did you mean 'paper'?"),
+        ({"method": "cocoop"}, "setting 'method' is one of zero_shot, coop, lmpt, not 'cocoop'"),
+        ({"loss": "dbfocal"}, "setting 'loss' is one of"),
+        ({"epochs": 0}, "setting 'epochs' must be at least 1, not 0"),
+        ({"epochs": 2.5}, "setting 'epochs' must be a int, not 2.5"),
+        ({"lam": 1.5}, "setting 'lam' must be from 0 to 1, not 1.5"),
+        ({"lr": -1.0}, "setting 'lr' must be at least 0"),
+        ({"lr": float("nan")}, "setting 'lr' must be at least 0"),
+        ({"class_specific": "yes"}, "setting 'class_specific' must be a bool"),
+    ],
+)
+def test_wrong_settings_are_refused_in_one_line(settings, message):
+    with pytest.raises(ValueError) as error:
+        resolve(**settings)
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_recipes_are_complete():
+    from lmptlib.config import FIELDS
+    from lmptlib.recipes import recipe_names
+
+    for name in recipe_names():
+        for dataset in ("emoji-lt", "voc-lt", "coco-lt"):
+            config = resolve(recipe=name, dataset=dataset)
+            assert [f for f in FIELDS if getattr(config, f) is None] == ["data_root", "weights"]
+    assert resolve(recipe="paper", dataset="coco-lt").lr == 1e-4 and resolve(recipe="paper").lr == 5e-4
+    assert resolve(dataset="coco-lt").preset == "coco-lt"
+
+
+def test_photographs_give_the_known_zero_shot_scores(shared, tmp_path):
+    photos = shared / "photos"
+    config = resolve(
+        dataset=str(photos / "photos.yaml"), model=str(photos / "photo-mini.json"),
+        weights=str(photos / "photo-mini.safetensors"), method="zero_shot",
+    )  # fmt: skip
+    run = runs.Run(train(config, tmp_path, log=silent))
+    assert run.metrics["scores"]["softmax"]["total"] == pytest.approx(49.08, abs=0.3)
+    assert run.metrics["scores"]["cosine"]["total"] == pytest.approx(45.71, abs=0.3)
+    assert run.metrics["n_scored_classes"] == 19 and run.metrics["scores"]["softmax"]["per_class"]["bird"] is None
+
+
+def test_tables_of_runs(tiny, tmp_path):
+    made = [run_tiny(tiny, tmp_path, method="zero_shot"), run_tiny(tiny, tmp_path)]
+    found = runs.find_runs(tmp_path / "outputs")
+    assert [run.folder for run in found] == [run.folder for run in made]
+    table = runs.results_table(found)
+    assert table["softmax total"].tolist() == [run.metrics["scores"]["softmax"]["total"] for run in made]
+    assert len(runs.class_table(found)) == 8 and len(runs.group_table(found)) == 8
+    assert [run.folder for run in runs.pick_runs("all", tmp_path / "outputs")] == [run.folder for run in made]
+    with pytest.raises(ValueError, match="no finished run 'tiny-lmp'"):
+        runs.pick_runs("tiny-lmp", tmp_path / "outputs")
+    with pytest.raises(ValueError, match="not a finished run"):
+        runs.Run(tmp_path)
+    config = json.loads((made[1].folder / "config.json").read_text())
+    assert {"settings", "fingerprints", "versions", "classes", "device", "seconds"} <= set(config)
