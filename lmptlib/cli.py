@@ -36,8 +36,19 @@ def main() -> None:
 @main.command()
 @click.argument("notebook")
 @click.option("-p", "pairs", nargs=2, multiple=True, metavar="NAME VALUE", help="Set a parameter. May be repeated.")
-@click.option("-f", "file", type=click.Path(path_type=Path), metavar="FILE.yaml", help="Parameters, a 'name: value' a line; -p goes over it.")
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where runs are written and read, in place of outputs/.")
+@click.option(
+    "-f",
+    "file",
+    type=click.Path(path_type=Path),
+    metavar="FILE.yaml",
+    help="Parameters, a 'name: value' a line; -p goes over it.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where runs are written and read, in place of outputs/.",
+)
 @click.option("--timeout", default=7200, show_default=True, metavar="S", help="Seconds that one cell may take.")
 @click.option("--force", is_flag=True, help="Repeat a training run that is finished already.")
 @click.option("--list", "show", is_flag=True, help="List the notebook's parameters and stop.")
@@ -132,7 +143,9 @@ def results(csv: bool, out: Path | None) -> None:
     if not found:
         raise click.ClickException(f"no finished runs in {runs.outputs_folder(out)}: start with 'lmpt run train'")
     table = runs.results_table(found)
-    click.echo(table.to_csv(index=False), nl=False) if csv else click.echo(table.round(2).to_string(index=False, na_rep="-"))
+    click.echo(table.to_csv(index=False), nl=False) if csv else click.echo(
+        table.round(2).to_string(index=False, na_rep="-")
+    )
 
 
 @main.group()
@@ -152,7 +165,9 @@ def data_list() -> None:
 
 @data.command("check")
 @click.argument("name")
-@click.option("--root", type=click.Path(path_type=Path), metavar="DIR", help="Where a built-in data set lies, in place of data/.")
+@click.option(
+    "--root", type=click.Path(path_type=Path), metavar="DIR", help="Where a built-in data set lies, in place of data/."
+)
 def data_check(name: str, root: Path | None) -> None:
     """Check NAME (emoji-lt, voc-lt, coco-lt or a card's path): every line, every image.
 

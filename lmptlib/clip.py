@@ -32,7 +32,9 @@ class Clip:
     context_length; preprocess, from a PIL image to pixels (3, H, W); fingerprint of weights and preprocessing.
     """
 
-    def __init__(self, model: nn.Module, tokenizer: Callable, preprocess: Callable, name: str, fingerprint: str, device: str):
+    def __init__(
+        self, model: nn.Module, tokenizer: Callable, preprocess: Callable, name: str, fingerprint: str, device: str
+    ):
         self.model = model.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
         self.text = getattr(model, "text", model)  # CustomTextCLIP keeps its text tower in a module of its own
         self.tokenizer, self.preprocess, self.name, self.device = tokenizer, preprocess, name, device
@@ -58,7 +60,7 @@ class Clip:
         unknown = ~self._known[tokens] & (torch.arange(tokens.shape[1]) <= tokens.argmax(-1, keepdim=True))
         if unknown.any():
             row, column = unknown.nonzero()[0].tolist()
-            token = self.tokenizer.decode(tokens[row, column : column + 1]).strip()
+            token = self.tokenizer.decode([tokens[row, column].item()]).strip()
             raise ValueError(
                 f"{self.name} never learned the token '{token}' of '{texts[row]}': name it otherwise, or choose another "
                 "model (-p model, -p weights)"
@@ -128,19 +130,24 @@ def load_clip(model: str = EMBEDDED, weights: str | None = None, device: str = "
     logging.getLogger().setLevel(logging.CRITICAL)  # open_clip tells the root logger what we tell in one line
     try:
         network = open_clip.create_model(
-            name, pretrained=weights if tag else None, force_quick_gelu=bool(tag.get("quick_gelu")), pretrained_text=False
+            name,
+            pretrained=weights if tag else None,
+            force_quick_gelu=bool(tag.get("quick_gelu")),
+            pretrained_text=False,
         )
     except Exception as error:
-        hint = f"put a weights file on this machine and pass -p weights FILE (tag '{weights}')" if tag else "check its config"
+        hint = (
+            f"put a weights file on this machine and pass -p weights FILE (tag '{weights}')"
+            if tag
+            else "check its config"
+        )
         raise ValueError(f"model {name}: cannot be opened ({_brief(error)}); {hint}") from error
     finally:
         logging.getLogger().setLevel(quiet)
     if not tag:
         _load_file(network, Path(weights), name)
     _check_text_tower(network, name)
-    preprocess = image_transform_v2(
-        PreprocessCfg(**network.visual.preprocess_cfg), is_train=False
-    )
+    preprocess = image_transform_v2(PreprocessCfg(**network.visual.preprocess_cfg), is_train=False)
     if not name.startswith(EMBEDDED):
         activation = "QuickGELU" if any("QuickGELU" in type(m).__name__ for m in network.modules()) else "GELU"
         log(f"model {name}, weights {weights}, activation {activation}")
@@ -150,8 +157,8 @@ def load_clip(model: str = EMBEDDED, weights: str | None = None, device: str = "
 def _locate(model: str, weights: str | None) -> tuple[str, str]:
     """Model name or config path, and weights tag or path, both checked to exist."""
     if model == EMBEDDED:
-        folder = shipped("data/emoji")
-        return str(folder / f"{EMBEDDED}.json"), weights or str(folder / f"{EMBEDDED}.safetensors")
+        model = str(shipped("data/emoji") / f"{EMBEDDED}.json")
+        weights = weights or str(Path(model).with_suffix(".safetensors"))
     if model.endswith(".json"):
         if not Path(model).is_file():
             raise ValueError(f"model {model}: no such file")
@@ -172,7 +179,9 @@ def _check_config(path: Path) -> None:
         config = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise ValueError(f"model {path}: not a JSON config ({_brief(error)})") from None
-    missing = [key for key in ("embed_dim", "vision_cfg", "text_cfg") if not isinstance(config, dict) or key not in config]
+    missing = [
+        key for key in ("embed_dim", "vision_cfg", "text_cfg") if not isinstance(config, dict) or key not in config
+    ]
     if missing:
         raise ValueError(f"model {path}: not an open_clip config, it lacks {', '.join(missing)}")
 
@@ -203,7 +212,10 @@ def _load_file(network: nn.Module, path: Path, name: str) -> None:
     own = network.state_dict()
     if "logit_scale" not in state and "logit_scale" in own:
         state["logit_scale"] = own["logit_scale"]
-    lacking, extra = own.keys() - state.keys(), state.keys() - own.keys() - {"input_resolution", "context_length", "vocab_size"}
+    lacking, extra = (
+        own.keys() - state.keys(),
+        state.keys() - own.keys() - {"input_resolution", "context_length", "vocab_size"},
+    )
     wrong = [key for key in own.keys() & state.keys() if own[key].shape != state[key].shape]
     if lacking or extra or wrong:
         example = sorted(lacking or extra or wrong)[0]

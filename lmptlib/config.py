@@ -49,6 +49,7 @@ class Config:
 
 FIELDS = {field.name: field for field in dataclasses.fields(Config)}
 TYPES = typing.get_type_hints(Config)
+WORDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text"}  # types, for messages
 METHODS = ("zero_shot", "coop", "lmpt")
 _CHOICES = {
     "method": METHODS, "loss": tuple(LOSSES), "preset": tuple(PRESETS), "head": ("raw", "affine"),
@@ -85,12 +86,14 @@ def resolve(**settings) -> Config:
             value = float(value)
             config = dataclasses.replace(config, **{name: value})
         if type(value) not in kinds:
-            raise ValueError(f"setting '{name}' must be a {kinds[0].__name__}, not {value!r}")
+            raise ValueError(f"setting '{name}' must be {WORDS[kinds[0].__name__]}, not {value!r}")
         if name in _CHOICES and value not in _CHOICES[name]:
             raise ValueError(f"setting '{name}' is one of {', '.join(_CHOICES[name])}, not '{value}'")
         low, high = _BOUNDS.get(name, (None, None))
         if (low is not None and not value >= low) or (high is not None and not value <= high) or value == float("inf"):
-            raise ValueError(f"setting '{name}' must be {f'from {low} to {high}' if high else f'at least {low}'}, not {value}")
+            raise ValueError(
+                f"setting '{name}' must be {f'from {low} to {high}' if high else f'at least {low}'}, not {value}"
+            )
     return config
 
 

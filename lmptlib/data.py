@@ -89,7 +89,7 @@ class Dataset:
 
 
 def class_groups(class_counts: np.ndarray) -> np.ndarray:
-    """head: at least 100 training images, medium: 20 to 99, tail: fewer than 20 (METHODS of LMPT, with >= for its >)."""
+    """head: at least 100 training images, medium: 20 to 99, tail: fewer than 20 (LMPT section 4.2, with >= for its >)."""
     return np.where(class_counts >= 100, "head", np.where(class_counts >= 20, "medium", "tail"))
 
 
@@ -236,13 +236,15 @@ _REQUIRED = ("name", "root", "train", "test", "classes")
 def read_card(path: Path) -> dict:
     """A data set's YAML card with its paths made absolute. Raises DataError."""
     try:
-        card = yaml.safe_load("\n".join(line for line in path.read_text(encoding="utf-8").splitlines()))
+        card = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DataError([f"{path}: no such card"]) from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""
-        raise DataError([f"{path}{line}: not a YAML card ({getattr(error, 'problem', None) or _first_line(error)})"]) from None
+        raise DataError(
+            [f"{path}{line}: not a YAML card ({getattr(error, 'problem', None) or _first_line(error)})"]
+        ) from None
     if not isinstance(card, dict):
         raise DataError([f"{path}: a card is a list of 'key: value' lines; needed: {', '.join(_REQUIRED)}"])
     problems = [f"{path}: unknown key '{key}'.{nearest(str(key), _CARD_KEYS)}" for key in card if key not in _CARD_KEYS]

@@ -8,7 +8,13 @@ from lmptlib.data import GROUPS, Dataset
 
 
 def tsne_points(
-    images: np.ndarray, labels: np.ndarray, before: np.ndarray, after: np.ndarray, dataset: Dataset, n_images: int = 600, seed: int = 0
+    images: np.ndarray,
+    labels: np.ndarray,
+    before: np.ndarray,
+    after: np.ndarray,
+    dataset: Dataset,
+    n_images: int = 600,
+    seed: int = 0,
 ) -> pd.DataFrame:
     """t-SNE of image features (N, D) together with class prompts (C, D) before and after training.
 

@@ -83,7 +83,7 @@ def _background(rng: np.random.Generator, size: int) -> Image.Image:
     """A slanted gradient between two colours with a few translucent boxes and discs on it."""
     ends = rng.uniform(60, 255, (2, 3))
     slope = rng.uniform(-1, 1, 2)
-    y, x = np.mgrid[0:1:size * 1j, 0:1:size * 1j]
+    y, x = np.mgrid[0 : 1 : size * 1j, 0 : 1 : size * 1j]
     mix = np.clip(0.5 + slope[0] * (x - 0.5) + slope[1] * (y - 0.5), 0, 1)[..., None]
     image = Image.fromarray((ends[0] * mix + ends[1] * (1 - mix)).astype(np.uint8))
     draw = ImageDraw.Draw(image, "RGBA")
@@ -189,8 +189,10 @@ def caption_scene(objects: list[Thing], rng: np.random.Generator, mention: float
     text = phrases[0]
     if len(phrases) > 1:
         join = _pick(_JOINS, rng)
-        text = ", ".join(phrases[:-1]) + join + phrases[-1] if join == " and " else (
-            phrases[0] + join + ", ".join(phrases[1:-1]) + (" and " if len(phrases) > 2 else "") + phrases[-1]
+        text = (
+            ", ".join(phrases[:-1]) + join + phrases[-1]
+            if join == " and "
+            else (phrases[0] + join + ", ".join(phrases[1:-1]) + (" and " if len(phrases) > 2 else "") + phrases[-1])
         )
     return frame.format(text)
 
@@ -198,7 +200,9 @@ def caption_scene(objects: list[Thing], rng: np.random.Generator, mention: float
 # ------------------------------------------------------------------------------------------- label sets
 
 
-def label_sets(class_counts: np.ndarray, conditional: np.ndarray, n_images: int, rng: np.random.Generator) -> np.ndarray:
+def label_sets(
+    class_counts: np.ndarray, conditional: np.ndarray, n_images: int, rng: np.random.Generator
+) -> np.ndarray:
     """Draw label sets with given class counts whose co-occurrence follows given conditional probabilities.
 
     class_counts (C,): images of each class, met exactly. conditional (C, C): wanted p(column | row).
@@ -267,7 +271,9 @@ def write_emoji_lt(folder: Path, log=print) -> Path:
     log(f"emoji-lt: drawing {sum(SPLITS.values()):,} scenes into {folder} ...")
     classes, things = vocabulary()
     names, others = list(classes.values()), list(things.values())
-    pairs = pd.read_csv(shipped("data/emoji") / "voc_lt_cooccurrence.csv", index_col="class").loc[list(classes), list(classes)]
+    pairs = pd.read_csv(shipped("data/emoji") / "voc_lt_cooccurrence.csv", index_col="class").loc[
+        list(classes), list(classes)
+    ]
     counts = np.diag(pairs)
     conditional = pairs.to_numpy() / counts[:, None]
     class_counts = {"train": counts, "test": np.clip(0.4 * counts, 60, 310).astype(int)}

@@ -28,9 +28,8 @@ def weighted_average_precision(labels: np.ndarray, scores: np.ndarray, weights: 
 
     The same as scikit-learn's with `sample_weight`, for all weightings at once. NaN where a class has no positive.
     """
-    n_images, n_classes = labels.shape
-    result = np.full((len(weights), n_classes), np.nan)
-    for c in range(n_classes):
+    result = np.full((len(weights), labels.shape[1]), np.nan)
+    for c in range(labels.shape[1]):
         order = np.argsort(-scores[:, c], kind="stable")
         ranked, positive = scores[order, c], labels[order, c]
         if not positive.any():

@@ -36,7 +36,9 @@ def cache_folder() -> Path:
     return home() / "data" / "cache"
 
 
-def extract(clip: Clip, dataset: Dataset, captions: bool = True, cache: Path | None = None, log: Callable = print) -> Features:
+def extract(
+    clip: Clip, dataset: Dataset, captions: bool = True, cache: Path | None = None, log: Callable = print
+) -> Features:
     """The features of a data set, from the cache where they are there. Raises DataError for an undecodable image."""
     cache = cache or cache_folder()
     train = image_features(clip, dataset.train, True, cache, log)
@@ -48,7 +50,9 @@ def extract(clip: Clip, dataset: Dataset, captions: bool = True, cache: Path | N
 
 def image_features(clip: Clip, split: Split, flipped: bool, cache: Path, log: Callable) -> dict[str, Tensor]:
     """`plain` and, where asked for, `flipped` features (N, D) of a split's images, on the CPU."""
-    path = _cache_path(cache, [clip.fingerprint, clip.device, "flipped" if flipped else "plain", *image_digests(split.paths)])
+    path = _cache_path(
+        cache, [clip.fingerprint, clip.device, "flipped" if flipped else "plain", *image_digests(split.paths)]
+    )
     if path.exists():
         return load_file(path)
 

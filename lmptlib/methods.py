@@ -68,7 +68,9 @@ class PromptLearner(nn.Module):
         end = tokens.argmax(-1) + n_ctx
         for name, position in zip(names, end.tolist()):
             if position >= clip.context_length:
-                raise ValueError(f"class '{name}' with {n_ctx} context tokens does not fit {clip.context_length} tokens")
+                raise ValueError(
+                    f"class '{name}' with {n_ctx} context tokens does not fit {clip.context_length} tokens"
+                )
         length = int(end.max()) + 1
         embeddings = clip.embed(tokens[:, : length - n_ctx]).float()
         self.context = nn.Parameter(context.to(clip.device))

@@ -18,6 +18,7 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat.sign import NotebookNotary
 from papermill.exceptions import PapermillExecutionError
 
+from lmptlib.config import WORDS
 from lmptlib.data import nearest
 from lmptlib.paths import shipped
 
@@ -71,27 +72,26 @@ def parameters(notebook: Path) -> dict[str, Parameter]:
     for name, entry in declared.items():
         match = _TYPE.match(entry["inferred_type_name"].strip("\"' "))
         kind = (match["inner"] or match["plain"]) if match else "str"
-        found[name] = Parameter(name, kind if kind in _KINDS else "str", bool(match and match["inner"]), entry["default"], entry["help"])
+        found[name] = Parameter(
+            name, kind if kind in _KINDS else "str", bool(match and match["inner"]), entry["default"], entry["help"]
+        )
     return found
 
 
 def read_value(parameter: Parameter, value: Any) -> Any:
     """A value, from the command line or a YAML file, as the parameter's declared type. Raises NotebookError."""
     kind = _KINDS[parameter.kind]
-    text = str(value).strip() if not isinstance(value, str) else value.strip()
-    if value is None or (parameter.optional and text.lower() in ("none", "null")):
-        if parameter.optional:
-            return None
-        raise NotebookError(f"parameter '{parameter.name}' must be a {parameter.kind}, not none")
-    if isinstance(value, (list, dict)):
-        raise NotebookError(f"parameter '{parameter.name}' must be a {parameter.kind}, not {value!r}")
+    text = str(value).strip()
+    if parameter.optional and text.lower() in ("none", "null"):
+        return None
     try:
+        if value is None or isinstance(value, (list, dict)):
+            raise ValueError
         if kind is bool:
             return {"true": True, "false": False}[text.lower()]
-        return text if kind is str else kind(text)
+        return kind(text)
     except (KeyError, ValueError):
-        wanted = "true or false" if kind is bool else {"int": "a whole number", "float": "a number"}[parameter.kind]
-        raise NotebookError(f"parameter '{parameter.name}' must be {wanted}, not '{text}'") from None
+        raise NotebookError(f"parameter '{parameter.name}' must be {WORDS[parameter.kind]}, not '{text}'") from None
 
 
 def read_parameters(notebook: Path, given: dict[str, Any]) -> dict[str, Any]:

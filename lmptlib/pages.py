@@ -22,13 +22,17 @@ def write_page(notebooks: list[Path], target: Path, title: str) -> Path:
     for path in notebooks:
         notebook = nbformat.read(path, as_version=4)
         heading, question = _opening(notebook)
-        parts.append(f"<h2>{html.escape(heading)}</h2><p>{html.escape(question)} <a href='{path.name}'>{path.name}</a></p>")
+        parts.append(
+            f"<h2>{html.escape(heading)}</h2><p>{html.escape(question)} <a href='{path.name}'>{path.name}</a></p>"
+        )
         for cell in notebook.cells:
             for output in cell.get("outputs", []):
                 figure = output.get("data", {}).get("application/vnd.plotly.v1+json")
                 if figure:
                     figure = go.Figure(json.loads(json.dumps({k: figure[k] for k in ("data", "layout")})))
-                    parts.append(figure.to_html(full_html=False, include_plotlyjs="directory", config={"responsive": True}))
+                    parts.append(
+                        figure.to_html(full_html=False, include_plotlyjs="directory", config={"responsive": True})
+                    )
     target.write_text("\n".join([*parts, "</html>"]), encoding="utf-8")
     (target.parent / "plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")
     return target
@@ -38,4 +42,3 @@ def _opening(notebook: nbformat.NotebookNode) -> tuple[str, str]:
     """The heading and the first paragraph of a notebook's first cell."""
     lines = [line for line in notebook.cells[0].source.splitlines() if line.strip()]
     return lines[0].lstrip("# "), lines[1].replace("**", "").replace("`", "") if len(lines) > 1 else ""
-

@@ -22,7 +22,12 @@ _SHORT = {"head": "H", "medium": "M", "tail": "T"}
 
 def _layout(figure: go.Figure, title: str, height: int = 460, **axes) -> go.Figure:
     figure.update_layout(
-        title=title, template="plotly_white", height=height, font_size=14, margin={"l": 70, "r": 30, "t": 70, "b": 60}, **axes
+        title=title,
+        template="plotly_white",
+        height=height,
+        font_size=14,
+        margin={"l": 70, "r": 30, "t": 70, "b": 60},
+        **axes,
     )
     return figure
 
@@ -67,7 +72,9 @@ def probability_curves(curves: dict[str, tuple[pd.DataFrame, pd.DataFrame]]) -> 
     curves: panel title -> (per iteration, exact per epoch), as `Run.probabilities` gives them. Thin lines are the
     batches (a batch without positives of a group leaves a gap), thick lines the whole training set at each epoch's end.
     """
-    figure = make_subplots(rows=1, cols=len(curves), shared_yaxes=True, subplot_titles=list(curves), horizontal_spacing=0.03)
+    figure = make_subplots(
+        rows=1, cols=len(curves), shared_yaxes=True, subplot_titles=list(curves), horizontal_spacing=0.03
+    )
     for column, (by_iteration, by_epoch) in enumerate(curves.values(), 1):
         n_epochs = int(by_epoch["step"].max())
         stride = (int(by_iteration["step"].max()) + 1) / n_epochs if n_epochs else 1
@@ -102,7 +109,9 @@ def embedding_map(points: pd.DataFrame) -> go.Figure:
     for kind, symbol in (("before", "x-thin"), ("after", "star")):
         prompts = points[points["kind"] == kind]
         marker = {"size": 11, "symbol": symbol, "color": [COLOURS[g] for g in prompts["group"]]}
-        marker["line"] = {"width": 2, "color": [COLOURS[g] for g in prompts["group"]]} if kind == "before" else {"width": 1}
+        marker["line"] = (
+            {"width": 2, "color": [COLOURS[g] for g in prompts["group"]]} if kind == "before" else {"width": 1}
+        )
         figure.add_scatter(
             x=prompts["x"], y=prompts["y"], name=f"prompts {kind}", marker=marker, text=prompts["label"],
             mode="markers+text" if kind == "after" else "markers", textposition="top center", hoverinfo="text",
@@ -169,7 +178,11 @@ def ap_change(table: pd.DataFrame) -> go.Figure:
             showlegend=False, hoverinfo="skip",
         )  # fmt: skip
     figure.add_scatter(
-        x=table["before"], y=labels, mode="markers", name="before", marker={"color": "white", "size": 10, "line": {"width": 2}}
+        x=table["before"],
+        y=labels,
+        mode="markers",
+        name="before",
+        marker={"color": "white", "size": 10, "line": {"width": 2}},
     )
     colours = [COLOURS[g] for g in table["group"]]
     figure.add_scatter(x=table["after"], y=labels, mode="markers", name="after", marker={"color": colours, "size": 11})
@@ -182,7 +195,13 @@ def training_curves(history: pd.DataFrame) -> go.Figure:
     figure = make_subplots(rows=1, cols=3, subplot_titles=["objective", "classification loss", "CSE loss"])
     for column, name in enumerate(("loss", "loss_cls", "loss_cse"), 1):
         figure.add_scatter(
-            x=history["epoch"], y=history[name], mode="lines+markers", line_color="#0072B2", showlegend=False, row=1, col=column
+            x=history["epoch"],
+            y=history[name],
+            mode="lines+markers",
+            line_color="#0072B2",
+            showlegend=False,
+            row=1,
+            col=column,
         )
     figure.update_xaxes(title="epoch")
     return _layout(figure, "What training minimises", height=360)

@@ -1,12 +1,12 @@
 """The run folder: what a run leaves behind, written at once and read back as DataFrames.
 
-    outputs/<run>/config.json            the resolved configuration, fingerprints, versions, classes
-                  history.jsonl          a line an epoch: losses, learning rate, gradient norms, seconds
-                  probabilities.npz      mean probabilities of positives and negatives per class (PG Eq. 6)
-                  metrics.json           AP per class and group under both scorings, with intervals
-                  scores.npz             test cosines and labels
-                  prompts.safetensors    contexts, head, text features before and after
-                  notebook.ipynb         the executed notebook, where one made the run
+outputs/<run>/config.json            the resolved configuration, fingerprints, versions, classes
+              history.jsonl          a line an epoch: losses, learning rate, gradient norms, seconds
+              probabilities.npz      mean probabilities of positives and negatives per class (PG Eq. 6)
+              metrics.json           AP per class and group under both scorings, with intervals
+              scores.npz             test cosines and labels
+              prompts.safetensors    contexts, head, text features before and after
+              notebook.ipynb         the executed notebook, where one made the run
 """
 
 import dataclasses
@@ -149,7 +149,9 @@ class Run:
 
 def find_runs(out: str | Path | None = None) -> list[Run]:
     """Every finished run below the outputs folder, oldest first."""
-    folders = [path.parent for path in outputs_folder(out).glob("*/metrics.json") if not path.parent.name.startswith(".")]
+    folders = [
+        path.parent for path in outputs_folder(out).glob("*/metrics.json") if not path.parent.name.startswith(".")
+    ]
     return [Run(folder) for folder in sorted(folders, key=lambda f: ((f / "metrics.json").stat().st_mtime, f.name))]
 
 
@@ -180,7 +182,9 @@ def class_table(runs: Iterable[Run], scoring: str = "softmax") -> pd.DataFrame:
     for run in runs:
         table = run.classes.assign(run=run.label, ap=run.classes[scoring])[["run", "class", "group", "train", "ap"]]
         if tables and list(tables[0]["class"]) != list(table["class"]):
-            raise ValueError(f"{run.folder.name} has other classes than the runs before it: compare runs on one data set")
+            raise ValueError(
+                f"{run.folder.name} has other classes than the runs before it: compare runs on one data set"
+            )
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
 

@@ -41,7 +41,9 @@ def plan(config: Config, out: str | Path | None = None) -> tuple[Config, Dataset
     weights = weights_fingerprint(config.model, config.weights)
     dataset = load_dataset(config.dataset, config.data_root)
     if METHODS[config.method].captions and dataset.train.captions is None:
-        raise ValueError(f"{dataset.name}: method '{config.method}' learns from captions, and the card names none: add them, or use coop")
+        raise ValueError(
+            f"{dataset.name}: method '{config.method}' learns from captions, and the card names none: add them, or use coop"
+        )
     if config.select == "val" and dataset.val is None:
         raise ValueError(f"{dataset.name}: select 'val' needs a validation split, and there is none: use 'last'")
     fingerprints = {"dataset": dataset.fingerprint(), "clip": weights}
@@ -49,7 +51,9 @@ def plan(config: Config, out: str | Path | None = None) -> tuple[Config, Dataset
     return config, dataset, fingerprints, runs.outputs_folder(out) / runs.run_name(config, dataset.name, key)
 
 
-def train(config: Config, out: str | Path | None = None, force: bool = False, log: Callable[[str], None] = print) -> Path:
+def train(
+    config: Config, out: str | Path | None = None, force: bool = False, log: Callable[[str], None] = print
+) -> Path:
     """Train, evaluate and write one run; return its folder.
 
     A finished run with the same key (configuration, data, weights, version) is returned as it is, unless `force`.
@@ -96,7 +100,9 @@ def train(config: Config, out: str | Path | None = None, force: bool = False, lo
         "warnings": dataset.warnings,
         "fingerprints": fingerprints,
         "versions": {"lmptlib": __version__, "torch": torch.__version__, "python": platform.python_version()},
-        "device": torch.cuda.get_device_name() if config.device == "cuda" else platform.processor() or platform.machine(),
+        "device": torch.cuda.get_device_name()
+        if config.device == "cuda"
+        else platform.processor() or platform.machine(),
         "seconds": round(time.time() - started, 2),
         "selected_epoch": state.selected,
     }
@@ -104,7 +110,10 @@ def train(config: Config, out: str | Path | None = None, force: bool = False, lo
         folder,
         record,
         state.history,
-        {name: np.array(rows, np.float32).reshape(-1, len(dataset.class_names)) for name, rows in state.probabilities.items()},
+        {
+            name: np.array(rows, np.float32).reshape(-1, len(dataset.class_names))
+            for name, rows in state.probabilities.items()
+        },
         metrics,
         {"cosine": cosine, "labels": dataset.test.labels},
         {"context": prompts.context, "a": state.head.a, "b": state.head.b, "before": before, "after": after},
@@ -122,7 +131,13 @@ class _Fit:
     """The state of one training: prompts, head, losses and what is recorded along the way."""
 
     def __init__(
-        self, config: Config, dataset: Dataset, clip: Clip, prompts: PromptLearner, features: Features, generator: torch.Generator
+        self,
+        config: Config,
+        dataset: Dataset,
+        clip: Clip,
+        prompts: PromptLearner,
+        features: Features,
+        generator: torch.Generator,
     ):
         self.config, self.dataset, self.prompts, self.generator = config, dataset, prompts, generator
         device = config.device

@@ -20,7 +20,11 @@ def clip():
 
 
 def photo_mini(shared):
-    return load_clip(str(shared / "photos" / "photo-mini.json"), str(shared / "photos" / "photo-mini.safetensors"), log=lambda line: None)
+    return load_clip(
+        str(shared / "photos" / "photo-mini.json"),
+        str(shared / "photos" / "photo-mini.safetensors"),
+        log=lambda line: None,
+    )
 
 
 @pytest.mark.parametrize("which", ["clip-emoji", "photo-mini"])
@@ -66,7 +70,9 @@ def test_only_contexts_learn(clip):
 
 
 def test_a_token_that_was_never_learned_is_refused_by_name(clip):
-    with pytest.raises(ValueError, match="clip-emoji never learned the token 'quantum' of 'a photo of quantum physics'"):
+    with pytest.raises(
+        ValueError, match="clip-emoji never learned the token 'quantum' of 'a photo of quantum physics'"
+    ):
         clip.encode_texts(["a photo of a dog", "a photo of quantum physics"])
     with pytest.raises(ValueError, match="xylophone"):
         PromptLearner(clip, ("dog", "xylophone"))
@@ -123,9 +129,19 @@ def test_wrong_models_and_weights(tmp_path, model, weights, message):
     save_file(state, tmp_path / "nan.safetensors")
     torch.jit.script(torch.nn.Linear(1, 1)).save(tmp_path / "script.pt")
     torch.save({"x": Harmless()}, tmp_path / "pickle.pt")
-    tiny_text = {"context_length": 16, "vocab_size": 49408, "width": 16, "heads": 1, "layers": 1, "no_causal_mask": True, "pool_type": "last"}
+    tiny_text = {
+        "context_length": 16,
+        "vocab_size": 49408,
+        "width": 16,
+        "heads": 1,
+        "layers": 1,
+        "no_causal_mask": True,
+        "pool_type": "last",
+    }
     vision = {"image_size": 32, "layers": 1, "width": 16, "head_width": 16, "patch_size": 16}
-    (tmp_path / "siglip.json").write_text(json.dumps({"embed_dim": 8, "custom_text": True, "vision_cfg": vision, "text_cfg": tiny_text}))
+    (tmp_path / "siglip.json").write_text(
+        json.dumps({"embed_dim": 8, "custom_text": True, "vision_cfg": vision, "text_cfg": tiny_text})
+    )
     open_clip.add_model_config(tmp_path / "siglip.json")
     save_file(open_clip.create_model("siglip").state_dict(), tmp_path / "siglip.safetensors")
     model, weights = (x and x.format(folder=tmp_path, emoji=folder) for x in (model, weights))

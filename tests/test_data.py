@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from lmptlib import emoji
-from lmptlib.data import DataError, class_groups, check_dataset, load_dataset, open_image
+from lmptlib.data import DataError, check_dataset, class_groups, load_dataset, open_image
 from lmptlib.paths import shipped
 
 
@@ -111,7 +111,7 @@ BAD_INPUT = {
     "list not text": (lambda t: (t.folder / "test.txt").write_bytes(b"\xff\xfe\x00"), "cannot be read as UTF-8 text"),
     "caption missing": (lambda t: t.replace("captions.txt", "train/7.jpg", "train/0.jpg"), "train.txt line 8: train/7.jpg has no caption"),
     "caption twice": (append("captions.txt", "train/1.jpg again\n"), "captions.txt line 25: a second caption for train/1.jpg"),
-    "caption of nothing": (append("captions.txt", "train/77.jpg hello\n"), "captions.txt line 25: train/77.jpg is not in the training list"),
+    "caption of nothing": (append("captions.txt", "train/77.jpg hello\n"), "line 25: train/77.jpg is not in the training list"),
     "caption empty": (lambda t: t.replace("captions.txt", "a photo of a person.", ""), "captions.txt line 1: no caption behind"),
     "class line": (append("labels.txt", "cat\n"), "labels.txt line 5: 'cat' is not 'name id'"),
     "class id twice": (append("labels.txt", "cat 3\n"), "labels.txt line 5: id 3 is taken by 'tvmonitor'"),
@@ -234,7 +234,14 @@ def test_captions_leave_out_rename_and_add():
 
 
 @pytest.mark.parametrize(
-    ("noun", "expected"), [("bus", "buses"), ("cherry", "cherries"), ("pair of socks", "pairs of socks"), ("woman", "women"), ("boy", "boys")]
+    ("noun", "expected"),
+    [
+        ("bus", "buses"),
+        ("cherry", "cherries"),
+        ("pair of socks", "pairs of socks"),
+        ("woman", "women"),
+        ("boy", "boys"),
+    ],
 )
 def test_plurals(noun, expected):
     assert emoji.plural(noun) == expected

@@ -25,7 +25,9 @@ def test_weighted_ap_is_scikit_learns(ties):
             if (w * labels[:, c]).sum() == 0:
                 assert np.isnan(ours[r, c])
             else:
-                assert ours[r, c] == pytest.approx(average_precision_score(labels[:, c], scores[:, c], sample_weight=w), abs=1e-9)
+                assert ours[r, c] == pytest.approx(
+                    average_precision_score(labels[:, c], scores[:, c], sample_weight=w), abs=1e-9
+                )
 
 
 def test_unit_weights_give_the_plain_ap():

@@ -77,7 +77,9 @@ def test_db_is_bce_when_everything_is_neutral():
     logits, targets = batch()
     db = make_loss("db", COUNTS, N_IMAGES, lam=1.0, kappa=0.0, alpha=0.5, beta=0.0)
     labelled = targets.any(1)  # without positives r^ is alpha + 1 by definition
-    assert torch.allclose(db(logits[labelled], targets[labelled]), make_loss("bce", COUNTS, N_IMAGES)(logits[labelled], targets[labelled]))
+    assert torch.allclose(
+        db(logits[labelled], targets[labelled]), make_loss("bce", COUNTS, N_IMAGES)(logits[labelled], targets[labelled])
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])

@@ -159,11 +159,11 @@ def test_captions_are_needed_by_lmpt_alone(tiny, tmp_path):
         ({"method": "cocoop"}, "setting 'method' is one of zero_shot, coop, lmpt, not 'cocoop'"),
         ({"loss": "dbfocal"}, "setting 'loss' is one of"),
         ({"epochs": 0}, "setting 'epochs' must be at least 1, not 0"),
-        ({"epochs": 2.5}, "setting 'epochs' must be a int, not 2.5"),
+        ({"epochs": 2.5}, "setting 'epochs' must be a whole number, not 2.5"),
         ({"lam": 1.5}, "setting 'lam' must be from 0 to 1, not 1.5"),
         ({"lr": -1.0}, "setting 'lr' must be at least 0"),
         ({"lr": float("nan")}, "setting 'lr' must be at least 0"),
-        ({"class_specific": "yes"}, "setting 'class_specific' must be a bool"),
+        ({"class_specific": "yes"}, "setting 'class_specific' must be true or false"),
     ],
 )
 def test_wrong_settings_are_refused_in_one_line(settings, message):

@@ -1,0 +1,214 @@
+"""The command `lmpt`: parameters, repeats, tables and messages."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from lmptlib import notebooks
+from lmptlib.cli import main
+
+TRAIN = notebooks.find_notebook("train")
+
+
+def lmpt(*args: str, code: int = 0) -> str:
+    result = CliRunner().invoke(main, [str(a) for a in args])
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def test_help_is_everywhere():
+    for command in ([], ["run"], ["demo"], ["results"], ["data"], ["data", "list"], ["data", "check"]):
+        text = lmpt(*command, "--help")
+        assert "Usage:" in text and len(text.splitlines()) > 5
+    assert "0.1.0" in lmpt("--version")
+
+
+@pytest.mark.parametrize("name", ["train", "01_train", str(TRAIN)])
+def test_a_notebook_has_three_names(name):
+    assert notebooks.find_notebook(name).resolve() == TRAIN.resolve()
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        ("epochs", "12", 12), ("epochs", "none", None), ("lr", "5e-4", 5e-4), ("lr", "3", 3.0), ("lr", "NULL", None),
+        ("force", "TRUE", True), ("force", "false", False), ("class_specific", "False", False), ("loss", "bce", "bce"),
+        ("weights", "none", None), ("seed", 3, 3), ("lam", "1", 1.0), ("force", True, True),
+    ],
+)  # fmt: skip
+def test_values_are_read_by_the_declared_type(kind, text, value):
+    read = notebooks.read_parameters(TRAIN, {kind: text})[kind]
+    assert read == value and type(read) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["-p", "epoch", "3"], "01_train has no parameter 'epoch'. Did you mean 'epochs'?"),
+        (["-p", "epochs", "many"], "parameter 'epochs' must be a whole number, not 'many'"),
+        (["-p", "epochs", "2.5"], "parameter 'epochs' must be a whole number, not '2.5'"),
+        (["-p", "lr", "fast"], "parameter 'lr' must be a number, not 'fast'"),
+        (["-p", "class_specific", "yes"], "parameter 'class_specific' must be true or false, not 'yes'"),
+        (["-p", "seed", "none"], "parameter 'seed' must be a whole number, not 'none'"),
+        (["-p", "recipe", "papr"], "unknown recipe 'papr'. Did you mean 'paper'?"),
+        (["-p", "loss", "bse"], "setting 'loss' is one of"),
+        (["-p", "method", "clip"], "setting 'method' is one of"),
+        (["-p", "dataset", "nowhere.yaml"], "nowhere.yaml: no such card"),
+        (["-p", "dataset", "voc-tl"], "unknown dataset 'voc-tl'. Did you mean 'voc-lt'?"),
+        (["-p", "model", "ViT-B-16"], "model ViT-B-16 needs weights"),
+        (["-p", "model", "Vit-B/16", "-p", "weights", "openai"], "unknown model 'Vit-B/16'. Did you mean"),
+        (["-p", "weights", "none.safetensors"], "none.safetensors: no such file"),
+        (["-p", "device", "gpu"], "setting 'device' is one of auto, cpu, cuda"),
+        (["-p", "n_ctx", "0"], "setting 'n_ctx' must be from 1 to 64, not 0"),
+        (["-f", "absent.yaml"], "no parameter file absent.yaml"),
+        (["-f", "{list}"], "a parameter file is a list of 'name: value' lines"),
+        (["-f", "{broken}"], "not a YAML file"),
+        (["-f", "{nested}"], "parameter 'epochs' must be a whole number, not '[1, 2]'"),
+    ],
+)
+def test_wrong_parameters_are_refused_before_the_kernel_starts(tmp_path, monkeypatch, args, message):
+    for name, text in (("list", "- 1"), ("broken", "a: [1"), ("nested", "epochs: [1, 2]")):
+        (tmp_path / f"{name}.yaml").write_text(text)
+    args = [arg.format(**{name: tmp_path / f"{name}.yaml" for name in ("list", "broken", "nested")}) for arg in args]
+    monkeypatch.setattr(notebooks, "execute", lambda *_: pytest.fail("a kernel was started"))
+    output = lmpt("run", "train", "--out", tmp_path / "out", *args, code=1)
+    assert output.startswith("Error: ") and message in output and len(output.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_unknown_and_broken_notebooks(tmp_path):
+    assert "no notebook 'trian'. Did you mean 'train'?" in lmpt("run", "trian", code=1)
+    assert "no notebook x.ipynb" in lmpt("run", "x.ipynb", code=1)
+    (tmp_path / "x.ipynb").write_text("{}")
+    assert "x.ipynb: not a notebook" in lmpt("run", tmp_path / "x.ipynb", code=1)
+
+
+def own_notebook(folder: Path, *cells: str) -> Path:
+    parameters = nbformat.v4.new_code_cell('count: int = 1  # how often\nout: "Optional[str]" = None')
+    parameters.metadata.tags = ["parameters"]
+    imports = nbformat.v4.new_code_cell("from typing import Optional")
+    notebook = nbformat.v4.new_notebook(cells=[imports, parameters, *map(nbformat.v4.new_code_cell, cells)])
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(notebook, folder / "own.ipynb")
+    return folder / "own.ipynb"
+
+
+def test_a_failing_cell_is_named_and_kept(tmp_path):
+    path = own_notebook(tmp_path, "print('so far')", "raise ValueError('too many\\nlines')")
+    output = lmpt("run", path, "--out", tmp_path / "out", code=1)
+    kept = tmp_path / "out" / "failed" / "own.ipynb"
+    assert f"Error: own: cell 5 failed: ValueError: too many; see {kept}" in output
+    assert "so far" in kept.read_text() and not (tmp_path / "out" / "notebooks").exists()
+
+
+def test_a_cell_that_takes_too_long(tmp_path):
+    path = own_notebook(tmp_path, "import time; time.sleep(60)")
+    assert "a cell took longer than 3 s" in lmpt("run", path, "--timeout", 3, "--out", tmp_path / "out", code=1)
+
+
+def test_a_kernel_that_dies(tmp_path):
+    path = own_notebook(tmp_path, "import os; os._exit(1)")
+    assert "its kernel died" in lmpt("run", path, "--out", tmp_path / "out", code=1)
+
+
+def test_own_notebooks_run_signed_and_from_the_callers_folder(tmp_path, monkeypatch):
+    path = own_notebook(tmp_path, "import os\nprint(count, os.getcwd(), out)")
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "below")
+    output = lmpt("run", "../own.ipynb", "-p", "count", "7", "--out", "results")
+    assert f"7 {tmp_path / 'below'} {tmp_path / 'below' / 'results'}" in output
+    executed = nbformat.read(tmp_path / "below" / "results" / "notebooks" / "own.ipynb", as_version=4)
+    from nbformat.sign import NotebookNotary
+
+    assert NotebookNotary().check_signature(executed) and path.exists()
+
+
+def test_paths_are_the_callers(tiny, monkeypatch):
+    monkeypatch.chdir(tiny.folder.parent)
+    values = notebooks.read_parameters(
+        TRAIN, {"dataset": "tiny/card.yaml", "out": "o", "model": "ViT-B-16", "weights": "openai"}
+    )
+    assert values["dataset"] == str(tiny.path) and values["out"] == str(tiny.folder.parent / "o")
+    assert (values["model"], values["weights"]) == ("ViT-B-16", "openai")
+    assert notebooks.read_parameters(TRAIN, {"dataset": "voc-lt"})["dataset"] == "voc-lt"
+
+
+def test_train_once_then_results(tiny, tmp_path):
+    out = tmp_path / "out"
+    (tmp_path / "settings.yaml").write_text("epochs: 3\nlr: 5e-4\nseed: 1\n")
+    args = (
+        "run",
+        "01_train",
+        "-f",
+        tmp_path / "settings.yaml",
+        "-p",
+        "epochs",
+        "2",
+        "-p",
+        "dataset",
+        tiny.path,
+        "--out",
+        out,
+    )
+    output = lmpt(*args)
+    (folder,) = [path.parent for path in out.glob("*/metrics.json")]
+    assert f"notebook: {folder / 'notebook.ipynb'}" in output and "epoch  2/2" in output
+    settings = json.loads((folder / "config.json").read_text())["settings"]
+    assert (settings["epochs"], settings["lr"], settings["seed"]) == (2, 5e-4, 1)
+    assert [path.name for path in out.iterdir()] == [folder.name]
+
+    assert f"finished already: {folder}" in lmpt(*args)
+    stamp = (folder / "metrics.json").stat().st_mtime_ns
+    lmpt(*args, "--force")
+    assert (folder / "metrics.json").stat().st_mtime_ns > stamp
+
+    table = pd.read_csv(pd.io.common.StringIO(lmpt("results", "--csv", "--out", out)))
+    assert table["run"].tolist() == [folder.name] and table["seed"].tolist() == [1]
+    total = json.loads((folder / "metrics.json").read_text())["scores"]["softmax"]["total"]
+    assert table["softmax total"].tolist() == [total]
+    assert folder.name in lmpt("results", "--out", out)
+
+
+def test_results_of_nothing(tmp_path):
+    assert "no finished runs in" in lmpt("results", "--out", tmp_path, code=1)
+
+
+def test_data_commands(tiny):
+    assert all(name in lmpt("data", "list") for name in ("emoji-lt", "voc-lt", "coco-lt"))
+    assert "tiny: in order. 24 train, 12 test images, 4 classes" in lmpt("data", "check", tiny.path)
+    (tiny.folder / "train" / "5.jpg").write_bytes(b"junk")
+    output = lmpt("data", "check", tiny.path, code=1)
+    assert "train.txt line 6" in output and len(output.splitlines()) == 1
+    output = lmpt("data", "check", "voc-lt", "--root", tiny.folder, code=1)
+    assert "voc_lt_train.txt is missing; looked in" in output and len(output.splitlines()) == 4
+
+
+def test_the_command_exits_as_a_program_should(tmp_path):
+    command = [sys.executable, "-m", "lmptlib.cli", "run", "train", "-p", "epoch", "3"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env={**os.environ})
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr.strip() == "Error: 01_train has no parameter 'epoch'. Did you mean 'epochs'?"
+
+
+def test_the_page_holds_every_figure(tmp_path):
+    from lmptlib.pages import write_page
+
+    path = own_notebook(
+        tmp_path,
+        "import plotly.graph_objects as go, plotly.io as pio\npio.renderers.default='plotly_mimetype'\ngo.Figure(go.Bar(y=[1, 2])).show()",
+    )
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells.insert(0, nbformat.v4.new_markdown_cell("# A <b>title</b>\n\n**A question?**"))
+    nbformat.write(notebook, path)
+    lmpt("run", path, "--out", tmp_path / "out")
+    page = write_page([tmp_path / "out" / "notebooks" / "own.ipynb"], tmp_path / "page.html", "All & more")
+    text = page.read_text()
+    assert text.count("plotly-graph-div") == 1 and "A &lt;b&gt;title" in text and "A question?" in text
+    assert (tmp_path / "plotly.min.js").stat().st_size > 1e6 and "cdn.plot" not in text

@@ -1,0 +1,50 @@
+"""CLIP's own architectures with random weights from disk: two steps of `lmpt run train` each."""
+
+import json
+
+import open_clip
+import pytest
+import torch
+from click.testing import CliRunner
+from safetensors.torch import load_file, save_file
+
+from lmptlib.cli import main
+from lmptlib.clip import load_clip
+from lmptlib.data import open_image
+
+
+@pytest.mark.parametrize("name", ["ViT-B-16-quickgelu", "RN50-quickgelu"])
+def test_two_steps(name, tiny, tmp_path):
+    torch.manual_seed(0)
+    weights = tmp_path / "random.safetensors"
+    save_file(open_clip.create_model(name).state_dict(), weights)
+    lists = {}
+    for file in ("train.txt", "captions.txt", "test.txt"):
+        lists[file] = (tiny.folder / file).read_text().splitlines(keepends=True)[:6]
+    for file, lines in lists.items():
+        (tiny.folder / file).write_text("".join(lines))
+    args = ["run", "train", "-p", "dataset", tiny.path, "-p", "model", name, "-p", "weights", weights]
+    args += ["-p", "epochs", "1", "-p", "batch_size", "3", "--out", tmp_path / "out"]
+    result = CliRunner().invoke(main, list(map(str, args)))
+    assert result.exit_code == 0, result.output
+    assert f"model {name}, weights {weights}, activation QuickGELU" in result.output
+    (folder,) = [path.parent for path in (tmp_path / "out").glob("*/metrics.json")]
+    (row,) = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+    assert 0 < row["loss"] < 100
+    prompts = load_file(folder / "prompts.safetensors")
+    assert prompts["context"].shape == (4, 4, 512) and not torch.equal(prompts["before"], prompts["after"])
+
+
+def test_batch_norm_of_rn50_is_left_alone(tiny, tmp_path):
+    torch.manual_seed(0)
+    weights = tmp_path / "random.safetensors"
+    save_file(open_clip.create_model("RN50-quickgelu").state_dict(), weights)
+    clip = load_clip("RN50-quickgelu", str(weights), log=lambda line: None)
+    clip.encode_images(torch.stack([clip.preprocess(open_image(tiny.folder / "train" / f"{i}.jpg")) for i in range(2)]))
+    stored = load_file(weights)
+    buffers = dict(clip.model.named_buffers())
+    checked = [name for name in buffers if "running" in name or "num_batches" in name]
+    assert len(checked) > 100
+    for name in checked:
+        assert torch.equal(buffers[name], stored[name]), name
+    assert not any(module.training for module in clip.model.modules())
