@@ -104,8 +104,8 @@ def draw_scene(glyphs: list[str], rng: np.random.Generator, size: int = SIZE) ->
     for glyph in glyphs:
         sprite = _sprite(glyph)
         side = size * rng.uniform(0.55, 1.0) * largest
-        scale = side / max(sprite.size)
-        sprite = sprite.resize([max(round(n * scale), 4) for n in sprite.size], Image.Resampling.BILINEAR)
+        scale = side / max(sprite.size) * np.exp(rng.normal(0, 0.12) * np.array([1, -1]))  # a little wider or taller
+        sprite = sprite.resize([max(round(n), 4) for n in sprite.size * scale], Image.Resampling.BILINEAR)
         if rng.random() < 0.5:
             sprite = sprite.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         sprite = _recolour(sprite, rng).rotate(rng.normal(0, 15), Image.Resampling.BILINEAR, expand=True)
