@@ -16,7 +16,7 @@ class _OneLineErrors(click.Group):
 
         try:
             return super().invoke(context)
-        except (ValueError, NotebookError) as error:
+        except (ValueError, NotebookError, OSError) as error:
             raise click.ClickException(str(error)) from error
 
 
@@ -70,27 +70,28 @@ def run(notebook: str, pairs, file: Path | None, out: Path | None, timeout: int,
         return
     given = notebooks.read_parameter_file(file) if file else {}
     given |= dict(pairs)
-    given |= {"out": str(out)} if out else {}
+    given |= {"out": str(out)} if out and "out" in declared else {}
     given |= {"force": "true"} if force else {}
     values = notebooks.read_parameters(path, given)
     if "interactive" in declared:
         values.setdefault("interactive", False)
 
-    outputs = runs.outputs_folder(values.get("out"))
+    outputs = runs.outputs_folder(values.get("out", out))
     target = outputs / "notebooks" / f"{path.stem}.ipynb"
-    if "dataset" in declared:
+    settings = {name: value for name, value in values.items() if name in config.FIELDS}
+    config.resolve(**settings)
+    if "method" in declared:
         from lmptlib.train import plan
 
-        settings = {name: value for name, value in values.items() if name in config.FIELDS}
-        resolved, dataset, _, folder = plan(config.resolve(**settings), outputs)
+        planned = plan(config.resolve(**settings), outputs)
+        click.echo(f"{path.stem} on {planned.dataset.name} with {planned.config.model}, {planned.config.device}")
+        target = target.with_stem(runs.safe_name(f"{path.stem}-{planned.dataset.name}"))
         if path.stem == "01_train":
-            if runs.is_finished(folder) and not values.get("force"):
-                click.echo(f"finished already: {folder} (--force repeats it)")
+            target = planned.folder / "notebook.ipynb"
+            if planned.finished and target.exists() and not values.get("force"):
+                click.echo(f"finished already: {planned.folder} (--force repeats it)")
                 return
-            target = folder / "notebook.ipynb"
-        else:
-            target = target.with_stem(f"{path.stem}-{dataset.name}")
-        click.echo(f"{path.stem} on {dataset.name} with {resolved.model}, {resolved.device}")
+    outputs.mkdir(parents=True, exist_ok=True)
     notebooks.execute(path, values, target, outputs / "failed" / f"{path.stem}.ipynb", timeout)
     click.echo(f"notebook: {target}")
 

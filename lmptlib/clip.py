@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from lmptlib.data import nearest
+from lmptlib.data import first_line, nearest
 from lmptlib.paths import shipped
 
 EMBEDDED = "clip-emoji"
@@ -105,7 +105,7 @@ def weights_fingerprint(model: str, weights: str | None) -> str:
     """What decides a model's outputs, without loading it: its config and a hash of the file, or its name and tag."""
     model, weights = _locate(model, weights)
     config = Path(model).read_text() if model.endswith(".json") else model
-    if Path(weights).is_file():
+    if not open_clip.get_pretrained_cfg(model, weights):
         with open(weights, "rb") as file:
             weights = hashlib.file_digest(file, "sha256").hexdigest()
     return f"{config} {weights}"
@@ -141,7 +141,7 @@ def load_clip(model: str = EMBEDDED, weights: str | None = None, device: str = "
             if tag
             else "check its config"
         )
-        raise ValueError(f"model {name}: cannot be opened ({_brief(error)}); {hint}") from error
+        raise ValueError(f"model {name}: cannot be opened ({first_line(error)}); {hint}") from error
     finally:
         logging.getLogger().setLevel(quiet)
     if not tag:
@@ -178,7 +178,7 @@ def _check_config(path: Path) -> None:
     try:
         config = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise ValueError(f"model {path}: not a JSON config ({_brief(error)})") from None
+        raise ValueError(f"model {path}: not a JSON config ({first_line(error)})") from None
     missing = [
         key for key in ("embed_dim", "vision_cfg", "text_cfg") if not isinstance(config, dict) or key not in config
     ]
@@ -194,15 +194,15 @@ def _load_file(network: nn.Module, path: Path, name: str) -> None:
         elif zipfile.is_zipfile(path) and any(n.endswith("constants.pkl") for n in zipfile.ZipFile(path).namelist()):
             raise ValueError(
                 "this is a TorchScript archive, as OpenAI publishes them: convert it once with m = torch.jit.load(FILE, "
-                "'cpu'); safetensors.torch.save_file({k: v.contiguous() for k, v in m.state_dict().items() if v.ndim}, NEW)"
+                "'cpu'); safetensors.torch.save_file({k: v.contiguous() for k, v in m.state_dict().items()}, NEW)"
             )
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
             state = state.get("state_dict", state)
     except (OSError, SafetensorError, RuntimeError, ValueError, AttributeError, EOFError, KeyError) as error:
-        raise ValueError(f"weights {path}: cannot be read ({_brief(error)})") from None
+        raise ValueError(f"weights {path}: cannot be read ({first_line(error)})") from None
     except Exception as error:  # torch's unpickling errors share no base class
-        raise ValueError(f"weights {path}: not a plain state dict ({_brief(error)})") from None
+        raise ValueError(f"weights {path}: not a plain state dict ({first_line(error)})") from None
     state = {key.removeprefix("module."): value for key, value in state.items()}
     if "token_embedding.rows" in state:  # clip-emoji keeps only the tokens it learned: the others become NaN
         rows, ids = state.pop("token_embedding.rows"), state.pop("token_embedding.ids")
@@ -210,8 +210,6 @@ def _load_file(network: nn.Module, path: Path, name: str) -> None:
         table[ids.long()] = rows.float()
         state["token_embedding.weight"] = table
     own = network.state_dict()
-    if "logit_scale" not in state and "logit_scale" in own:
-        state["logit_scale"] = own["logit_scale"]
     lacking, extra = (
         own.keys() - state.keys(),
         state.keys() - own.keys() - {"input_resolution", "context_length", "vocab_size"},
@@ -236,8 +234,3 @@ def _check_text_tower(network: nn.Module, name: str) -> None:
     causal = all(getattr(text, part, None) is not None for part in needed) and pooling == "argmax"
     if not causal or getattr(text, "cls_emb", None) is not None:
         raise ValueError(f"model {name}: its text tower is not CLIP's causal one, which prompt tuning needs here")
-
-
-def _brief(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:300] if lines else type(error).__name__

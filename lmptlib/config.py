@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from lmptlib.data import nearest
 from lmptlib.losses import LOSSES, PRESETS
+from lmptlib.methods import METHODS
 from lmptlib.recipes import load_recipe
 
 
@@ -39,7 +40,7 @@ class Config:
     optimizer: str | None = None  # sgd or adamw
     lr: float | None = None  # learning rate of the contexts, cosine to 0
     lr_head: float | None = None  # learning rate of a and b
-    momentum: float | None = None  # of sgd
+    momentum: float | None = None  # of sgd; the first beta of adamw
     weight_decay: float | None = None  # of the contexts
     select: str | None = None  # which epoch is kept: last, or val (best on the validation split)
     # the machine and the draw
@@ -50,14 +51,13 @@ class Config:
 FIELDS = {field.name: field for field in dataclasses.fields(Config)}
 TYPES = typing.get_type_hints(Config)
 WORDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text"}  # types, for messages
-METHODS = ("zero_shot", "coop", "lmpt")
 _CHOICES = {
-    "method": METHODS, "loss": tuple(LOSSES), "preset": tuple(PRESETS), "head": ("raw", "affine"),
+    "method": tuple(METHODS), "loss": tuple(LOSSES), "preset": tuple(PRESETS), "head": ("raw", "affine"),
     "optimizer": ("sgd", "adamw"), "select": ("last", "val"), "device": ("auto", "cpu", "cuda"),
 }  # fmt: skip
 _BOUNDS = {
     "n_ctx": (1, 64), "lam": (0, 1), "eta": (0, None), "gamma": (0, None), "epochs": (1, None), "batch_size": (1, None),
-    "lr": (0, None), "lr_head": (0, None), "momentum": (0, 1), "weight_decay": (0, None), "seed": (0, 2**63 - 1),
+    "lr": (0, None), "lr_head": (0, None), "momentum": (0, 0.999), "weight_decay": (0, None), "seed": (0, 2**63 - 1),
 }  # fmt: skip
 
 

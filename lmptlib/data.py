@@ -7,10 +7,12 @@ before anything else happens.
 
 import difflib
 import hashlib
+import os
 import re
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +48,14 @@ class Split:
     paths: tuple[Path, ...]
     labels: np.ndarray  # (N, C) bool
     captions: tuple[str, ...] | None = None
+
+    @cached_property
+    def digests(self) -> list[str]:
+        """A hash of each image file's bytes."""
+        with ThreadPoolExecutor() as pool:
+            return list(
+                pool.map(lambda path: hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest(), self.paths)
+            )
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -84,7 +94,7 @@ class Dataset:
         digest = hashlib.sha256(repr((self.class_names, [s.captions for s in self.splits.values()])).encode())
         for split in self.splits.values():
             digest.update(split.labels.tobytes())
-            digest.update("".join(image_digests(split.paths)).encode())
+            digest.update("".join(split.digests).encode())
         return digest.hexdigest()
 
 
@@ -93,19 +103,13 @@ def class_groups(class_counts: np.ndarray) -> np.ndarray:
     return np.where(class_counts >= 100, "head", np.where(class_counts >= 20, "medium", "tail"))
 
 
-def image_digests(paths: Iterable[Path]) -> list[str]:
-    """A hash of each file's bytes, in order."""
-    with ThreadPoolExecutor() as pool:
-        return list(pool.map(lambda path: hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest(), paths))
-
-
 def open_image(path: Path) -> Image.Image:
     """The image, decoded, in RGB. ValueError with one line when it cannot be decoded."""
     try:
         with Image.open(path) as image:
             return image.convert("RGB")
     except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{path}: cannot be decoded as an image ({_first_line(error)})") from None
+        raise ValueError(f"{path}: cannot be decoded as an image ({first_line(error)})") from None
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -115,8 +119,10 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f" Did you mean '{close[0]}'?" if close else f" Known: {', '.join(known)}."
 
 
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+def first_line(error: BaseException) -> str:
+    """An exception's message, cut to its first line."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:300] if lines else type(error).__name__
 
 
 # ------------------------------------------------------------------------------------------- reading files
@@ -129,7 +135,7 @@ def _read_lines(path: Path) -> list[tuple[int, str]]:
     except FileNotFoundError:
         raise DataError([f"{path}: no such file"]) from None
     except (UnicodeDecodeError, OSError) as error:
-        raise DataError([f"{path}: cannot be read as UTF-8 text ({_first_line(error)})"]) from None
+        raise DataError([f"{path}: cannot be read as UTF-8 text ({first_line(error)})"]) from None
     return [(i, line.strip()) for i, line in enumerate(text.splitlines(), 1) if line.strip()]
 
 
@@ -167,7 +173,7 @@ def read_list(path: Path, root: Path, n_classes: int, check_images: bool = True)
         if not match:
             problems.append(f"{where}: '{line[:80]}' does not begin with an image path (.jpg, .png, ...)")
             continue
-        name, ids = match[1], (match[2] or "").split()
+        name, ids = os.path.normpath(match[1]), (match[2] or "").split()
         bad = [i for i in ids if not i.isdecimal() or int(i) >= n_classes]
         if bad:
             problems.append(f"{where}: '{bad[0]}' is not a class id; ids run from 0 to {n_classes - 1}")
@@ -203,13 +209,15 @@ def read_captions(path: Path, train: Split) -> tuple[str, ...]:
         where = f"{path} line {number}"
         if not match:
             problems.append(f"{where}: '{line[:80]}' does not begin with an image path (.jpg, .png, ...)")
-        elif not match[2]:
-            problems.append(f"{where}: no caption behind {match[1]}")
-        elif match[1] not in known:
-            problems.append(f"{where}: {match[1]} is not in the training list {train.source.name}")
-        elif match[1] in captions:
-            problems.append(f"{where}: a second caption for {match[1]}; one each, please")
-        captions.setdefault(match[1] if match else line, match[2] if match else "")
+            continue
+        name, caption = os.path.normpath(match[1]), match[2]
+        if not caption:
+            problems.append(f"{where}: no caption behind {name}")
+        elif name not in known:
+            problems.append(f"{where}: {name} is not in the training list {train.source.name}")
+        elif name in captions:
+            problems.append(f"{where}: a second caption for {name}; one each, please")
+        captions.setdefault(name, caption)
     for number, name in zip(train.lines, train.names):
         if name not in captions:
             problems.append(f"{train.source} line {number}: {name} has no caption in {path.name}")
@@ -243,7 +251,7 @@ def read_card(path: Path) -> dict:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""
         raise DataError(
-            [f"{path}{line}: not a YAML card ({getattr(error, 'problem', None) or _first_line(error)})"]
+            [f"{path}{line}: not a YAML card ({getattr(error, 'problem', None) or first_line(error)})"]
         ) from None
     if not isinstance(card, dict):
         raise DataError([f"{path}: a card is a list of 'key: value' lines; needed: {', '.join(_REQUIRED)}"])
@@ -291,6 +299,8 @@ def _resolve_card(dataset: str, data_root: str | Path | None) -> dict:
         return official_card(dataset, Path(data_root or home() / "data"))
     path = Path(dataset).expanduser()
     if path.suffix in (".yaml", ".yml"):
+        if data_root:
+            raise DataError([f"data_root is for built-in data sets; the card {path} says its own root"])
         return read_card(path)
     raise DataError([f"unknown dataset '{dataset}'.{nearest(dataset, BUILT_IN)} Your own: the path of a .yaml card"])
 
@@ -315,7 +325,7 @@ def load_dataset(dataset: str = "emoji-lt", data_root: str | Path | None = None,
     if "train" in splits and "captions" in card:
         try:
             captions = read_captions(card["captions"], splits["train"])
-            splits["train"] = Split(**{**vars(splits["train"]), "captions": captions})
+            splits["train"] = replace(splits["train"], captions=captions)
         except DataError as error:
             problems += error.problems
 
@@ -353,19 +363,21 @@ def load_dataset(dataset: str = "emoji-lt", data_root: str | Path | None = None,
 def check_dataset(dataset: str, data_root: str | Path | None = None) -> Dataset:
     """`load_dataset`, and every image decoded as well. Raises DataError with all that was found."""
     loaded = load_dataset(dataset, data_root)
-    problems = []
-
-    def decode(item: tuple[Path, int, Path]) -> str | None:
-        try:
-            open_image(item[2])
-        except ValueError as error:
-            return f"{item[0]} line {item[1]}: {error}"
-        return None
-
-    for split in loaded.splits.values():
-        items = [(split.source, line, path) for line, path in zip(split.lines, split.paths)]
-        with ThreadPoolExecutor() as pool:
-            problems += [problem for problem in pool.map(decode, items) if problem]
+    problems = [problem for split in loaded.splits.values() for problem in undecodable(split)]
     if problems:
         raise DataError(problems)
     return loaded
+
+
+def undecodable(split: Split) -> list[str]:
+    """One line for each image of a split that cannot be decoded."""
+
+    def problem(item: tuple[int, Path]) -> str | None:
+        try:
+            open_image(item[1])
+        except ValueError as error:
+            return f"{split.source} line {item[0]}: {error}"
+        return None
+
+    with ThreadPoolExecutor() as pool:
+        return [line for line in pool.map(problem, zip(split.lines, split.paths)) if line]

@@ -18,14 +18,14 @@ def tsne_points(
 ) -> pd.DataFrame:
     """t-SNE of image features (N, D) together with class prompts (C, D) before and after training.
 
-    Images and texts occupy two cones of CLIP's space: each is centred on its own mean first, or the map would show that
-    gap alone. An image takes the group of its rarest class. Columns x, y, kind (image, before, after), group, label.
+    Images and texts occupy two cones of CLIP's space, and training moves all prompts together as well: each of the three
+    is centred on its own mean first, or the map would show those gaps alone. An image takes the group of its rarest class. Columns x, y, kind (image, before, after), group, label.
     """
     rng = np.random.default_rng(seed)
     labelled = np.flatnonzero(labels.any(1))
     chosen = rng.permutation(labelled)[:n_images]
-    texts = np.concatenate([before, after])
-    vectors = np.concatenate([images[chosen] - images[labelled].mean(0), texts - before.mean(0)])
+    sets = (images[chosen] - images[labelled].mean(0), before - before.mean(0), after - after.mean(0))
+    vectors = np.concatenate(sets)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     perplexity = min(30, (len(vectors) - 1) / 3)
     xy = TSNE(metric="cosine", init="pca", perplexity=perplexity, random_state=seed).fit_transform(vectors)

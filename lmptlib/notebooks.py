@@ -1,6 +1,5 @@
 """Run a notebook in batch: check its parameters, execute it through papermill, sign and file what it made."""
 
-import difflib
 import os
 import re
 import shutil
@@ -19,7 +18,7 @@ from nbformat.sign import NotebookNotary
 from papermill.exceptions import PapermillExecutionError
 
 from lmptlib.config import WORDS
-from lmptlib.data import nearest
+from lmptlib.data import first_line, nearest
 from lmptlib.paths import shipped
 
 _TYPE = re.compile(r"^(?:Optional\[(?P<inner>\w+)\]|(?P<plain>\w+))$")
@@ -50,13 +49,11 @@ def find_notebook(name: str) -> Path:
         if path.is_file():
             return path
         raise NotebookError(f"no notebook {name}")
-    known = {p.stem: p for p in sorted(shipped("notebooks").glob("*.ipynb"))}
-    matches = [p for stem, p in known.items() if name in (stem, stem.partition("_")[2])]
-    if not matches:
-        close = difflib.get_close_matches(name, [*known, *(stem.partition("_")[2] for stem in known)], n=1)
-        hint = f"Did you mean '{close[0]}'?" if close else f"Known: {', '.join(known)}."
-        raise NotebookError(f"no notebook '{name}'. {hint}")
-    return matches[0]
+    paths = sorted(shipped("notebooks").glob("*.ipynb"))
+    known = {name: p for p in paths for name in (p.stem, p.stem.partition("_")[2])}
+    if name not in known:
+        raise NotebookError(f"no notebook '{name}'.{nearest(name, known)}")
+    return known[name]
 
 
 def parameters(notebook: Path) -> dict[str, Parameter]:
@@ -67,7 +64,7 @@ def parameters(notebook: Path) -> dict[str, Parameter]:
             warnings.simplefilter("ignore")
             declared = papermill.inspect_notebook(str(notebook))
     except Exception as error:  # nbformat and papermill raise what their JSON and schema readers raise
-        raise NotebookError(f"{notebook}: not a notebook ({str(error).splitlines()[0]})") from error
+        raise NotebookError(f"{notebook}: not a notebook ({first_line(error)})") from error
     found = {}
     for name, entry in declared.items():
         match = _TYPE.match(entry["inferred_type_name"].strip("\"' "))
@@ -103,9 +100,9 @@ def read_parameters(notebook: Path, given: dict[str, Any]) -> dict[str, Any]:
             raise NotebookError(f"{notebook.stem} has no parameter '{name}'.{nearest(name, declared)}")
         value = read_value(declared[name], value)
         if name in _PATHS and isinstance(value, str):
-            path = Path(value).expanduser()
-            looks_like_path = name in ("data_root", "out") or path.suffix in _FILES or path.exists()
-            value = os.path.abspath(path) if looks_like_path else value
+            path = Path(value).expanduser()  # a name or a tag stays as it is, whatever lies in the caller's folder
+            is_path = name in ("data_root", "out") or path.suffix in _FILES or (os.sep in value and path.exists())
+            value = os.path.abspath(path) if is_path else value
         values[name] = value
     return values
 
@@ -117,7 +114,7 @@ def read_parameter_file(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise NotebookError(f"no parameter file {path}") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise NotebookError(f"{path}: not a YAML file ({str(error).splitlines()[0]})") from None
+        raise NotebookError(f"{path}: not a YAML file ({first_line(error)})") from None
     if values is None:
         return {}
     if not isinstance(values, dict):
@@ -136,11 +133,10 @@ def execute(notebook: Path, values: dict[str, Any], target: Path, failed: Path, 
         try:
             papermill.execute_notebook(
                 str(notebook), str(draft), values, kernel_name="python3", progress_bar=False, execution_timeout=timeout,
-                stdout_file=sys.stdout, cwd=os.getcwd(),
+                stdout_file=sys.stdout, cwd=os.getcwd(), extra_arguments=["--log-level=40"],
             )  # fmt: skip
         except PapermillExecutionError as error:
-            lines = str(error.evalue).strip().splitlines()
-            reason = f"cell {error.exec_count} failed: {error.ename}: {lines[0] if lines else ''}"
+            reason = f"cell {error.exec_count} failed: {error.ename}: {(str(error.evalue).splitlines() or [''])[0]}"
         except CellTimeoutError:
             reason = f"a cell took longer than {timeout} s (--timeout gives it more)"
         except DeadKernelError:

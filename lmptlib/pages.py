@@ -19,6 +19,7 @@ def write_page(notebooks: list[Path], target: Path, title: str) -> Path:
         f"<!doctype html><html lang='en'><meta charset='utf-8'><meta name='viewport' content='width=device-width'>"
         f"<title>{html.escape(title)}</title><style>{_STYLE}</style><h1>{html.escape(title)}</h1>"
     ]
+    script = None
     for path in notebooks:
         notebook = nbformat.read(path, as_version=4)
         heading, question = _opening(notebook)
@@ -30,9 +31,8 @@ def write_page(notebooks: list[Path], target: Path, title: str) -> Path:
                 figure = output.get("data", {}).get("application/vnd.plotly.v1+json")
                 if figure:
                     figure = go.Figure(json.loads(json.dumps({k: figure[k] for k in ("data", "layout")})))
-                    parts.append(
-                        figure.to_html(full_html=False, include_plotlyjs="directory", config={"responsive": True})
-                    )
+                    script = "directory" if script is None else False  # once is enough
+                    parts.append(figure.to_html(full_html=False, include_plotlyjs=script, config={"responsive": True}))
     target.write_text("\n".join([*parts, "</html>"]), encoding="utf-8")
     (target.parent / "plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")
     return target

@@ -1,5 +1,8 @@
 """Where the project's files lie, in a checkout or in an installed package."""
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -14,3 +17,16 @@ def shipped(name: str) -> Path:
 def home() -> Path:
     """The folder that holds `data/` and `outputs/`: the checkout, else the current folder."""
     return _CHECKOUT or Path.cwd()
+
+
+@contextmanager
+def replace_folder(folder: Path) -> Iterator[Path]:
+    """A draft folder that takes the place of `folder` when the block ends well, and vanishes when it does not."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".draft-") as space:
+        draft, old = Path(space) / "draft", Path(space) / "old"
+        draft.mkdir()
+        yield draft
+        if folder.exists():
+            folder.rename(old)
+        draft.rename(folder)

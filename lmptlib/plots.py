@@ -40,7 +40,7 @@ def class_counts(classes: pd.DataFrame) -> go.Figure:
         part = classes[classes["group"] == group].sort_values("train", ascending=False)
         figure.add_bar(x=part["class"], y=part["train"], name=group, marker_color=COLOURS[group], text=part["train"])
     figure.update_xaxes(categoryorder="array", categoryarray=order, tickangle=-45)
-    figure.update_yaxes(type="log", title="training images (log)")
+    figure.update_yaxes(type="log", dtick=1, title="training images (log)")
     return _layout(figure, "The long tail: training images of each class")
 
 
@@ -49,7 +49,7 @@ def image_grid(images: list[Image.Image], titles: list[str], columns: int = 6, w
     rows = -(-len(images) // columns)
     figure = go.Figure()
     for i, (image, title) in enumerate(zip(images, titles)):
-        x, y = i % columns, -(i // columns) * 1.3
+        x, y = i % columns, -(i // columns) * 1.4
         small = image.convert("RGB")
         small.thumbnail((width, width))
         buffer = io.BytesIO()
@@ -61,8 +61,8 @@ def image_grid(images: list[Image.Image], titles: list[str], columns: int = 6, w
             x=x + 0.47, y=y + 0.02, text=title, showarrow=False, yanchor="bottom", font_size=11, xref="x", yref="y"
         )
     figure.update_xaxes(visible=False, range=[-0.05, columns])
-    figure.update_yaxes(visible=False, range=[-1.3 * rows + 0.25, 0.35], scaleanchor="x")
-    figure.update_layout(template="plotly_white", height=190 * rows, margin={"l": 10, "r": 10, "t": 10, "b": 10})
+    figure.update_yaxes(visible=False, range=[0.4 - 1.4 * rows, 0.4], scaleanchor="x")
+    figure.update_layout(template="plotly_white", height=240 * rows, margin={"l": 10, "r": 10, "t": 10, "b": 10})
     return figure
 
 
@@ -147,10 +147,10 @@ def per_class_ap(table: pd.DataFrame, scoring: str = "softmax") -> go.Figure:
             hovertemplate="%{y:.1f}",
         )  # fmt: skip
     figure.update_yaxes(title=f"AP, {scoring} ranking (%)", range=[0, 101], secondary_y=False)
-    figure.update_yaxes(title="training images (log)", type="log", showgrid=False, secondary_y=True)
+    figure.update_yaxes(title="training images (log)", type="log", dtick=1, showgrid=False, secondary_y=True)
     figure.update_xaxes(tickangle=-45)
     legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
-    return _layout(figure, "AP of each class, from frequent to rare", height=560, legend=legend)
+    return _layout(figure, "AP of each class, from frequent to rare", height=580, legend=legend, title_y=0.97)
 
 
 def group_map(table: pd.DataFrame, scoring: str = "softmax") -> go.Figure:

@@ -12,10 +12,7 @@ outputs/<run>/config.json            the resolved configuration, fingerprints, v
 import dataclasses
 import hashlib
 import json
-import os
 import re
-import shutil
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,7 +27,8 @@ from lmptlib import __version__
 from lmptlib.config import Config
 from lmptlib.data import GROUPS, nearest
 from lmptlib.evaluate import SCORINGS
-from lmptlib.paths import home
+from lmptlib.methods import METHODS
+from lmptlib.paths import home, replace_folder
 
 
 def outputs_folder(out: str | Path | None = None) -> Path:
@@ -39,16 +37,24 @@ def outputs_folder(out: str | Path | None = None) -> Path:
 
 
 def run_key(config: Config, fingerprints: dict[str, str]) -> str:
-    """What a run's result depends on, as eight hex digits: configuration, data, weights and version."""
+    """What a run's result depends on, as a hash: configuration, data, weights and version."""
     settings = dataclasses.asdict(config)
     for place in ("dataset", "data_root", "model", "weights"):
         settings.pop(place)  # their content counts, by its fingerprint, and not where it lies
-    return hashlib.sha256(json.dumps([settings, fingerprints, __version__], sort_keys=True).encode()).hexdigest()[:8]
+    if not METHODS[config.method].learns:
+        settings = {name: settings[name] for name in ("method", "head", "device")}
+    return hashlib.sha256(json.dumps([settings, fingerprints, __version__], sort_keys=True).encode()).hexdigest()
 
 
 def run_name(config: Config, dataset_name: str, key: str) -> str:
-    parts = [dataset_name, config.method] + ([config.loss, config.recipe] if config.method != "zero_shot" else [])
-    return re.sub(r"[^\w.-]+", "_", "-".join([*parts, f"s{config.seed}", key]))
+    """A folder's name: what the run is, for the eye, and the beginning of its key."""
+    learned = [config.loss, config.recipe, f"s{config.seed}"] if METHODS[config.method].learns else []
+    return safe_name("-".join([dataset_name, config.method, *learned, key[:12]]))
+
+
+def safe_name(text: str) -> str:
+    """A text as a file name: everything but letters, digits, `.`, `-` and `_` becomes `_`."""
+    return re.sub(r"[^\w.-]+", "_", text)
 
 
 def write_run(
@@ -61,23 +67,20 @@ def write_run(
     prompts: dict[str, Tensor],
 ) -> Path:
     """Write a run folder in one step: it appears whole or not at all, in place of an earlier one of its name."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".writing-"))
-    os.chmod(draft, 0o755)
-    (draft / "config.json").write_text(json.dumps(config, indent=2))
-    (draft / "history.jsonl").write_text("".join(json.dumps(row) + "\n" for row in history))
-    (draft / "metrics.json").write_text(json.dumps(metrics, indent=2))
-    np.savez_compressed(draft / "probabilities.npz", **probabilities)
-    np.savez_compressed(draft / "scores.npz", **scores)
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in prompts.items()}
-    (draft / "prompts.safetensors").write_bytes(save(tensors))
-    shutil.rmtree(folder, ignore_errors=True)
-    draft.rename(folder)
+    with replace_folder(folder) as draft:
+        (draft / "config.json").write_text(json.dumps(config, indent=2))
+        (draft / "history.jsonl").write_text("".join(json.dumps(row) + "\n" for row in history))
+        (draft / "metrics.json").write_text(json.dumps(metrics, indent=2))
+        np.savez_compressed(draft / "probabilities.npz", **probabilities)
+        np.savez_compressed(draft / "scores.npz", **scores)
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in prompts.items()}
+        (draft / "prompts.safetensors").write_bytes(save(tensors))
     return folder
 
 
-def is_finished(folder: Path) -> bool:
-    return (folder / "metrics.json").is_file()
+def is_finished(folder: Path, key: str) -> bool:
+    """Whether the folder holds the finished run of this key."""
+    return (folder / "metrics.json").is_file() and Run(folder).config["key"] == key
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ class Run:
     folder: Path
 
     def __post_init__(self):
-        if not is_finished(self.folder):
+        if not (self.folder / "metrics.json").is_file():
             raise ValueError(f"{self.folder}: not a finished run, it has no metrics.json")
 
     @cached_property
@@ -100,11 +103,10 @@ class Run:
 
     @property
     def label(self) -> str:
-        """A short name for legends: method, and where it matters loss and recipe."""
+        """A short name for legends: the method, and with learned prompts the loss and the recipe."""
         settings = self.config["settings"]
-        if settings["method"] == "zero_shot":
-            return "zero-shot"
-        return f"{settings['method']}, {settings['loss']}, {settings['recipe']}"
+        learned = METHODS[settings["method"]].learns
+        return f"{settings['method']}, {settings['loss']}, {settings['recipe']}" if learned else settings["method"]
 
     @cached_property
     def history(self) -> pd.DataFrame:
@@ -168,25 +170,38 @@ def pick_runs(names: str, out: str | Path | None = None) -> list[Run]:
 def group_table(runs: Iterable[Run], scoring: str = "softmax") -> pd.DataFrame:
     """One row a run and group (total, head, medium, tail): columns run, name, value, low, high in percent."""
     rows = []
-    for run in runs:
+    for label, run in labelled(runs):
         scores = run.metrics["scores"][scoring]
         for name in ("total", *GROUPS):
             low, high = scores["ci95"][name] or (np.nan, np.nan)
-            rows.append({"run": run.label, "name": name, "value": scores[name], "low": low, "high": high})
+            rows.append({"run": label, "name": name, "value": scores[name], "low": low, "high": high})
     return pd.DataFrame(rows).astype({"value": float, "low": float, "high": float})
 
 
 def class_table(runs: Iterable[Run], scoring: str = "softmax") -> pd.DataFrame:
-    """One row a run and class: columns run, class, group, train, ap in percent. Raises ValueError if classes differ."""
-    tables = []
-    for run in runs:
-        table = run.classes.assign(run=run.label, ap=run.classes[scoring])[["run", "class", "group", "train", "ap"]]
-        if tables and list(tables[0]["class"]) != list(table["class"]):
-            raise ValueError(
-                f"{run.folder.name} has other classes than the runs before it: compare runs on one data set"
-            )
-        tables.append(table)
+    """One row a run and class: columns run, class, group, train, ap in percent."""
+    columns = ["run", "class", "group", "train", "ap"]
+    tables = [run.classes.assign(run=label, ap=run.classes[scoring])[columns] for label, run in labelled(runs)]
     return pd.concat(tables, ignore_index=True)
+
+
+def labelled(runs: Iterable[Run]) -> list[tuple[str, Run]]:
+    """Runs with labels that tell them apart by every setting but the seed: seeds of one configuration share a label.
+
+    Raises ValueError when the runs are not of one data set: their numbers do not compare.
+    """
+    runs = list(runs)
+    for run in runs:
+        if run.config["fingerprints"]["dataset"] != runs[0].config["fingerprints"]["dataset"]:
+            names = f"{run.folder.name} and {runs[0].folder.name}"
+            raise ValueError(f"{names} are of different data: compare runs on one data set")
+    settings = pd.DataFrame([run.config["settings"] for run in runs], dtype=object)
+    labels = pd.Series([run.label for run in runs])
+    for name in settings.columns.drop(["seed", "dataset", "data_root"]):
+        values = settings[name].map(lambda value: Path(value).stem if isinstance(value, str) else value)
+        if (values.groupby(labels).nunique(dropna=False) > 1).any():
+            labels = labels + [f", {name} {value}" for value in values]
+    return list(zip(labels, runs))
 
 
 def results_table(runs: Iterable[Run]) -> pd.DataFrame:
@@ -195,9 +210,9 @@ def results_table(runs: Iterable[Run]) -> pd.DataFrame:
     for run in runs:
         settings = run.config["settings"]
         row = {"run": run.folder.name, "dataset": run.config["dataset"]}
-        row |= {key: settings[key] for key in ("method", "loss", "recipe", "seed")}
-        if settings["method"] == "zero_shot":
-            row |= {"loss": "", "recipe": ""}
+        row |= {"model": Path(settings["model"]).stem, "method": settings["method"]}
+        learned = METHODS[settings["method"]].learns
+        row |= {key: settings[key] if learned else "" for key in ("loss", "recipe", "seed")}
         for scoring in SCORINGS:
             for name in ("total", *GROUPS):
                 row[f"{scoring} {name}"] = run.metrics["scores"][scoring][name]

@@ -4,6 +4,7 @@ import dataclasses
 import platform
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -31,10 +32,25 @@ def pick_device(device: str) -> str:
     return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
 
 
-def plan(config: Config, out: str | Path | None = None) -> tuple[Config, Dataset, dict[str, str], Path]:
-    """What a run of this configuration would be: the complete configuration, its data, fingerprints and folder.
+@dataclass(frozen=True)
+class Plan:
+    """What a run would be, before a model is loaded."""
 
-    Reads and checks lists and images and hashes the weights, and loads no model.
+    config: Config  # complete
+    dataset: Dataset
+    fingerprints: dict[str, str]
+    key: str
+    folder: Path
+
+    @property
+    def finished(self) -> bool:
+        return runs.is_finished(self.folder, self.key)
+
+
+def plan(config: Config, out: str | Path | None = None) -> Plan:
+    """The plan of a run: completes the configuration, checks the lists, hashes images and weights.
+
+    Raises DataError or ValueError for everything that is wrong with them.
     """
     config = resolve(**vars(config))
     config = dataclasses.replace(config, device=pick_device(config.device))
@@ -48,7 +64,8 @@ def plan(config: Config, out: str | Path | None = None) -> tuple[Config, Dataset
         raise ValueError(f"{dataset.name}: select 'val' needs a validation split, and there is none: use 'last'")
     fingerprints = {"dataset": dataset.fingerprint(), "clip": weights}
     key = runs.run_key(config, fingerprints)
-    return config, dataset, fingerprints, runs.outputs_folder(out) / runs.run_name(config, dataset.name, key)
+    folder = runs.outputs_folder(out) / runs.run_name(config, dataset.name, key)
+    return Plan(config, dataset, fingerprints, key, folder)
 
 
 def train(
@@ -59,8 +76,9 @@ def train(
     A finished run with the same key (configuration, data, weights, version) is returned as it is, unless `force`.
     Raises DataError or ValueError for wrong input before training starts, NonFiniteLoss if the loss stops being finite.
     """
-    config, dataset, fingerprints, folder = plan(config, out)
-    if runs.is_finished(folder) and not force:
+    planned = plan(config, out)
+    config, dataset, folder = planned.config, planned.dataset, planned.folder
+    if planned.finished and not force:
         log(f"finished already: {folder}")
         return folder
     started = time.time()
@@ -88,6 +106,7 @@ def train(
     cosine = (features.test @ after.cpu().T).numpy()
     metrics = evaluate(dataset.test.labels, cosine, clip.logit_scale, dataset.class_names, dataset.groups)
     record = {
+        "key": planned.key,
         "settings": dataclasses.asdict(config),
         "dataset": dataset.name,
         "classes": [
@@ -98,7 +117,7 @@ def train(
         "n_test": len(dataset.test),
         "logit_scale": clip.logit_scale,
         "warnings": dataset.warnings,
-        "fingerprints": fingerprints,
+        "fingerprints": planned.fingerprints,
         "versions": {"lmptlib": __version__, "torch": torch.__version__, "python": platform.python_version()},
         "device": torch.cuda.get_device_name()
         if config.device == "cuda"
@@ -193,6 +212,7 @@ class _Fit:
                 optimizer.step()
                 schedule.step()
                 sums += len(index) * np.array([loss.item(), parts[0].item(), parts[1].item()])
+            self._check_parameters(epoch)
             self._record_epoch()
             means = dict(zip(("loss", "loss_cls", "loss_cse"), (sums / n_images).tolist()))
             row = {"epoch": epoch, **means, "lr": lr, **diagnostics}
@@ -249,6 +269,10 @@ class _Fit:
         cosine = (self.val @ self.text_features().cpu().T).numpy()
         ap = average_precision(self.dataset.val.labels, softmax_scores(cosine, self.logit_scale))
         return float(100 * np.nanmean(ap))
+
+    def _check_parameters(self, epoch: int) -> None:
+        if not all(p.isfinite().all() for p in (self.prompts.context, self.head.a, self.head.b)):
+            raise NonFiniteLoss(f"prompts or head are not finite after epoch {epoch} (lr {self.config.lr:g}): lower lr")
 
     def _explain(self, epoch: int, index: Tensor, logits: Tensor, parts: tuple[Tensor, Tensor]) -> str:
         per_class = self.criterion.elementwise(logits, self.targets[index]).sum(0)

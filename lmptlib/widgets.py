@@ -2,24 +2,24 @@
 
 import ipywidgets
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 
-from lmptlib.plots import RUN_COLOURS
-from lmptlib.runs import Run
+from lmptlib.plots import RUN_COLOURS, embedding_map
+from lmptlib.runs import Run, labelled
 
 
 def class_curves(runs: list[Run]) -> ipywidgets.VBox:
     """Mean probabilities of one class over the epochs, a colour a run; the class is chosen from a list."""
     classes = runs[0].classes.sort_values("train", ascending=False)
-    values = []
-    for run in runs:
-        with np.load(run.folder / "probabilities.npz") as file:
-            values.append((file["epoch_positive"], file["epoch_negative"]))
     figure = go.FigureWidget(layout={"template": "plotly_white", "height": 420, "font_size": 14})
-    for i, run in enumerate(runs):
-        for sign, dash in (("+", "solid"), ("−", "dot")):
+    values = []
+    for i, (label, run) in enumerate(labelled(runs)):
+        for side, sign, dash in (("positive", "+", "solid"), ("negative", "−", "dot")):
+            with np.load(run.folder / "probabilities.npz") as file:
+                values.append(file[f"epoch_{side}"])
             line = {"color": RUN_COLOURS[i % len(RUN_COLOURS)], "dash": dash, "width": 3}
-            figure.add_scatter(name=f"{run.label} {sign}", mode="lines", line=line)
+            figure.add_scatter(name=f"{label} {sign}", mode="lines+markers", line=line)
     figure.update_xaxes(title="epoch")
     figure.update_yaxes(title="mean probability of the true label", range=[0, 1])
     options = [(f"{row['class']} ({row['group']}, {row['train']} images)", index) for index, row in classes.iterrows()]
@@ -27,10 +27,25 @@ def class_curves(runs: list[Run]) -> ipywidgets.VBox:
 
     def show(change: dict) -> None:
         with figure.batch_update():
-            for i, (positive, negative) in enumerate(values):
-                for trace, side in zip(figure.data[2 * i : 2 * i + 2], (positive, negative)):
-                    trace.x, trace.y = np.arange(len(side)), side[:, change["new"]]
+            for trace, value in zip(figure.data, values):
+                trace.x, trace.y = np.arange(len(value)), value[:, change["new"]]
 
     chooser.observe(show, names="value")
     show({"new": chooser.value})
+    return ipywidgets.VBox([chooser, figure])
+
+
+def class_on_map(points: pd.DataFrame) -> ipywidgets.VBox:
+    """The map of images and prompts with the images of one class drawn larger; the class is chosen from a list."""
+    figure = go.FigureWidget(embedding_map(points))
+    names = points.loc[points["kind"] == "after", "label"].tolist()
+    chooser = ipywidgets.Dropdown(options=["all", *names], description="class")
+
+    def show(change: dict) -> None:
+        with figure.batch_update():
+            for trace in figure.data[:3]:  # the images of head, medium and tail
+                shown = [change["new"] in ("all", *text.split(", ")) for text in trace.text or ()]
+                trace.marker.size = [5 if change["new"] == "all" else 10 if on else 3 for on in shown]
+
+    chooser.observe(show, names="value")
     return ipywidgets.VBox([chooser, figure])

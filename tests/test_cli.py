@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 
 import nbformat
@@ -12,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from lmptlib import notebooks
-from lmptlib.cli import main
+from lmptlib.cli import DEMO, main
 
 TRAIN = notebooks.find_notebook("train")
 
@@ -137,7 +138,10 @@ def test_paths_are_the_callers(tiny, monkeypatch):
     )
     assert values["dataset"] == str(tiny.path) and values["out"] == str(tiny.folder.parent / "o")
     assert (values["model"], values["weights"]) == ("ViT-B-16", "openai")
-    assert notebooks.read_parameters(TRAIN, {"dataset": "voc-lt"})["dataset"] == "voc-lt"
+    for name in ("voc-lt", "RN50", "openai"):
+        (tiny.folder.parent / name).mkdir()
+    names = {"dataset": "voc-lt", "model": "RN50", "weights": "openai"}
+    assert notebooks.read_parameters(TRAIN, names) == names, "names stay names beside folders called the same"
 
 
 def test_train_once_then_results(tiny, tmp_path):
@@ -165,11 +169,13 @@ def test_train_once_then_results(tiny, tmp_path):
     assert [path.name for path in out.iterdir()] == [folder.name]
 
     assert f"finished already: {folder}" in lmpt(*args)
+    (folder / "notebook.ipynb").unlink()
+    assert "notebook: " in lmpt(*args), "a run without its notebook gets one, and is not trained again"
     stamp = (folder / "metrics.json").stat().st_mtime_ns
     lmpt(*args, "--force")
     assert (folder / "metrics.json").stat().st_mtime_ns > stamp
 
-    table = pd.read_csv(pd.io.common.StringIO(lmpt("results", "--csv", "--out", out)))
+    table = pd.read_csv(StringIO(lmpt("results", "--csv", "--out", out)))
     assert table["run"].tolist() == [folder.name] and table["seed"].tolist() == [1]
     total = json.loads((folder / "metrics.json").read_text())["scores"]["softmax"]["total"]
     assert table["softmax total"].tolist() == [total]
@@ -212,3 +218,17 @@ def test_the_page_holds_every_figure(tmp_path):
     text = page.read_text()
     assert text.count("plotly-graph-div") == 1 and "A &lt;b&gt;title" in text and "A question?" in text
     assert (tmp_path / "plotly.min.js").stat().st_size > 1e6 and "cdn.plot" not in text
+
+
+def test_the_demo_makes_every_notebook_and_the_page(tmp_path):
+    """The main job, whole, on the embedded default."""
+    output = lmpt("demo", "--out", tmp_path)
+    folder = tmp_path / "demo"
+    made = sorted(path.name for path in folder.iterdir())
+    assert made == sorted([f"{name}.ipynb" for name in DEMO] + ["index.html", "plotly.min.js"])
+    assert f"{folder / 'index.html'}" in output and "Done in" in output
+    assert (folder / "index.html").read_text().count("plotly-graph-div") >= 10
+    table = pd.read_csv(StringIO(lmpt("results", "--csv", "--out", tmp_path)))
+    assert set(table["method"]) == {"zero_shot", "coop", "lmpt"}
+    zero_shot = table.loc[table["method"] == "zero_shot", "softmax total"].item()
+    assert 40 <= zero_shot <= 75, "clip-emoji must be neither at chance nor perfect"

@@ -1,10 +1,12 @@
 """The frozen CLIP: cut against full prompts, tokens that were never learned, weights that do not fit."""
 
+import hashlib
 import json
 
 import open_clip
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from lmptlib.clip import load_clip
@@ -79,6 +81,37 @@ def test_a_token_that_was_never_learned_is_refused_by_name(clip):
     table = clip.text.token_embedding.weight
     assert not (table == 0).all(1).any()
     assert table.isfinite().all(1).sum() < 2000
+
+
+def test_the_weights_belong_to_the_vocabulary():
+    """They were trained with its `train` glyphs alone: a changed split needs new weights."""
+    folder = shipped("data/emoji")
+    with safe_open(folder / "clip-emoji.safetensors", "pt") as file:
+        assert file.metadata()["vocabulary"] == hashlib.sha256((folder / "vocabulary.yaml").read_bytes()).hexdigest()
+
+
+def test_torchscript_archives_convert_as_the_message_says(tmp_path, clip):
+    """The printed line, word for word, on a scripted state as OpenAI's archives hold it."""
+
+    class Holder(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            for name, value in clip.model.state_dict().items():
+                self.register_buffer(name.replace(".", "__"), value)
+
+        def forward(self, x):
+            return x
+
+    old, new = tmp_path / "archive.pt", tmp_path / "converted.safetensors"
+    torch.jit.script(Holder()).save(old)
+    config = str(shipped("data/emoji") / "clip-emoji.json")
+    with pytest.raises(ValueError, match="TorchScript archive") as error:
+        load_clip(config, str(old), log=lambda line: None)
+    code = str(error.value).split("convert it once with ")[1].rstrip(")").rstrip()
+    assert "state_dict().items()" in code
+    m = torch.jit.load(old, "cpu")
+    save_file({k.replace("__", "."): v.contiguous() for k, v in m.state_dict().items()}, new)
+    assert load_clip(config, str(new), log=lambda line: None).logit_scale == pytest.approx(clip.logit_scale)
 
 
 def test_every_caption_of_emoji_lt_can_be_read(clip):

@@ -102,6 +102,7 @@ BAD_INPUT = {
     "id twice": (append("train.txt", "train/0.png 1 1\n"), "train.txt line 25: a class id stands twice"),
     "no path": (append("train.txt", "3 1 2\n"), "train.txt line 25: '3 1 2' does not begin with an image path"),
     "image twice": (append("train.txt", "train/0.jpg 1\n"), "train.txt line 25: train/0.jpg is in line 1 already"),
+    "image twice, spelt otherwise": (append("train.txt", "./train/0.jpg 1\n"), "train.txt line 25: train/0.jpg is in line 1"),
     "in both lists": (append("test.txt", "train/0.jpg 1\n"), "test.txt line 13: train/0.jpg is in train.txt too"),
     "missing image": (append("test.txt", "test/99.jpg 1\n"), "test.txt line 13: no image "),
     "undecodable image": (spoil_image, "train.txt line 6: "),
@@ -257,6 +258,9 @@ def test_an_old_drawing_is_replaced(tmp_path, monkeypatch):
     monkeypatch.setattr(emoji, "draw_scene", lambda glyphs, rng: Image.new("RGB", (8, 8)))
     monkeypatch.setattr(emoji, "label_sets", lambda counts, conditional, n, rng: np.ones((n, 20), bool))
     card = emoji.write_emoji_lt(tmp_path / "emoji-lt", log=lambda line: None)
+    (tmp_path / "mine" / "emoji-lt").mkdir(parents=True)
+    with pytest.raises(ValueError, match="not drawn by lmptlib"):
+        emoji.write_emoji_lt(tmp_path / "mine" / "emoji-lt")
     marker = card.parent / "marker"
     marker.touch()
     assert emoji.write_emoji_lt(tmp_path / "emoji-lt") == card and marker.exists()

@@ -70,10 +70,11 @@ def test_interval_covers_as_often_as_it_says():
 
 
 def test_softmax_is_stable_and_scale_matters_to_the_ranking():
-    cosine = np.array([[0.3, 0.2], [0.9, 0.89]], np.float32)
-    soft, sharp = softmax_scores(cosine, 1.0), softmax_scores(cosine, 1e4)
+    cosine = np.array([[0.5, 0.1, 0.45], [0.5, 0.35, 0.35]], np.float32)
+    soft, sharp = softmax_scores(cosine, 1.0), softmax_scores(cosine, 100.0)
     np.testing.assert_allclose(soft.sum(1), 1)
-    assert np.isfinite(sharp).all()
+    assert soft[0, 0] > soft[1, 0] and sharp[0, 0] < sharp[1, 0], "the order of two images turns round"
+    assert np.isfinite(softmax_scores(cosine, 1e4)).all()
 
 
 def test_group_means_ignore_missing_classes():

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
-from lmptlib.clip import load_clip
+from lmptlib.clip import Clip, load_clip, weights_fingerprint
 from lmptlib.data import DataError, load_dataset, open_image
 from lmptlib.features import extract
+from lmptlib.paths import shipped
 
 silent = lambda line: None  # noqa: E731
 
@@ -47,21 +49,37 @@ def test_a_change_is_never_served_from_an_old_cache(tiny, tmp_path, clip):
     turned = extract(clip, load_dataset(str(tiny.path)), cache=cache, log=silent)
     torch.testing.assert_close(turned.train, changed.train.flip(0), atol=1e-6, rtol=0)
 
-    other = load_clip(log=silent)
-    other.fingerprint = "other weights"
-    with torch.no_grad():
-        other.model.visual.conv1.weight.mul_(1.5)
+    weights = load_file(shipped("data/emoji") / "clip-emoji.safetensors")
+    weights["visual.conv1.weight"] *= 1.5
+    save_file(weights, tmp_path / "other.safetensors")
+    other = load_clip("clip-emoji", str(tmp_path / "other.safetensors"), log=silent)
     assert not torch.equal(extract(other, load_dataset(str(tiny.path)), cache=cache, log=silent).train, turned.train)
 
 
-def test_an_undecodable_image_is_named_with_its_line(tiny, tmp_path, clip):
-    (tiny.folder / "test" / "4.jpg").write_bytes(b"junk")
-    with pytest.raises(DataError, match=r"test.txt line 5: .*4.jpg: cannot be decoded"):
+def test_undecodable_images_are_all_named_with_their_lines(tiny, tmp_path, clip):
+    for i in (4, 11):
+        (tiny.folder / "test" / f"{i}.jpg").write_bytes(b"junk")
+    with pytest.raises(DataError, match=r"test.txt line 5: .*4.jpg: cannot be decoded") as error:
         extract(clip, load_dataset(str(tiny.path)), cache=tmp_path / "cache", log=silent)
+    assert len(error.value.problems) == 2
 
 
-def test_the_fingerprint_holds_weights_and_preprocessing(shared):
-    photos = shared / "photos"
-    mini = load_clip(str(photos / "photo-mini.json"), str(photos / "photo-mini.safetensors"), log=silent)
-    same = load_clip(str(photos / "photo-mini.json"), str(photos / "photo-mini.safetensors"), log=silent)
-    assert mini.fingerprint == same.fingerprint != load_clip(log=silent).fingerprint
+def test_the_fingerprint_holds_weights_config_and_preprocessing(tmp_path, clip):
+    folder = shipped("data/emoji")
+    same, small = tmp_path / "same", tmp_path / "small"
+    for target in (same, small):
+        target.mkdir()
+        (target / "clip-emoji.safetensors").write_bytes((folder / "clip-emoji.safetensors").read_bytes())
+        (target / "twin.json").write_bytes((folder / "clip-emoji.json").read_bytes())
+    weights = load_file(same / "clip-emoji.safetensors")
+    weights["logit_scale"] += 0.1
+    save_file(weights, small / "clip-emoji.safetensors")
+    twin, other = (
+        load_clip(str(d / "twin.json"), str(d / "clip-emoji.safetensors"), log=silent) for d in (same, small)
+    )
+    assert twin.fingerprint == clip.fingerprint != other.fingerprint
+    steps = clip.preprocess.transforms
+    steps[0].size = 60
+    changed = Clip(clip.model, clip.tokenizer, clip.preprocess, "x", weights_fingerprint("clip-emoji", None), "cpu")
+    steps[0].size = 64
+    assert changed.fingerprint != clip.fingerprint

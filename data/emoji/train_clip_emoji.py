@@ -2,12 +2,13 @@
 
     python data/emoji/train_clip_emoji.py            # about 25 minutes on 2 cores
 
-The scenes hold one to five things of the vocabulary, drawn with its `train` glyphs only, from a seed of their own:
-none is a scene of emoji-lt. Each epoch describes every scene anew. Weights are saved in fp16; of the token table only
+A scene holds up to five of the VOC classes, some of them repeated, and up to three other things of the vocabulary, drawn
+with the `train` glyphs only, from a seed of its own: none is a scene of emoji-lt. Each epoch describes every scene anew. Weights are saved in fp16; of the token table only
 the rows that a training caption used, with their ids beside them.
 """
 
 import argparse
+import hashlib
 import time
 from multiprocessing import Pool
 from pathlib import Path
@@ -146,7 +147,8 @@ def main() -> None:
     weights = {k: v.contiguous().half() for k, v in model.state_dict().items() if k != "token_embedding.weight"}
     weights["token_embedding.ids"] = used.nonzero().squeeze(1).int()
     weights["token_embedding.rows"] = model.token_embedding.weight.detach()[used].half()
-    save_file(weights, args.out)
+    vocabulary = hashlib.sha256((HERE / "vocabulary.yaml").read_bytes()).hexdigest()
+    save_file(weights, args.out, metadata={"vocabulary": vocabulary})
     print(f"{args.out}: {args.out.stat().st_size / 1e6:.2f} MB, {int(used.sum()):,} of {len(used):,} token rows")
 
 

@@ -16,8 +16,8 @@ class DistributionBalancedLoss(nn.Module):
         y=0: r^ * 2 q^gamma * (1/lam) * log(1 + exp(lam * (z - v))),  q = sigmoid(lam * (z - v))
 
     The factor 2 belongs to the focal form: with gamma 0 there is no factor in front. Without `rebalance` r^ = 1,
-    without `tolerant` v = 0 and lam = 1. An image without positives has r^ = alpha + 1. A class with n_i = 0 has no
-    weight: 1/n_i counts as 0. In v, n_i is kept within [1, N-1].
+    without `tolerant` v = 0 and lam = 1. An image without positives has r^ = alpha + 1. A class with n_i = 0 has
+    r^ = 0: where weights are used, it has no part in the loss. In v, n_i is kept within [1, N-1].
 
     Source: Wu et al., "Distribution-Balanced Loss", ECCV 2020; LMPT Eq. 8-10, whose sum in Eq. 8 runs over the image's
     positives as here. `bias="code"` takes v/lam for v, as the authors' code does.
@@ -54,7 +54,7 @@ class DistributionBalancedLoss(nn.Module):
         positive_mass = (targets * inverse).sum(1, keepdim=True)
         ratio = inverse / positive_mass.clamp(min=torch.finfo(targets.dtype).tiny)
         smooth = self.alpha + torch.sigmoid(self.beta * (ratio - self.mu))
-        return torch.where(positive_mass > 0, smooth, self.alpha + 1.0)
+        return torch.where(positive_mass > 0, smooth, self.alpha + 1.0) * (inverse > 0)
 
     def elementwise(self, logits: Tensor, targets: Tensor) -> Tensor:
         """The loss of every element, (B, C)."""

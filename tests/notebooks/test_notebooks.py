@@ -2,6 +2,7 @@
 
 import ast
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -52,6 +53,17 @@ def test_form(path):
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_the_headers_commands_are_accepted(path):
+    text = read(path).cells[0].source
+    commands = re.findall(r"`(lmpt run [^`]+|-p [^`]+)`", text)
+    assert commands
+    for command in commands:
+        words = shlex.split(command)
+        pairs = [(words[i + 1], words[i + 2]) for i, word in enumerate(words) if word == "-p" and "..." not in words]
+        notebooks.read_parameters(path, {name: value for name, value in pairs if value != "..."})
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_parameters_are_the_configurations(path):
     declared = notebooks.parameters(path)
     assert {"out", "force", "interactive", "recipe", "dataset", "seed", "device"} <= set(declared)
@@ -94,13 +106,13 @@ def test_runs_through_papermill(path, interactive, tiny, tmp_path):
     outputs = [output for cell in read(executed).cells for output in cell.get("outputs", [])]
     assert any("application/vnd.plotly.v1+json" in output.get("data", {}) for output in outputs)
     widgets = any("application/vnd.jupyter.widget-view+json" in output.get("data", {}) for output in outputs)
-    assert widgets == (interactive and path.stem in ("01_train", "02_probability_curves"))
+    assert widgets == interactive
     assert not [output for output in outputs if output.output_type == "error"]
     if not interactive:
         assert executed.stat().st_size < 2e6
 
 
-def test_comparing_runs_of_different_data_is_refused(tiny, tmp_path):
+def test_an_unknown_run_is_named(tmp_path):
     with pytest.raises(papermill.PapermillExecutionError, match="no finished run 'nothing'"):
         papermill.execute_notebook(
             notebooks.find_notebook("per_class_ap"), None, {"runs_to_show": "nothing", "out": str(tmp_path)},
