@@ -19,7 +19,8 @@ def tsne_points(
     """t-SNE of image features (N, D) together with class prompts (C, D) before and after training.
 
     Images and texts occupy two cones of CLIP's space, and training moves all prompts together as well: each of the three
-    is centred on its own mean first, or the map would show those gaps alone. An image takes the group of its rarest class. Columns x, y, kind (image, before, after), group, label.
+    is centred on its own mean first, or the map would show those gaps alone. An image takes the group of its rarest
+    class. Columns x, y, kind (image, before, after), group, label.
     """
     rng = np.random.default_rng(seed)
     labelled = np.flatnonzero(labels.any(1))

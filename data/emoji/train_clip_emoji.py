@@ -2,9 +2,9 @@
 
     python data/emoji/train_clip_emoji.py            # about 25 minutes on 2 cores
 
-A scene holds up to five of the VOC classes, some of them repeated, and up to three other things of the vocabulary, drawn
-with the `train` glyphs only, from a seed of its own: none is a scene of emoji-lt. Each epoch describes every scene anew. Weights are saved in fp16; of the token table only
-the rows that a training caption used, with their ids beside them.
+A scene holds up to five of the VOC classes, some of them repeated, and up to three other things of the vocabulary,
+drawn with the `train` glyphs only, from a seed of its own: none is a scene of emoji-lt. Each epoch describes every scene
+anew. Weights are saved in fp16; of the token table only the rows that a training caption used, with their ids.
 """
 
 import argparse
