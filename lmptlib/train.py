@@ -212,7 +212,6 @@ class _Fit:
                 optimizer.step()
                 schedule.step()
                 sums += len(index) * np.array([loss.item(), parts[0].item(), parts[1].item()])
-            self._check_parameters(epoch)
             self._record_epoch()
             means = dict(zip(("loss", "loss_cls", "loss_cse"), (sums / n_images).tolist()))
             row = {"epoch": epoch, **means, "lr": lr, **diagnostics}
@@ -258,7 +257,12 @@ class _Fit:
 
     def _record_epoch(self) -> None:
         with torch.no_grad():
-            self._record("epoch", self.head(self.images[0] @ self.prompts().T), self.targets)
+            logits = self.head(self.images[0] @ self.prompts().T)
+        if not logits.isfinite().all():
+            raise NonFiniteLoss(
+                f"logits are not finite after epoch {len(self.history) + 1} (lr {self.config.lr:g}): lower lr"
+            )
+        self._record("epoch", logits, self.targets)
 
     def _record(self, every: str, logits: Tensor, targets: Tensor) -> None:
         positive, negative = mean_probabilities(logits, targets)
@@ -269,10 +273,6 @@ class _Fit:
         cosine = (self.val @ self.text_features().cpu().T).numpy()
         ap = average_precision(self.dataset.val.labels, softmax_scores(cosine, self.logit_scale))
         return float(100 * np.nanmean(ap))
-
-    def _check_parameters(self, epoch: int) -> None:
-        if not all(p.isfinite().all() for p in (self.prompts.context, self.head.a, self.head.b)):
-            raise NonFiniteLoss(f"prompts or head are not finite after epoch {epoch} (lr {self.config.lr:g}): lower lr")
 
     def _explain(self, epoch: int, index: Tensor, logits: Tensor, parts: tuple[Tensor, Tensor]) -> str:
         per_class = self.criterion.elementwise(logits, self.targets[index]).sum(0)
