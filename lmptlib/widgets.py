@@ -44,7 +44,8 @@ def class_on_map(points: pd.DataFrame) -> ipywidgets.VBox:
     def show(change: dict) -> None:
         with figure.batch_update():
             for trace in figure.data[:3]:  # the images of head, medium and tail
-                shown = [change["new"] in ("all", *text.split(", ")) for text in trace.text or ()]
+                texts = () if trace.text is None else trace.text
+                shown = [change["new"] in ("all", *text.split(", ")) for text in texts]
                 trace.marker.size = [5 if change["new"] == "all" else 10 if on else 3 for on in shown]
 
     chooser.observe(show, names="value")
