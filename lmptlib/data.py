@@ -9,7 +9,7 @@ import difflib
 import hashlib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -164,16 +164,21 @@ def read_classes(path: Path) -> tuple[str, ...]:
     return tuple(names[i] for i in range(len(names)))
 
 
+def _image_lines(path: Path, problems: list[str]) -> Iterator[tuple[int, str, str]]:
+    """Line number, image path and what follows it, for each line; a line without an image path is a problem."""
+    for number, line in _read_lines(path):
+        match = _IMAGE_LINE.match(line)
+        if match:
+            yield number, os.path.normpath(match[1]), match[2] or ""
+        else:
+            problems.append(f"{path} line {number}: '{line[:80]}' does not begin with an image path (.jpg, .png, ...)")
+
+
 def read_list(path: Path, root: Path, n_classes: int, check_images: bool = True) -> Split:
     """An image list, lines `path id id ...` with paths below `root`; a line may have no id. Raises DataError."""
     problems, rows, seen, missing = [], [], {}, []
-    for number, line in _read_lines(path):
-        match = _IMAGE_LINE.match(line)
-        where = f"{path} line {number}"
-        if not match:
-            problems.append(f"{where}: '{line[:80]}' does not begin with an image path (.jpg, .png, ...)")
-            continue
-        name, ids = os.path.normpath(match[1]), (match[2] or "").split()
+    for number, name, rest in _image_lines(path, problems):
+        where, ids = f"{path} line {number}", rest.split()
         bad = [i for i in ids if not i.isdecimal() or int(i) >= n_classes]
         if bad:
             problems.append(f"{where}: '{bad[0]}' is not a class id; ids run from 0 to {n_classes - 1}")
@@ -204,13 +209,8 @@ def read_captions(path: Path, train: Split) -> tuple[str, ...]:
     """One caption for each training image, in the list's order, from lines `path caption`. Raises DataError."""
     problems, captions = [], {}
     known = set(train.names)
-    for number, line in _read_lines(path):
-        match = _IMAGE_LINE.match(line)
+    for number, name, caption in _image_lines(path, problems):
         where = f"{path} line {number}"
-        if not match:
-            problems.append(f"{where}: '{line[:80]}' does not begin with an image path (.jpg, .png, ...)")
-            continue
-        name, caption = os.path.normpath(match[1]), match[2]
         if not caption:
             problems.append(f"{where}: no caption behind {name}")
         elif name not in known:
