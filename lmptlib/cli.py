@@ -12,11 +12,9 @@ class _OneLineErrors(click.Group):
     """Shows what was wrong with the input as a message and not as a traceback."""
 
     def invoke(self, context: click.Context):
-        from lmptlib.notebooks import NotebookError
-
         try:
             return super().invoke(context)
-        except (ValueError, NotebookError, OSError) as error:
+        except (ValueError, OSError) as error:
             raise click.ClickException(str(error)) from error
 
 
@@ -91,6 +89,8 @@ def run(notebook: str, pairs, file: Path | None, out: Path | None, timeout: int,
             if planned.finished and target.exists() and not values.get("force"):
                 click.echo(f"finished already: {planned.folder} (--force repeats it)")
                 return
+    elif "dataset" in declared:
+        target = target.with_stem(runs.safe_name(f"{path.stem}-{Path(values.get('dataset', 'emoji-lt')).stem}"))
     outputs.mkdir(parents=True, exist_ok=True)
     notebooks.execute(path, values, target, outputs / "failed" / f"{path.stem}.ipynb", timeout)
     click.echo(f"notebook: {target}")

@@ -171,7 +171,9 @@ def _image_lines(path: Path, problems: list[str]) -> Iterator[tuple[int, str, st
         if match:
             yield number, os.path.normpath(match[1]), match[2] or ""
         else:
-            problems.append(f"{path} line {number}: '{line[:80]}' does not begin with an image path (.jpg, .png, ...)")
+            problems.append(
+                f"{path} line {number}: '{line[:80]}' does not begin with an image path (.jpg, .png, ...) and a space"
+            )
 
 
 def read_list(path: Path, root: Path, n_classes: int, check_images: bool = True) -> Split:
@@ -347,9 +349,15 @@ def load_dataset(dataset: str = "emoji-lt", data_root: str | Path | None = None,
                 f"{train.source}: class '{name}' has no training image; add one, or 'allow_empty: true' to the card"
                 for name in empty
             ]
-        unlabelled = int((~train.labels.any(1)).sum())
+        unlabelled = [line for line, label in zip(train.lines, train.labels) if not label.any()]
         if unlabelled:
-            warnings.append(f"{unlabelled} training images have no label and count as negatives of every class")
+            lines = ", ".join(map(str, unlabelled[:5])) + (", ..." if len(unlabelled) > 5 else "")
+            warnings.append(
+                f"training images without a label ({len(unlabelled)}, {train.source.name} line {lines}) "
+                "count as negatives of every class"
+            )
+        if train.captions is None:
+            warnings.append("no captions: zero_shot and coop can be run, lmpt cannot")
     if "test" in splits:
         untested = [name for name, count in zip(class_names, splits["test"].labels.sum(0)) if not count]
         if untested:

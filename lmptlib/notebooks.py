@@ -27,7 +27,7 @@ _FILES = (".yaml", ".yml", ".json", ".safetensors", ".pt", ".pth", ".bin")
 _KINDS = {"int": int, "float": float, "bool": bool, "str": str}
 
 
-class NotebookError(RuntimeError):
+class NotebookError(ValueError):
     """A notebook that could not be run, in one line."""
 
 
