@@ -76,12 +76,11 @@ def run(notebook: str, pairs, file: Path | None, out: Path | None, timeout: int,
 
     outputs = runs.outputs_folder(values.get("out", out))
     target = outputs / "notebooks" / f"{path.stem}.ipynb"
-    settings = {name: value for name, value in values.items() if name in config.FIELDS}
-    config.resolve(**settings)
+    wanted = config.resolve(**{name: value for name, value in values.items() if name in config.FIELDS})
     if "method" in declared:
         from lmptlib.train import plan
 
-        planned = plan(config.resolve(**settings), outputs)
+        planned = plan(wanted, outputs)
         click.echo(f"{path.stem} on {planned.dataset.name} with {planned.config.model}, {planned.config.device}")
         target = target.with_stem(runs.safe_name(f"{path.stem}-{planned.dataset.name}"))
         if path.stem == "01_train":
@@ -90,7 +89,7 @@ def run(notebook: str, pairs, file: Path | None, out: Path | None, timeout: int,
                 click.echo(f"finished already: {planned.folder} (--force repeats it)")
                 return
     elif "dataset" in declared:
-        target = target.with_stem(runs.safe_name(f"{path.stem}-{Path(values.get('dataset', 'emoji-lt')).stem}"))
+        target = target.with_stem(runs.safe_name(f"{path.stem}-{Path(wanted.dataset).stem}"))
     outputs.mkdir(parents=True, exist_ok=True)
     notebooks.execute(path, values, target, outputs / "failed" / f"{path.stem}.ipynb", timeout)
     click.echo(f"notebook: {target}")
