@@ -66,8 +66,8 @@ def image_features(clip: Clip, split: Split, flipped: bool, cache: Path, log: Ca
         for batch in _progress(_batches(split.paths, size), len(split), f"image features of {split.source.name}", log):
             try:
                 pixels = torch.stack(list(pool.map(load, batch)))
-            except ValueError:
-                raise DataError(undecodable(split)) from None  # all of them at once, with their lines
+            except ValueError as error:  # every undecodable image at once, with its line
+                raise DataError(undecodable(split) or [f"{split.source}: {error}"]) from error
             for name, part in parts.items():
                 part.append(clip.encode_images(pixels.flip(-1) if name == "flipped" else pixels).cpu())
     return _store({name: torch.cat(part) for name, part in parts.items()}, path)
