@@ -7,54 +7,103 @@ gives the (B, C) values. Adding a loss is a class and a line in `LOSSES`.
 import inspect
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lmptlib.data import nearest
-from lmptlib.losses.bce import BCELoss
+from lmptlib.losses.asymmetric import AsymmetricLoss
+from lmptlib.losses.base import ClassificationLoss
+from lmptlib.losses.bce import BCELoss, MultiLabelSoftMarginLoss, ReweightedBCELoss
+from lmptlib.losses.class_balanced import ClassBalancedLoss
 from lmptlib.losses.cse import CSELoss
 from lmptlib.losses.distribution_balanced import DistributionBalancedLoss
+from lmptlib.losses.focal import FocalLoss
+from lmptlib.losses.ldam import LDAMLoss
+from lmptlib.losses.probability_guided import ProbabilityGuidedLoss, mean_probabilities
 
-_DB = DistributionBalancedLoss
-LOSSES: dict[str, tuple[type[nn.Module], dict]] = {
+_DB, _PG = DistributionBalancedLoss, ProbabilityGuidedLoss
+# What a name fixes is no setting of it.
+_REBALANCED = {"rebalance": True}
+_EVEN = {"rebalance": False, "alpha": 0.0, "beta": 0.0, "mu": 0.0}
+_INTOLERANT = {"kappa": 0.0, "lam": 1.0, "bias": "paper"}
+_UNGUIDED = {"l1_pos": 1.0, "l2_pos": 1.0, "l1_neg": 1.0, "l2_neg": 1.0, "kappa": 0.0, "adaptive": ()}
+LOSSES: dict[str, tuple[type[ClassificationLoss], dict]] = {
     "bce": (BCELoss, {}),
-    "r_bce": (_DB, {"tolerant": False, "gamma": 0.0}),
-    "r_bce_focal": (_DB, {"tolerant": False, "gamma": 2.0}),
-    "ntr": (_DB, {"rebalance": False, "gamma": 0.0}),
-    "ntr_focal": (_DB, {"rebalance": False, "gamma": 2.0}),
-    "db": (_DB, {"gamma": 0.0}),
-    "db_focal": (_DB, {"gamma": 2.0}),
+    "mls": (MultiLabelSoftMarginLoss, {}),
+    "focal": (FocalLoss, {}),
+    "rw": (ReweightedBCELoss, {}),
+    "cb": (ClassBalancedLoss, {"gamma": 0.0}),
+    "cb_focal": (ClassBalancedLoss, {}),
+    "r_bce": (_DB, {**_REBALANCED, **_INTOLERANT, "gamma": 0.0}),
+    "r_bce_focal": (_DB, {**_REBALANCED, **_INTOLERANT, "gamma": 2.0}),
+    "ntr": (_DB, {**_EVEN, "gamma": 0.0}),
+    "ntr_focal": (_DB, {**_EVEN, "gamma": 2.0}),
+    "db": (_DB, {**_REBALANCED, "gamma": 0.0}),
+    "db_focal": (_DB, {**_REBALANCED, "gamma": 2.0}),
+    "asl": (AsymmetricLoss, {}),
+    "ldam": (LDAMLoss, {}),
+    "pr": (_PG, {"adaptive": (), "focal": "none", "l0": 0.0}),
+    "apr": (_PG, {"focal": "none", "l0": 0.0}),
+    "apaf": (_PG, {**_UNGUIDED, "focal": "adaptive"}),
+    "pg": (_PG, {}),
 }
-# Published hyper-parameters (Wu et al., ECCV 2020, as LMPT takes them over). A loss reads those it has.
-PRESETS = {
-    "voc-lt": {"alpha": 0.1, "beta": 10.0, "mu": 0.3, "kappa": 0.05, "lam": 5.0},
-    "coco-lt": {"alpha": 0.1, "beta": 10.0, "mu": 0.2, "kappa": 0.05, "lam": 2.0},
+# Settings by data set: a loss takes those of its class that it leaves free. Without a comment they are published.
+PRESETS: dict[str, dict[type[ClassificationLoss], dict]] = {
+    "voc-lt": {
+        FocalLoss: {"gamma": 2.0},  # PG, Table 5
+        ClassBalancedLoss: {"gamma": 2.0, "beta": 0.9, "mode": "by_class", "scale": 10.0},  # LMPT's code, Table 2
+        _DB: {"alpha": 0.1, "beta": 10.0, "mu": 0.3, "kappa": 0.05, "lam": 5.0},  # Wu et al., ECCV 2020
+        AsymmetricLoss: {"gamma_neg": 4.0, "gamma_pos": 0.0, "margin": 0.05, "detach_weight": True},  # LMPT's code
+        LDAMLoss: {"max_margin": 0.5, "scale": 1.0},  # scale 1, for logits: ours
+        # PG raises l1- and l2+ of the tail from DB's l1- = l2- = 5 and l1+ = l2+ = 1; how far is not published: 2 is ours
+        _PG: {"l1_neg": (5.0, 5.0, 10.0), "l2_neg": 5.0, "l2_pos": (1.0, 1.0, 2.0), "kappa": 0.05, "l0": 2.0},
+    },
+    "coco-lt": {
+        FocalLoss: {"gamma": 2.0},
+        ClassBalancedLoss: {"gamma": 2.0, "beta": 0.9, "mode": "by_class", "scale": 10.0},
+        _DB: {"alpha": 0.1, "beta": 10.0, "mu": 0.2, "kappa": 0.05, "lam": 2.0},
+        AsymmetricLoss: {"gamma_neg": 4.0, "gamma_pos": 0.0, "margin": 0.05, "detach_weight": True},
+        LDAMLoss: {"max_margin": 0.5, "scale": 1.0},  # scale 1: ours
+        # PG raises l1- and l1+ of all classes from DB's l1- = l2- = 2 and l1+ = l2+ = 1; how far is not published: 2 is ours
+        _PG: {"l1_neg": 4.0, "l2_neg": 2.0, "l1_pos": 2.0, "kappa": 0.05, "l0": 2.0},
+    },
 }
+
+
+def loss_settings(name: str) -> dict:
+    """The settings that a loss leaves free, with their defaults. Raises ValueError on an unknown name."""
+    if name not in LOSSES:
+        raise ValueError(f"unknown loss '{name}'.{nearest(name, LOSSES)}")
+    kind, fixed = LOSSES[name]
+    signature = inspect.signature(kind).parameters
+    return {k: p.default for k, p in signature.items() if k not in ("class_counts", "n_images", *fixed)}
 
 
 def make_loss(
-    name: str, class_counts: Tensor, n_images: int, preset: str = "voc-lt", allow_empty: bool = False, **settings
-) -> nn.Module:
+    name: str, class_counts: Tensor, n_images: int, preset: str | None = None, allow_empty: bool = False, **settings
+) -> ClassificationLoss:
     """A loss by name.
 
-    class_counts (C,): training images of each class, out of n_images. `preset` gives the published hyper-parameters,
-    `settings` go over them. A class without training images is refused unless `allow_empty`; it then has no class
-    weight. Raises ValueError on an unknown name, preset or setting.
+    class_counts (C,): training images of each class, out of n_images. `preset` (voc-lt, coco-lt) gives the settings
+    published for a data set, `settings` go over them. A class without training images is refused unless `allow_empty`;
+    it then has no class weight. Raises ValueError on an unknown name, preset or setting.
     """
-    if name not in LOSSES:
-        raise ValueError(f"unknown loss '{name}'.{nearest(name, LOSSES)}")
-    if preset not in PRESETS:
+    free = loss_settings(name)
+    if preset is not None and preset not in PRESETS:
         raise ValueError(f"unknown preset '{preset}'.{nearest(preset, PRESETS)}")
     class_counts = torch.as_tensor(class_counts)
     if not allow_empty and (class_counts <= 0).any():
         empty = (class_counts <= 0).nonzero().flatten().tolist()
         raise ValueError(f"{name}: classes {empty} have no training image; leave them out or pass allow_empty=True")
-    kind, fixed = LOSSES[name]
-    free = [key for key in inspect.signature(kind).parameters if key not in ("class_counts", "n_images", *fixed)]
     for key in settings:
         if key not in free:
             raise ValueError(f"loss '{name}' has no setting '{key}'.{nearest(key, free) if free else ' It has none.'}")
-    published = {key: value for key, value in PRESETS[preset].items() if key in free}
+    kind, fixed = LOSSES[name]
+    published = PRESETS[preset].get(kind, {}) if preset else {}
     return kind(class_counts, n_images, **{**published, **fixed, **settings})
 
 
-__all__ = ["LOSSES", "PRESETS", "BCELoss", "CSELoss", "DistributionBalancedLoss", "make_loss"]
+__all__ = [
+    "LOSSES", "PRESETS", "AsymmetricLoss", "BCELoss", "CSELoss", "ClassBalancedLoss", "ClassificationLoss",
+    "DistributionBalancedLoss", "FocalLoss", "LDAMLoss", "MultiLabelSoftMarginLoss", "ProbabilityGuidedLoss",
+    "ReweightedBCELoss", "loss_settings", "make_loss", "mean_probabilities",
+]  # fmt: skip

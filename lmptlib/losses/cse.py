@@ -16,6 +16,10 @@ class CSELoss(nn.Module):
     summed over classes, averaged over the batch. `soft_margin=False` gives every class the mean margin;
     `reweight=False` gives every class w = 1/C, and `reweight="ones"` w = 1, the literal reading of Eq. 3.
     A class with n_i = 0 has weight 0.
+
+    level: `feature` takes the text tower's outputs, captions (B, D) and prompts (C, D). `token` takes input token
+    embeddings, captions (B, L, W) and prompts (C, L, W), and cos is the mean over positions of the cosine of the tokens
+    that stand there; positions past a caption's end are zero vectors and left out.
     """
 
     def __init__(
@@ -25,10 +29,14 @@ class CSELoss(nn.Module):
         gamma: float = 1.0,
         soft_margin: bool = True,
         reweight: bool | str = True,
+        level: str = "feature",
     ):
         super().__init__()
         if reweight not in (True, False, "ones"):
             raise ValueError(f"reweight is True, False or 'ones', not {reweight!r}")
+        if level not in ("feature", "token"):
+            raise ValueError(f"level is 'feature' or 'token', not '{level}'")
+        self.level = level
         counts = torch.as_tensor(class_counts, dtype=torch.float64)
         present = counts > 0
         margin = eta * counts.clamp(min=1) ** -0.25
@@ -38,10 +46,14 @@ class CSELoss(nn.Module):
         self.register_buffer("weight", weight if reweight == "ones" else weight / weight.sum())
 
     def _distance(self, captions: Tensor, prompts: Tensor) -> Tensor:
-        return 1 - F.normalize(captions, dim=-1) @ F.normalize(prompts, dim=-1).T
+        captions, prompts = F.normalize(captions, dim=-1), F.normalize(prompts, dim=-1)
+        if self.level == "feature":
+            return 1 - captions @ prompts.T
+        n_tokens = captions.any(-1).sum(1, keepdim=True)  # (B, 1)
+        return 1 - captions.flatten(1) @ prompts.flatten(1).T / n_tokens.clamp(min=1)
 
     def forward(self, captions: Tensor, prompts: Tensor, targets: Tensor) -> Tensor:
-        """The loss of caption features (B, D), prompt features (C, D) and targets (B, C)."""
+        """The loss of captions and prompts, as `level` says, and targets (B, C): a scalar."""
         distance = self._distance(captions, prompts)
         outside = (self.margin.to(distance) - distance).clamp(min=0)
         return (self.weight.to(distance) * torch.where(targets > 0, distance, outside)).sum(1).mean()

@@ -2,21 +2,22 @@
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
+
+from lmptlib.losses.base import ClassificationLoss
 
 
-class DistributionBalancedLoss(nn.Module):
+class DistributionBalancedLoss(ClassificationLoss):
     """Re-balances an image's classes by their frequency and tolerates confident negatives (LMPT Eq. 8-10).
 
     With n_i of N training images in class i, for image k and class i:
 
-        r_ik = (1/n_i) / sum_{j in pos(k)} 1/n_j,   r^ = alpha + sigmoid(beta * (r - mu))          (rebalance)
-        v_i = kappa * log(N/n_i - 1)                                                               (tolerant)
+        r_ik = (1/n_i) / sum_{j in pos(k)} 1/n_j,   r^ = alpha + sigmoid(beta * (r - mu)),   v_i = kappa * log(N/n_i - 1)
         y=1: r^ * 2 (1-q)^gamma * log(1 + exp(-(z - v))),             q = sigmoid(z - v)
         y=0: r^ * 2 q^gamma * (1/lam) * log(1 + exp(lam * (z - v))),  q = sigmoid(lam * (z - v))
 
-    The factor 2 belongs to the focal form: with gamma 0 there is no factor in front. Without `rebalance` r^ = 1,
-    without `tolerant` v = 0 and lam = 1. An image without positives has r^ = alpha + 1. A class with n_i = 0 has
+    The factor 2 belongs to the focal form: with gamma 0 there is no factor in front. R-BCE is kappa 0 and lam 1;
+    NTR is without `rebalance`: r^ = 1. An image without positives has r^ = alpha + 1. A class with n_i = 0 has
     r^ = 0: where weights are used, it has no part in the loss. In v, n_i is kept within [1, N-1].
 
     Source: Wu et al., "Distribution-Balanced Loss", ECCV 2020; LMPT Eq. 8-10, whose sum in Eq. 8 runs over the image's
@@ -28,7 +29,6 @@ class DistributionBalancedLoss(nn.Module):
         class_counts: Tensor,
         n_images: int,
         rebalance: bool = True,
-        tolerant: bool = True,
         gamma: float = 2.0,
         alpha: float = 0.1,
         beta: float = 10.0,
@@ -37,14 +37,14 @@ class DistributionBalancedLoss(nn.Module):
         lam: float = 5.0,
         bias: str = "paper",
     ):
-        super().__init__()
+        super().__init__(class_counts, n_images)
         if bias not in ("paper", "code"):
             raise ValueError(f"bias is 'paper' or 'code', not '{bias}'")
         self.rebalance, self.gamma = rebalance, gamma
         self.alpha, self.beta, self.mu = alpha, beta, mu
-        self.lam = lam if tolerant else 1.0
-        counts = torch.as_tensor(class_counts, dtype=torch.float64)
-        shift = kappa * torch.log(n_images / counts.clamp(1, max(n_images - 1, 1)) - 1) if tolerant else 0 * counts
+        self.lam = lam
+        counts = self.class_counts
+        shift = kappa * torch.log(n_images / counts.clamp(1, max(n_images - 1, 1)) - 1)
         self.register_buffer("shift", shift / lam if bias == "code" else shift)
         self.register_buffer("inverse", torch.where(counts > 0, 1 / counts.clamp(min=1), 0.0))
 
@@ -56,16 +56,10 @@ class DistributionBalancedLoss(nn.Module):
         smooth = self.alpha + torch.sigmoid(self.beta * (ratio - self.mu))
         return torch.where(positive_mass > 0, smooth, self.alpha + 1.0) * (inverse > 0)
 
-    def elementwise(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """The loss of every element, (B, C)."""
-        targets = targets.to(logits)
+    def _elementwise(self, logits: Tensor, targets: Tensor) -> Tensor:
         shifted = logits - self.shift.to(logits)
         wrong = torch.where(targets > 0, -shifted, self.lam * shifted)  # the logit of being wrong: 1 - p_t = sigmoid
         loss = -F.logsigmoid(-wrong) * (targets + (1 - targets) / self.lam)  # F.softplus rounds above 20
         if self.gamma:
             loss = loss * 2 * torch.exp(self.gamma * F.logsigmoid(wrong))
         return loss * self.weights(targets) if self.rebalance else loss
-
-    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """The mean over images and classes of logits and targets (B, C)."""
-        return self.elementwise(logits, targets).mean()

@@ -1,0 +1,43 @@
+"""Asymmetric loss (ASL)."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lmptlib.losses.base import ClassificationLoss
+
+
+class AsymmetricLoss(ClassificationLoss):
+    """Forgives easy negatives more than easy positives, and drops the easiest altogether (Ridnik et al., ICCV 2021).
+
+    y=1: -(1 - p)^gamma_pos log p
+    y=0: -p_m^gamma_neg log(1 - p_m),   p_m = max(p - margin, 0)
+
+    `detach_weight` (LMPT's setting) sends no gradient through the two focal factors.
+    """
+
+    def __init__(
+        self,
+        class_counts: Tensor,
+        n_images: int,
+        gamma_neg: float = 4.0,
+        gamma_pos: float = 0.0,
+        margin: float = 0.05,
+        detach_weight: bool = True,
+    ):
+        super().__init__(class_counts, n_images)
+        self.gamma_neg, self.gamma_pos, self.margin, self.detach_weight = gamma_neg, gamma_pos, margin, detach_weight
+
+    def _elementwise(self, logits: Tensor, targets: Tensor) -> Tensor:
+        log_p, log_not_p = F.logsigmoid(logits), F.logsigmoid(-logits)
+        log_pm, log_not_pm = log_p, log_not_p
+        if self.margin:  # 1 - p_m = min(1 - p + margin, 1)
+            tiny = torch.finfo(logits.dtype).tiny
+            log_pm = (torch.sigmoid(logits) - self.margin).clamp(min=tiny).log()
+            margin = torch.full_like(logits, math.log(self.margin))
+            log_not_pm = torch.logaddexp(log_not_p, margin).clamp(max=0)
+        weight = torch.exp(targets * self.gamma_pos * log_not_p + (1 - targets) * self.gamma_neg * log_pm)
+        weight = weight.detach() if self.detach_weight else weight
+        return -weight * (targets * log_p + (1 - targets) * log_not_pm)

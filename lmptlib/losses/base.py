@@ -1,0 +1,38 @@
+"""What every classification loss shares."""
+
+import torch
+from torch import Tensor, nn
+
+
+class ClassificationLoss(nn.Module):
+    """A loss on logits and targets (B, C), element by element; subclasses give `_elementwise`.
+
+    class_counts (C,): training images of each class, out of n_images. A class with n_i = 0 has no class weight.
+    Half-precision logits are raised to float32, float64 stays float64.
+    """
+
+    def __init__(self, class_counts: Tensor, n_images: int):
+        super().__init__()
+        self.register_buffer("class_counts", torch.as_tensor(class_counts, dtype=torch.float64))
+        self.n_images = n_images
+
+    def elementwise(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """The loss of every element, (B, C). Raises ValueError on shapes that do not fit."""
+        return self._elementwise(*self._prepared(logits, targets))
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """The mean over images and classes of logits and targets (B, C)."""
+        return self.elementwise(logits, targets).mean()
+
+    def _prepared(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        if logits.shape != targets.shape or logits.dim() != 2 or logits.shape[1] != len(self.class_counts):
+            raise ValueError(
+                f"{type(self).__name__}: logits {tuple(logits.shape)} and targets {tuple(targets.shape)} must both be "
+                f"(B, {len(self.class_counts)})"
+            )
+        if logits.dtype in (torch.float16, torch.bfloat16):
+            logits = logits.float()
+        return logits, targets.to(logits)
+
+    def _elementwise(self, logits: Tensor, targets: Tensor) -> Tensor:
+        raise NotImplementedError

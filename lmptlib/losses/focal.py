@@ -1,0 +1,25 @@
+"""Focal loss."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lmptlib.losses.base import ClassificationLoss
+
+
+class FocalLoss(ClassificationLoss):
+    """Turns down what is already right, so that hard elements lead (Lin et al., ICCV 2017; PG Eq. 4).
+
+    -(1 - p_t)^gamma log p_t,   p_t = p where y = 1, 1 - p where y = 0
+
+    With `alpha`, positives weigh alpha and negatives 1 - alpha. gamma 0 is BCE.
+    """
+
+    def __init__(self, class_counts: Tensor, n_images: int, gamma: float = 2.0, alpha: float | None = None):
+        super().__init__(class_counts, n_images)
+        self.gamma, self.alpha = gamma, alpha
+
+    def _elementwise(self, logits: Tensor, targets: Tensor) -> Tensor:
+        right = (2 * targets - 1) * logits  # the logit of p_t
+        loss = -F.logsigmoid(right) * torch.exp(self.gamma * F.logsigmoid(-right))
+        return loss if self.alpha is None else loss * (self.alpha * targets + (1 - self.alpha) * (1 - targets))

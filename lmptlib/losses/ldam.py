@@ -1,0 +1,25 @@
+"""Multi-label LDAM."""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from lmptlib.losses.base import ClassificationLoss
+
+
+class LDAMLoss(ClassificationLoss):
+    """Asks rare classes for a larger margin before their positives count as right (Cao et al., NeurIPS 2019).
+
+    BCE on scale * (z - m_i y),   m_i = max_margin * n_i^(-1/4) / max_j n_j^(-1/4)
+
+    scale 1 on logits, 30 on cosines. A class with n_i = 0 has no margin.
+    """
+
+    def __init__(self, class_counts: Tensor, n_images: int, max_margin: float = 0.5, scale: float = 1.0):
+        super().__init__(class_counts, n_images)
+        self.scale = scale
+        quarter = self.class_counts.clamp(min=1) ** -0.25 * (self.class_counts > 0)
+        self.register_buffer("margin", max_margin * quarter / quarter.max())
+
+    def _elementwise(self, logits: Tensor, targets: Tensor) -> Tensor:
+        z = self.scale * (logits - self.margin.to(logits) * targets)
+        return F.binary_cross_entropy_with_logits(z, targets, reduction="none")

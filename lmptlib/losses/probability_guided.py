@@ -1,0 +1,111 @@
+"""Probability guided loss: probability re-balancing and adaptive focal factors, apart and together."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lmptlib.data import GROUPS, class_groups
+from lmptlib.losses.base import ClassificationLoss
+
+FACTORS = ("l1_pos", "l2_pos", "l1_neg", "l2_neg")
+FOCAL = ("none", "fixed", "adaptive")
+
+
+def mean_probabilities(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Per class, the mean of p over positives and of 1 - p over negatives, (C,) each (PG Eq. 6).
+
+    logits and targets (B, C). NaN for a class without positives (or negatives): gaps stay gaps.
+    """
+    p = torch.sigmoid(logits)
+    positive = (p * targets).sum(0) / targets.sum(0)
+    negative = ((1 - p) * (1 - targets)).sum(0) / (1 - targets).sum(0)
+    return positive, negative
+
+
+class ProbabilityGuidedLoss(ClassificationLoss):
+    """Steers how fast the probabilities of positives and negatives move, and keeps them together (PG Eq. 3-10, corrected).
+
+    y=1: (1 - q)^L+ / l2+ * log(1 + exp(-l1+ (z - v)))      q = sigmoid(z - v)
+    y=0:      q^L-  / l2- * log(1 + exp( l1- (z - v)))      v_i = kappa log(N/n_i - 1), n_i kept in [1, N - 1]
+
+    Raising l1 quickens, raising l2 damps. A factor is a number, three (head, medium, tail), or one a class. PR has fixed
+    factors and no focal exponents. With the mean confidences pbar+ and pbar- of the batch (`mean_probabilities`, on z)
+    and R = (pbar+ + 1e-6) / (pbar- + 1e-6) per class, detached and kept in [1/4, 4] (ours):
+
+        focal `adaptive` (APAF): L+ = l0 R, L- = l0 / R        focal `fixed`: L+ = L- = l0
+        factors named in `adaptive` (APR; the form is ours): l1- and l1+ are divided by R, l2+ and l2- multiplied by R
+
+    A class without positives (negatives) in the batch takes its group's mean over the classes that have some; a group
+    without any takes R = 1.
+
+    Source: Lin, "Probability Guided Loss". Corrected: Eq. 5's positive subscripts are swapped, Eq. 9 lacks its minus
+    signs, Eq. 10's exponents have the wrong sign.
+    """
+
+    def __init__(
+        self,
+        class_counts: Tensor,
+        n_images: int,
+        l1_pos: float | Sequence[float] = 1.0,
+        l2_pos: float | Sequence[float] = 1.0,
+        l1_neg: float | Sequence[float] = 1.0,
+        l2_neg: float | Sequence[float] = 1.0,
+        kappa: float = 0.05,
+        adaptive: Sequence[str] = ("l1_neg",),
+        l0: float = 2.0,
+        focal: str = "adaptive",
+    ):
+        super().__init__(class_counts, n_images)
+        if focal not in FOCAL:
+            raise ValueError(f"focal is one of {', '.join(FOCAL)}, not '{focal}'")
+        if not set(adaptive) <= set(FACTORS):
+            raise ValueError(f"adaptive lists factors among {', '.join(FACTORS)}, not {list(adaptive)}")
+        self.adaptive, self.l0, self.focal = tuple(adaptive), l0, focal
+        counts = self.class_counts
+        groups = class_groups(counts.cpu().numpy())
+        self.register_buffer("group", torch.tensor([GROUPS.index(name) for name in groups]))  # (C,)
+        self.register_buffer("shift", kappa * torch.log(n_images / counts.clamp(1, max(n_images - 1, 1)) - 1))
+        for name, value in zip(FACTORS, (l1_pos, l2_pos, l1_neg, l2_neg)):
+            value = torch.as_tensor(value, dtype=torch.float64)
+            if value.shape == (3,) != counts.shape:
+                value = value[self.group]
+            if value.shape not in ((), counts.shape) or not (value > 0).all():
+                raise ValueError(f"{name} is a positive number, three (head, medium, tail) or one a class")
+            self.register_buffer(name, value.expand_as(counts).clone())
+
+    @torch.no_grad()
+    def factors(self, logits: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """The factors of this batch, (C,) each: l1_pos, l2_pos, l1_neg, l2_neg and, with focal, gamma_pos, gamma_neg."""
+        found = {name: getattr(self, name).to(logits) for name in FACTORS}
+        ratio = self._ratio(logits, targets) if self.adaptive or self.focal == "adaptive" else None
+        for name in self.adaptive:
+            found[name] = found[name] / ratio if name.startswith("l1") else found[name] * ratio
+        if self.focal == "adaptive":
+            found |= {"gamma_pos": self.l0 * ratio, "gamma_neg": self.l0 / ratio}
+        elif self.focal == "fixed":
+            found |= dict.fromkeys(("gamma_pos", "gamma_neg"), torch.full_like(found["l1_pos"], self.l0))
+        return found
+
+    def _ratio(self, logits: Tensor, targets: Tensor) -> Tensor:
+        positive, negative = (self._fill(mean) for mean in mean_probabilities(logits, targets))
+        ratio = ((positive + 1e-6) / (negative + 1e-6)).clamp(1 / 4, 4)
+        return ratio.nan_to_num(nan=1.0)  # a side that the whole group lacks
+
+    def _fill(self, mean: Tensor) -> Tensor:
+        """Means (C,) with the NaN ones replaced by their group's mean over the others, NaN where the group has none."""
+        known = ~mean.isnan()
+        total = mean.new_zeros(len(GROUPS)).index_add(0, self.group, mean.nan_to_num())
+        count = mean.new_zeros(len(GROUPS)).index_add(0, self.group, known.to(mean))
+        return mean.where(known, (total / count)[self.group])
+
+    def _elementwise(self, logits: Tensor, targets: Tensor) -> Tensor:
+        factor = self.factors(logits, targets)
+        shifted = logits - self.shift.to(logits)
+        positive = -F.logsigmoid(factor["l1_pos"] * shifted) / factor["l2_pos"]
+        negative = -F.logsigmoid(-factor["l1_neg"] * shifted) / factor["l2_neg"]
+        if self.focal != "none":
+            positive = positive * torch.exp(factor["gamma_pos"] * F.logsigmoid(-shifted))
+            negative = negative * torch.exp(factor["gamma_neg"] * F.logsigmoid(shifted))
+        return targets * positive + (1 - targets) * negative
