@@ -27,7 +27,7 @@ def main() -> None:
     Start here:   lmpt demo
     Train:        lmpt run train -p method lmpt -p seed 1
     Your photos:  lmpt run train -p dataset card.yaml -p model ViT-B-16 -p weights openai
-    Compare:      lmpt results
+    Compare:      lmpt sweep losses, lmpt results
     """
 
 
@@ -146,6 +146,80 @@ def results(csv: bool, out: Path | None) -> None:
     click.echo(table.to_csv(index=False), nl=False) if csv else click.echo(
         table.round(2).to_string(index=False, na_rep="-")
     )
+
+
+@main.command()
+@click.argument("grid")
+@click.option(
+    "-p", "pairs", nargs=2, multiple=True, metavar="NAME VALUE", help="A setting of every run. May be repeated."
+)
+@click.option("--seeds", default=None, metavar="0,1,2", help="Seeds of each row, in place of the grid's.")
+@click.option("--jobs", default=1, show_default=True, metavar="N", help="Runs side by side, each in a process.")
+@click.option("--notebook", metavar="NAME", help="Make each run as this notebook, executed (01_train).")
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="In place of outputs/.")
+def sweep(grid: str, pairs, seeds: str | None, jobs: int, notebook: str | None, out: Path | None) -> None:
+    """Run GRID, a YAML file or a name (losses, ablation, lmpt_table2 ...), and print one table.
+
+    Finished runs are read and not repeated, so that a sweep that was stopped goes on where it was. The table is also
+    left in outputs/sweeps/, as CSV: mean, deviation and interval over seeds, paired differences from the baseline.
+    """
+    from lmptlib import notebooks, runs
+    from lmptlib.sweep import read_sweep, run_sweep, sweep_summary, sweep_table
+
+    given = notebooks.read_parameters(notebooks.find_notebook("train"), dict(pairs))
+    if seeds is not None:
+        if not all(seed.strip().isdigit() for seed in seeds.split(",")):
+            raise click.ClickException(f"--seeds takes whole numbers with commas between them, not '{seeds}'")
+        given["seeds"] = [int(seed) for seed in seeds.split(",")]
+    if jobs < 1:
+        raise click.ClickException(f"--jobs must be at least 1, not {jobs}")
+    path = notebooks.find_notebook(notebook) if notebook else None
+    asked = read_sweep(grid, given)
+    click.echo(asked.about)
+    try:
+        made = run_sweep(asked, out, jobs, path, click.echo)
+    except RuntimeError as error:
+        raise click.ClickException(str(error)) from error
+    table = sweep_table(asked, made)
+    dataset = next(iter(made.values()))[0].config["dataset"]
+    target = runs.outputs_folder(out) / "sweeps" / f"{runs.safe_name(f'{asked.name}-{dataset}')}.csv"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(target, index=False)
+    click.echo(
+        f"\nmAP on {dataset}, mean and deviation over seeds; differences from '{asked.baseline}', paired, with 95% intervals"
+    )
+    click.echo(sweep_summary(table).to_string(index=False, na_rep=""))
+    click.echo(f"table: {target}")
+
+
+@main.command()
+@click.argument("name", required=False)
+def recipes(name: str | None) -> None:
+    """List the recipes, or show all of NAME: settings, command, minutes, and the printed result that it goes for."""
+    import yaml
+
+    from lmptlib.published import published
+    from lmptlib.recipes import load_recipe, read_recipe, recipe_names
+
+    if name is None:
+        for known in recipe_names():
+            click.echo(f"{known:34} {read_recipe(known)['about']}")
+        return
+    recipe = read_recipe(name)
+    click.echo(f"{name}: {recipe['about']}\ncommand: lmpt run train -p recipe {name}")
+    click.echo(f"minutes: {recipe['minutes']} (emoji-lt, 2 CPU cores, features cached)")
+    if "published" in recipe:
+        table = published()
+        table = table[table["source"] + "/" + table["table"] + "/" + table["row"] == recipe["published"]]
+        click.echo(f"printed at {recipe['published']} (source/table/row), mAP in percent:")
+        click.echo(table[["dataset", "backbone", "total", "head", "medium", "tail"]].to_string(index=False))
+    for dataset in ("voc-lt", "coco-lt"):
+        click.echo(f"settings on {dataset} (and others)" if dataset == "voc-lt" else "on coco-lt, where they differ")
+        settings = load_recipe(name, dataset)
+        shown = (
+            settings if dataset == "voc-lt" else {k: v for k, v in settings.items() if v != load_recipe(name, "")[k]}
+        )
+        click.echo("".join(f"  {line}\n" for line in yaml.safe_dump(shown, sort_keys=False).splitlines()), nl=False)
 
 
 @main.group()

@@ -4,6 +4,7 @@
 local weights file, from a config JSON and a weights file, or the embedded default `clip-emoji`.
 """
 
+import dataclasses
 import hashlib
 import json
 import logging
@@ -14,6 +15,7 @@ from pathlib import Path
 import open_clip
 import torch
 import torch.nn.functional as F
+from open_clip.constants import IMAGENET_MEAN, IMAGENET_STD
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -23,6 +25,7 @@ from lmptlib.data import first_line, nearest
 from lmptlib.paths import shipped
 
 EMBEDDED = "clip-emoji"
+PREPROCESSINGS = ("clip", "imagenet")
 
 
 class Clip:
@@ -71,6 +74,12 @@ class Clip:
         """Token embeddings (B, L, W) of tokens (B, L), before positions are added."""
         return self.text.token_embedding(tokens)
 
+    def embed_words(self, texts: list[str], length: int) -> Tensor:
+        """Token embeddings (N, L, W) of the first L words of texts, without the start token; zero past a text's end."""
+        tokens = self.tokenize(texts)
+        inside = torch.arange(1, length + 1, device=tokens.device) < tokens.argmax(-1, keepdim=True)
+        return torch.where(inside[..., None], self.embed(tokens[:, 1 : length + 1]).float(), 0.0)
+
     def encode_embeddings(self, embeddings: Tensor, end: Tensor) -> Tensor:
         """Unit features (B, D) of token embeddings (B, L, W) whose end-of-text token is at `end` (B,).
 
@@ -111,12 +120,19 @@ def weights_fingerprint(model: str, weights: str | None) -> str:
     return f"{config} {weights}"
 
 
-def load_clip(model: str = EMBEDDED, weights: str | None = None, device: str = "cpu", log: Callable = print) -> Clip:
+def load_clip(
+    model: str = EMBEDDED,
+    weights: str | None = None,
+    device: str = "cpu",
+    log: Callable = print,
+    preprocess: str = "clip",
+) -> Clip:
     """Open a frozen CLIP.
 
     model: an open_clip name, or the path of a config .json. weights: a pretrained tag of that name, or the path of a
     .safetensors or .pt file with a state dict. `clip-emoji` needs neither. A tag whose weights were trained with
-    QuickGELU (OpenAI's) takes that variant of the model by itself; for a file the name decides.
+    QuickGELU (OpenAI's) takes that variant of the model by itself; for a file the name decides. preprocess: `clip` shows
+    images as the model was trained on them; `imagenet` squashes them to a square and takes ImageNet's statistics.
     Raises ValueError, one line, when the model or its weights are not what they should be.
     """
     fingerprint = weights_fingerprint(model, weights)
@@ -147,11 +163,14 @@ def load_clip(model: str = EMBEDDED, weights: str | None = None, device: str = "
     if not tag:
         _load_file(network, Path(weights), name)
     _check_text_tower(network, name)
-    preprocess = image_transform_v2(PreprocessCfg(**network.visual.preprocess_cfg), is_train=False)
+    settings = PreprocessCfg(**network.visual.preprocess_cfg)
+    if preprocess == "imagenet":
+        settings = dataclasses.replace(settings, mean=IMAGENET_MEAN, std=IMAGENET_STD, resize_mode="squash")
+    transform = image_transform_v2(settings, is_train=False)
     if not name.startswith(EMBEDDED):
         activation = "QuickGELU" if any("QuickGELU" in type(m).__name__ for m in network.modules()) else "GELU"
         log(f"model {name}, weights {weights}, activation {activation}")
-    return Clip(network, open_clip.get_tokenizer(name), preprocess, name, fingerprint, device)
+    return Clip(network, open_clip.get_tokenizer(name), transform, name, fingerprint, device)
 
 
 def _locate(model: str, weights: str | None) -> tuple[str, str]:

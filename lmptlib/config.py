@@ -4,10 +4,14 @@ import dataclasses
 import typing
 from dataclasses import dataclass
 
+import yaml
+
+from lmptlib.clip import PREPROCESSINGS
 from lmptlib.data import nearest
-from lmptlib.losses import LOSSES, PRESETS
-from lmptlib.methods import METHODS
+from lmptlib.losses import LOSSES, PRESETS, loss_settings
+from lmptlib.methods import HEADS, METHODS, POSITIONS
 from lmptlib.recipes import load_recipe
+from lmptlib.samplers import SAMPLERS
 
 
 @dataclass(frozen=True)
@@ -15,34 +19,42 @@ class Config:
     """Every setting of a run. A field left at None takes the recipe's value; `resolve` fills them all in."""
 
     # what is learned, from what, on what
-    recipe: str = "calibrated"  # a complete set of settings: calibrated or paper
+    recipe: str = "calibrated"  # a complete set of settings; `lmpt recipes` lists them
     dataset: str = "emoji-lt"  # emoji-lt, voc-lt, coco-lt or the path of a .yaml card
     data_root: str | None = None  # where a built-in data set lies; None: data/
     model: str = "clip-emoji"  # an open_clip model name, or the path of a config .json
     weights: str | None = None  # a pretrained tag of open_clip, or a weights file
-    method: str = "lmpt"  # zero_shot, coop or lmpt
+    preprocess: str | None = None  # images as clip was trained on, or imagenet: squashed, ImageNet's mean and deviation
+    method: str | None = None  # zero_shot, zero_shot_templates, coop, lmpt or linear_probe
     loss: str | None = None  # the classification loss, a name in lmptlib.losses.LOSSES
     preset: str | None = None  # the loss's published settings: voc-lt or coco-lt
+    loss_settings: str | None = None  # settings of the loss over the preset's, as YAML: l1_neg: 5, l2_pos: [1, 1, 2]
     # the prompts
     n_ctx: int | None = None  # context tokens M; given without ctx_init, they start at random
     ctx_init: str | None = None  # words the contexts start from, or 'random'
     class_specific: bool | None = None  # one context per class, or one for all
+    class_position: str | None = None  # where the class name stands: end, front or middle of the context
+    hand_written: float | None = None  # share of the hand-written prompt in the final classifier, 0 to 1
     # the objective
     lam: float | None = None  # weight of the classification loss; 1 - lam weighs the CSE loss
     eta: float | None = None  # scale of the CSE margins
     gamma: float | None = None  # power of the CSE class weights
     soft_margin: bool | None = None  # CSE margins by class frequency, or one for all
     reweight: bool | None = None  # CSE weights by class frequency, or 1/C
-    head: str | None = None  # logits: raw exp(logit_scale) * cos, or affine exp(a) * cos + b, learned
+    level: str | None = None  # CSE operands: feature (text tower's outputs) or token (input embeddings)
+    head: str | None = None  # logits: raw exp(logit_scale) * cos, or affine, affine_per_class: learned exp(a) * cos + b
     # the optimisation
     epochs: int | None = None  # passes over the training images
     batch_size: int | None = None  # images a step
+    sampler: str | None = None  # shuffle, class_aware, square_root or effective_number
     optimizer: str | None = None  # sgd or adamw
-    lr: float | None = None  # learning rate of the contexts, cosine to 0
+    lr: float | None = None  # learning rate of the contexts (of the probe's weights), cosine to 0
     lr_head: float | None = None  # learning rate of a and b
+    warmup: int | None = None  # iterations over which the learning rate rises from a third
     momentum: float | None = None  # of sgd; the first beta of adamw
-    weight_decay: float | None = None  # of the contexts
-    select: str | None = None  # which epoch is kept: last, or val (best on the validation split)
+    weight_decay: float | None = None  # of the contexts (of the probe's weights)
+    ema: float | None = None  # decay of the average of the weights that is kept in their place; 0: none
+    select: str | None = None  # which epoch is kept: last, val (best on the validation split) or test (leakage)
     # the machine and the draw
     seed: int = 0  # of contexts, batches and flips
     device: str = "auto"  # auto, cpu or cuda
@@ -52,12 +64,14 @@ FIELDS = {field.name: field for field in dataclasses.fields(Config)}
 TYPES = typing.get_type_hints(Config)
 WORDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text"}  # types, for messages
 _CHOICES = {
-    "method": tuple(METHODS), "loss": tuple(LOSSES), "preset": tuple(PRESETS), "head": ("raw", "affine"),
-    "optimizer": ("sgd", "adamw"), "select": ("last", "val"), "device": ("auto", "cpu", "cuda"),
+    "method": tuple(METHODS), "loss": tuple(LOSSES), "preset": tuple(PRESETS), "head": HEADS,
+    "class_position": POSITIONS, "level": ("feature", "token"), "sampler": SAMPLERS, "preprocess": PREPROCESSINGS,
+    "optimizer": ("sgd", "adamw"), "select": ("last", "val", "test"), "device": ("auto", "cpu", "cuda"),
 }  # fmt: skip
 _BOUNDS = {
-    "n_ctx": (1, 64), "lam": (0, 1), "eta": (0, None), "gamma": (0, None), "epochs": (1, None), "batch_size": (1, None),
-    "lr": (0, None), "lr_head": (0, None), "momentum": (0, 0.999), "weight_decay": (0, None), "seed": (0, 2**63 - 1),
+    "n_ctx": (1, 64), "lam": (0, 1), "hand_written": (0, 1), "eta": (0, None), "gamma": (0, None), "epochs": (1, None),
+    "batch_size": (1, None), "lr": (0, None), "lr_head": (0, None), "warmup": (0, None), "momentum": (0, 0.999),
+    "weight_decay": (0, None), "ema": (0, 0.99999), "seed": (0, 2**63 - 1),
 }  # fmt: skip
 
 
@@ -73,6 +87,8 @@ def resolve(**settings) -> Config:
     given = {name: value for name, value in settings.items() if value is not None}
     base = Config(**given)
     recipe = load_recipe(base.recipe, base.dataset, base.method)
+    if "loss" in given and "loss_settings" not in given:
+        recipe["loss_settings"] = ""  # the recipe's are those of its own loss
     if "n_ctx" in given and "ctx_init" not in given:
         given["ctx_init"] = "random"  # the recipe's words have a length of their own
     elif "ctx_init" in given and "n_ctx" not in given and given["ctx_init"] != "random":
@@ -94,7 +110,25 @@ def resolve(**settings) -> Config:
             raise ValueError(
                 f"setting '{name}' must be {f'from {low} to {high}' if high else f'at least {low}'}, not {value}"
             )
+    read_loss_settings(config.loss, config.loss_settings)
     return config
+
+
+def read_loss_settings(loss: str, text: str) -> dict:
+    """The settings in a text like `l1_neg: 5, l2_pos: [1, 1, 2]`. Raises ValueError, one line, where they are not the loss's."""
+    try:
+        settings = yaml.safe_load(f"{{{text}}}")
+    except yaml.YAMLError:
+        settings = None
+    if not isinstance(settings, dict) or None in settings.values():
+        raise ValueError(f"setting 'loss_settings' must be like 'gamma: 3, alpha: 0.25', not '{text}'")
+    free = loss_settings(loss)
+    for name in settings:
+        if name not in free:
+            raise ValueError(
+                f"loss '{loss}' has no setting '{name}'.{nearest(name, free) if free else ' It has none.'}"
+            )
+    return settings
 
 
 def from_namespace(namespace: dict) -> Config:

@@ -17,9 +17,10 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat.sign import NotebookNotary
 from papermill.exceptions import PapermillExecutionError
 
-from lmptlib.config import WORDS
+from lmptlib.config import WORDS, Config
 from lmptlib.data import first_line, nearest
 from lmptlib.paths import shipped
+from lmptlib.train import plan
 
 _TYPE = re.compile(r"^(?:Optional\[(?P<inner>\w+)\]|(?P<plain>\w+))$")
 _PATHS = ("dataset", "data_root", "model", "weights", "out")
@@ -122,18 +123,31 @@ def read_parameter_file(path: Path) -> dict[str, Any]:
     return {str(name): value for name, value in values.items()}
 
 
-def execute(notebook: Path, values: dict[str, Any], target: Path, failed: Path, timeout: int) -> Path:
+def run_training(notebook: Path, config: Config, out: str | Path | None, timeout: int = 7200) -> Path:
+    """Make one training run as an executed notebook in the run's folder; return the folder. Raises NotebookError."""
+    planned = plan(config, out)
+    declared = parameters(notebook)
+    values = {name: value for name, value in vars(config).items() if name in declared and value is not None}
+    values |= {"interactive": False, "out": str(planned.folder.parent)}
+    failed = planned.folder.parent / "failed" / f"{planned.folder.name}.ipynb"
+    execute(notebook, values, planned.folder / "notebook.ipynb", failed, timeout, echo=False)
+    return planned.folder
+
+
+def execute(
+    notebook: Path, values: dict[str, Any], target: Path, failed: Path, timeout: int, echo: bool = True
+) -> Path:
     """Run a notebook with checked parameters and leave it, signed, at `target`.
 
-    What its cells print is passed on. On failure the half-run notebook goes to `failed` instead, and NotebookError gives
-    the cell and the reason in one line.
+    What its cells print is passed on where `echo` is set. On failure the half-run notebook goes to `failed` instead, and
+    NotebookError gives the cell and the reason in one line.
     """
     with tempfile.TemporaryDirectory(prefix="lmpt-") as folder:
         draft = Path(folder) / target.name
         try:
             papermill.execute_notebook(
                 str(notebook), str(draft), values, kernel_name="python3", progress_bar=False, execution_timeout=timeout,
-                stdout_file=sys.stdout, cwd=os.getcwd(), extra_arguments=["--log-level=40"],
+                stdout_file=sys.stdout if echo else None, cwd=os.getcwd(), extra_arguments=["--log-level=40"],
             )  # fmt: skip
         except PapermillExecutionError as error:
             reason = f"cell {error.exec_count} failed: {error.ename}: {(str(error.evalue).splitlines() or [''])[0]}"

@@ -21,12 +21,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from safetensors.torch import load_file, save
+from scipy import stats
 from torch import Tensor
 
 from lmptlib import __version__
 from lmptlib.config import Config
 from lmptlib.data import GROUPS, nearest
-from lmptlib.evaluate import SCORINGS
+from lmptlib.evaluate import SCORINGS, bootstrap, f1_scores, softmax_scores, thresholds
 from lmptlib.methods import METHODS
 from lmptlib.paths import home, replace_folder
 
@@ -42,7 +43,7 @@ def run_key(config: Config, fingerprints: dict[str, str]) -> str:
     for place in ("dataset", "data_root", "model", "weights"):
         settings.pop(place)  # their content counts, by its fingerprint, and not where it lies
     if not METHODS[config.method].learns:
-        settings = {name: settings[name] for name in ("method", "head", "device")}
+        settings = {name: settings[name] for name in ("method", "head", "preprocess", "device")}
     return hashlib.sha256(json.dumps([settings, fingerprints, __version__], sort_keys=True).encode()).hexdigest()
 
 
@@ -105,8 +106,15 @@ class Run:
     def label(self) -> str:
         """A short name for legends: the method, and with learned prompts the loss and the recipe."""
         settings = self.config["settings"]
-        learned = METHODS[settings["method"]].learns
-        return f"{settings['method']}, {settings['loss']}, {settings['recipe']}" if learned else settings["method"]
+        parts = [settings["method"]]
+        if METHODS[settings["method"]].learns:
+            parts += [settings["loss"], settings["recipe"]]
+        return ", ".join(parts) + (", TEST-SET LEAKAGE" if self.leaks else "")
+
+    @property
+    def leaks(self) -> bool:
+        """Whether its epoch was chosen on the test images, so that its numbers are no results."""
+        return self.config["settings"]["select"] == "test"
 
     @cached_property
     def history(self) -> pd.DataFrame:
@@ -139,13 +147,26 @@ class Run:
             tables.append(table.assign(step=np.arange(len(positive)), group=name))
         return pd.concat(tables, ignore_index=True)[["step", "group", "positive", "negative"]]
 
+    def ranking(self, scoring: str, split: str = "test") -> tuple[np.ndarray, np.ndarray]:
+        """Labels and scores (N, C) of the test or `val` images under a ranking, softmax or cosine.
+
+        Raises ValueError where there is no validation split.
+        """
+        prefix, scores = "" if split == "test" else "val_", self.scores()
+        if f"{prefix}labels" not in scores:
+            raise ValueError(f"{self.folder.name}: the data set has no validation split")
+        cosine = scores[f"{prefix}cosine"]
+        ranked = softmax_scores(cosine, self.config["logit_scale"]) if scoring == "softmax" else cosine
+        return scores[f"{prefix}labels"], ranked
+
     def scores(self) -> dict[str, np.ndarray]:
-        """Test `cosine` (N, C) and `labels` (N, C)."""
+        """Test `cosine` (N, C), the score before the head, and `labels` (N, C); with a validation split `val_` of both."""
         with np.load(self.folder / "scores.npz") as file:
             return dict(file)
 
     def prompts(self) -> dict[str, Tensor]:
-        """`context`, `a`, `b`, and text features (C, D) `before` and `after` training."""
+        """What was learned (`context`, or a probe's `weight` and `bias`; the head's `a` and `b`) and text features (C, D)
+        `before` and `after` training."""
         return load_file(self.folder / "prompts.safetensors")
 
 
@@ -185,6 +206,75 @@ def class_table(runs: Iterable[Run], scoring: str = "softmax") -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
+def compare(rows: dict[str, list[Run]], baseline: str | None = None, scoring: str = "cosine") -> pd.DataFrame:
+    """One row a label and group (total, head, medium, tail), in percent of mAP over the label's seeds.
+
+    Columns row, group, n_seeds, mean, sd, low, high (the 95% t interval of the mean over seeds) and, against the
+    baseline, difference, difference_low, difference_high: paired on seeds and test images, with the 95% interval of a
+    bootstrap over both. A row without seeds of its own (zero-shot) is paired with every seed. NaN where one seed or no
+    baseline leaves nothing to say. Raises ValueError on different data or an unknown baseline.
+    """
+    labelled([run for part in rows.values() for run in part])  # refuses different data
+    if baseline is not None and baseline not in rows:
+        raise ValueError(f"no row '{baseline}' to compare with.{nearest(baseline, rows)}")
+    names = ("total", *GROUPS)
+    spread = {label: [_resampled(run, scoring) for run in part] for label, part in rows.items()} if baseline else {}
+    table = []
+    for label, part in rows.items():
+        values = pd.DataFrame([run.metrics["scores"][scoring] for run in part])[list(names)].astype(float)
+        seeds = [run.config["settings"]["seed"] for run in part]
+        for name in names:
+            mean, sd = values[name].mean(), values[name].std()
+            half = sd / np.sqrt(len(part)) * stats.t.ppf(0.975, len(part) - 1) if len(part) > 1 else np.nan
+            row = {"row": label, "group": name, "n_seeds": len(part), "mean": mean, "sd": sd}
+            row |= {"low": mean - half, "high": mean + half}
+            if baseline and label != baseline:
+                theirs = [run.config["settings"]["seed"] for run in rows[baseline]]
+                row |= _difference(spread[label], spread[baseline], seeds, theirs, name)
+            table.append(row)
+    columns = ["row", "group", "n_seeds", "mean", "sd", "low", "high"]
+    return pd.DataFrame(table, columns=[*columns, "difference", "difference_low", "difference_high"])
+
+
+def _resampled(run: Run, scoring: str) -> pd.DataFrame:
+    """mAP in percent, total and by group: row 0 as measured, the others over resamples of the test images."""
+    labels, scores = run.ranking(scoring)
+    groups = np.array([row["group"] for row in run.config["classes"]])
+    measured = run.metrics["scores"][scoring]
+    resampled = pd.DataFrame(bootstrap(labels, scores, groups)) * 100
+    return pd.concat([pd.DataFrame([{name: measured[name] for name in resampled}]), resampled], ignore_index=True)
+
+
+def _difference(ours: list[pd.DataFrame], theirs: list[pd.DataFrame], our_seeds, their_seeds, name: str) -> dict:
+    """The mean paired difference and its 95% interval, over resampled seeds and test images."""
+    if len(ours) == 1 or len(theirs) == 1:
+        pairs = [(a, b) for a in ours for b in theirs]
+    else:
+        both = [seed for seed in our_seeds if seed in their_seeds]
+        pairs = [(ours[our_seeds.index(seed)], theirs[their_seeds.index(seed)]) for seed in both]
+    gaps = np.array([(a[name] - b[name]).to_numpy(float) for a, b in pairs])  # (seeds, 1 + R)
+    drawn = np.random.default_rng(1).integers(len(gaps), size=(gaps.shape[1] - 1, len(gaps)))
+    means = gaps[drawn, np.arange(1, gaps.shape[1])[:, None]].mean(1)
+    low, high = np.nanpercentile(means, [2.5, 97.5]) if not np.isnan(means).all() else (np.nan, np.nan)
+    return {"difference": gaps[:, 0].mean(), "difference_low": low, "difference_high": high}
+
+
+def f1_table(rows: dict[str, list[Run]], scoring: str = "cosine") -> pd.DataFrame:
+    """CF1 and OF1 of the test images in percent, mean and deviation over seeds, with thresholds from the validation split.
+
+    Empty where the data set has no validation split: thresholds are never chosen on the test images.
+    """
+    table = []
+    for label, part in rows.items():
+        for run in part:
+            if "val_labels" in run.scores():
+                labels, scores = run.ranking(scoring)
+                table.append({"row": label, **f1_scores(labels, scores >= thresholds(*run.ranking(scoring, "val")))})
+    if not table:
+        return pd.DataFrame(columns=["CF1", "OF1"])
+    return 100 * pd.DataFrame(table).groupby("row", sort=False).agg(["mean", "std"])
+
+
 def labelled(runs: Iterable[Run]) -> list[tuple[str, Run]]:
     """Runs with labels that tell them apart by every setting but the seed: seeds of one configuration share a label.
 
@@ -198,7 +288,9 @@ def labelled(runs: Iterable[Run]) -> list[tuple[str, Run]]:
     settings = pd.DataFrame([run.config["settings"] for run in runs], dtype=object)
     labels = pd.Series([run.label for run in runs])
     for name in settings.columns.drop(["seed", "dataset", "data_root"]):
-        values = settings[name].map(lambda value: Path(value).stem if isinstance(value, str) else value)
+        values = settings[name]
+        if name in ("model", "weights"):
+            values = values.map(lambda value: Path(value).stem if isinstance(value, str) else value)
         if (values.groupby(labels).nunique(dropna=False) > 1).any():
             labels = labels + [f", {name} {value}" for value in values]
     return list(zip(labels, runs))
@@ -213,6 +305,7 @@ def results_table(runs: Iterable[Run]) -> pd.DataFrame:
         row |= {"model": Path(settings["model"]).stem, "method": settings["method"]}
         learned = METHODS[settings["method"]].learns
         row |= {key: settings[key] if learned else "" for key in ("loss", "recipe", "seed")}
+        row["recipe"] += " (TEST-SET LEAKAGE)" if run.leaks else ""
         for scoring in SCORINGS:
             for name in ("total", *GROUPS):
                 row[f"{scoring} {name}"] = run.metrics["scores"][scoring][name]

@@ -1,24 +1,38 @@
 """One training loop: a run is `train(config) -> folder`."""
 
 import dataclasses
+import math
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from lmptlib import __version__, runs
 from lmptlib.clip import Clip, load_clip, weights_fingerprint
-from lmptlib.config import Config, resolve
+from lmptlib.config import Config, read_loss_settings, resolve
 from lmptlib.data import Dataset, load_dataset
 from lmptlib.evaluate import average_precision, evaluate, softmax_scores
 from lmptlib.features import Features, extract
-from lmptlib.losses import CSELoss, make_loss
-from lmptlib.methods import METHODS, Head, PromptLearner
+from lmptlib.losses import CSELoss, make_loss, mean_probabilities
+from lmptlib.methods import (
+    HAND_WRITTEN,
+    METHODS,
+    TEMPLATES,
+    HandWrittenClassifier,
+    Head,
+    LinearProbe,
+    PromptClassifier,
+    PromptLearner,
+    template_features,
+)  # fmt: skip
+from lmptlib.samplers import epoch_order
 
 
 class NonFiniteLoss(RuntimeError):
@@ -84,27 +98,16 @@ def train(
     started = time.time()
     for warning in dataset.warnings:
         log(f"note: {warning}")
-    clip = load_clip(config.model, config.weights, config.device, log)
-    method = METHODS[config.method]
-    generator = torch.Generator().manual_seed(config.seed)
-    ctx_init = config.ctx_init if method.learns else "a photo of a"
-    prompts = PromptLearner(
-        clip,
-        dataset.class_names,
-        ctx_init,
-        config.n_ctx if method.learns else None,
-        config.class_specific,
-        generator,
-    )
-    features = extract(clip, dataset, captions=method.captions, log=log)
-    state = _Fit(config, dataset, clip, prompts, features, generator)
-    before = state.text_features()
-    if method.learns:
+    clip = load_clip(config.model, config.weights, config.device, log, config.preprocess)
+    features = extract(clip, dataset, captions=METHODS[config.method].captions and config.level == "feature", log=log)
+    state = _Fit(config, dataset, clip, features)
+    if METHODS[config.method].learns:
         state.fit(log)
-    after = state.text_features()
 
-    cosine = (features.test @ after.cpu().T).numpy()
-    metrics = evaluate(dataset.test.labels, cosine, clip.logit_scale, dataset.class_names, dataset.groups)
+    scores = {"cosine": state.scores(features.test), "labels": dataset.test.labels}
+    if dataset.val:
+        scores |= {"val_cosine": state.scores(features.val), "val_labels": dataset.val.labels}
+    metrics = evaluate(dataset.test.labels, scores["cosine"], state.scale, dataset.class_names, dataset.groups)
     record = {
         "key": planned.key,
         "settings": dataclasses.asdict(config),
@@ -115,7 +118,7 @@ def train(
         ],
         "n_train": len(dataset.train),
         "n_test": len(dataset.test),
-        "logit_scale": clip.logit_scale,
+        "logit_scale": state.scale,
         "warnings": dataset.warnings,
         "fingerprints": planned.fingerprints,
         "versions": {"lmptlib": __version__, "torch": torch.__version__, "python": platform.python_version()},
@@ -125,18 +128,11 @@ def train(
         "seconds": round(time.time() - started, 2),
         "selected_epoch": state.selected,
     }
-    runs.write_run(
-        folder,
-        record,
-        state.history,
-        {
-            name: np.array(rows, np.float32).reshape(-1, len(dataset.class_names))
-            for name, rows in state.probabilities.items()
-        },
-        metrics,
-        {"cosine": cosine, "labels": dataset.test.labels},
-        {"context": prompts.context, "a": state.head.a, "b": state.head.b, "before": before, "after": after},
-    )
+    probabilities = {
+        name: np.array(rows, np.float32).reshape(-1, len(dataset.class_names))
+        for name, rows in state.probabilities.items()
+    }
+    runs.write_run(folder, record, state.history, probabilities, metrics, scores, state.tensors())
     softmax, cos = (metrics["scores"][scoring]["total"] for scoring in ("softmax", "cosine"))
     log(f"mAP {_show(softmax)} softmax, {_show(cos)} cosine; written to {folder}")
     return folder
@@ -147,30 +143,37 @@ def _show(percent: float | None) -> str:
 
 
 class _Fit:
-    """The state of one training: prompts, head, losses and what is recorded along the way."""
+    """The state of one training: model, head, losses and what is recorded along the way."""
 
-    def __init__(
-        self,
-        config: Config,
-        dataset: Dataset,
-        clip: Clip,
-        prompts: PromptLearner,
-        features: Features,
-        generator: torch.Generator,
-    ):
-        self.config, self.dataset, self.prompts, self.generator = config, dataset, prompts, generator
-        device = config.device
-        counts = torch.from_numpy(dataset.class_counts)
-        self.logit_scale = clip.logit_scale
+    def __init__(self, config: Config, dataset: Dataset, clip: Clip, features: Features):
+        self.config, self.dataset, self.features = config, dataset, features
+        self.method, self.generator = METHODS[config.method], torch.Generator().manual_seed(config.seed)
+        device, counts = config.device, torch.from_numpy(dataset.class_counts)
         self.images = torch.stack([features.train, features.train_flipped]).to(device)  # (2, N, D)
-        self.captions = features.captions.to(device) if features.captions is not None else None
         self.targets = torch.from_numpy(dataset.train.labels).float().to(device)
-        self.val = features.val
-        self.head = Head(config.head, clip.logit_scale).to(device)
-        if config.head == "affine":
-            self.head.calibrate(self.images[0] @ self.text_features().T, self.targets)
-        self.criterion = make_loss(config.loss, counts, len(dataset.train), config.preset, allow_empty=True).to(device)
-        self.cse = CSELoss(counts, config.eta, config.gamma, config.soft_margin, config.reweight).to(device)
+        templates = TEMPLATES if config.method == "zero_shot_templates" else HAND_WRITTEN
+        self.hand_written = template_features(clip, dataset.class_names, templates).clone()  # no inference tensor
+        self.logit_scale = clip.logit_scale
+        self.scale = self.logit_scale if self.method.prompts else 1.0
+        self.model = self._build(clip).to(device)
+        self.head = Head(config.head, self.scale, len(counts)).to(device)
+        with torch.no_grad():
+            scores, before = self._score(self.images[0])
+        self.before = before.clone()
+        if self.head.learned:
+            self.head.calibrate(scores, self.targets)
+        self.learned = [*self.model.parameters(), *(self.head.parameters() if self.head.learned else ())]
+        self.average = [parameter.detach().clone() for parameter in self.learned]
+        self.captions = features.captions.to(device) if features.captions is not None else None
+        if self.method.captions and config.level == "token":
+            self.captions = clip.embed_words(list(dataset.train.captions), self.model.prompts.context.shape[1])
+        settings = read_loss_settings(config.loss, config.loss_settings)
+        self.criterion = make_loss(
+            config.loss, counts, len(dataset.train), config.preset, allow_empty=True, **settings
+        ).to(device)
+        self.cse = CSELoss(counts, config.eta, config.gamma, config.soft_margin, config.reweight, config.level).to(
+            device
+        )
         self.history: list[dict] = []
         self.selected = 0
         self.probabilities: dict[str, list[np.ndarray]] = {
@@ -178,48 +181,60 @@ class _Fit:
         }
         self._record_epoch()
 
-    @torch.no_grad()
-    def text_features(self) -> Tensor:
-        return self.prompts()
+    def _build(self, clip: Clip) -> nn.Module:
+        config, names = self.config, self.dataset.class_names
+        if not self.method.prompts:
+            return LinearProbe(len(names), self.images.shape[-1])
+        if not self.method.learns:
+            return HandWrittenClassifier(self.hand_written)
+        prompts = PromptLearner(
+            clip, names, config.ctx_init, config.n_ctx, config.class_specific, config.class_position, self.generator
+        )
+        return PromptClassifier(prompts)
 
     def fit(self, log: Callable[[str], None]) -> None:
         config, n_images = self.config, len(self.targets)
-        groups = [{"params": [self.prompts.context], "lr": config.lr, "weight_decay": config.weight_decay}]
-        if config.head == "affine":
+        groups = [{"params": list(self.model.parameters()), "lr": config.lr, "weight_decay": config.weight_decay}]
+        if self.head.learned:
             groups.append({"params": list(self.head.parameters()), "lr": config.lr_head, "weight_decay": 0.0})
         if config.optimizer == "sgd":
             optimizer = torch.optim.SGD(groups, momentum=config.momentum)
         else:
             optimizer = torch.optim.AdamW(groups, betas=(config.momentum, 0.999))
         n_steps = config.epochs * -(-n_images // config.batch_size)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_steps)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: learning_rate(step, n_steps, config.warmup)
+        )
         best, kept = -1.0, None
         for epoch in range(1, config.epochs + 1):
             started = time.perf_counter()
             lr = optimizer.param_groups[0]["lr"]
             sums = np.zeros(3)  # loss, loss_cls, loss_cse
             diagnostics: dict[str, float] = {}
-            for index in torch.randperm(n_images, generator=self.generator).split(config.batch_size):
+            for index in epoch_order(config.sampler, self.targets, self.generator).split(config.batch_size):
                 flip = torch.randint(2, (len(index),), generator=self.generator)
-                loss, parts, logits, prompts = self._forward(index, flip)
+                loss, parts, logits, text = self._forward(index, flip)
                 if not torch.isfinite(loss):
                     raise NonFiniteLoss(self._explain(epoch, index, logits, parts))
                 self._record("iteration", logits.detach(), self.targets[index])
                 if not diagnostics:
-                    diagnostics = self._diagnose(parts, prompts, index)
+                    diagnostics = self._diagnose(parts, text, index)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
                 schedule.step()
+                for average, parameter in zip(self.average, self.learned):
+                    average.lerp_(parameter.detach(), 1 - config.ema)
                 sums += len(index) * np.array([loss.item(), parts[0].item(), parts[1].item()])
             self._record_epoch()
             means = dict(zip(("loss", "loss_cls", "loss_cse"), (sums / n_images).tolist()))
             row = {"epoch": epoch, **means, "lr": lr, **diagnostics}
-            if config.select == "val":
-                row["val_map"] = self._validate()
-                if row["val_map"] > best:
-                    best, self.selected = row["val_map"], epoch
-                    kept = [p.detach().clone() for p in (self.prompts.context, self.head.a, self.head.b)]
+            if config.select != "last":
+                with self._averaged():
+                    row[f"{config.select}_map"] = self._select_on(config.select)
+                if row[f"{config.select}_map"] > best:
+                    best, self.selected = row[f"{config.select}_map"], epoch
+                    kept = [average.clone() for average in self.average]
             row["seconds"] = time.perf_counter() - started
             self.history.append(row)
             log(
@@ -227,37 +242,63 @@ class _Fit:
                 f"CSE {row['loss_cse']:.4f})  lr {lr:.1e}  {row['seconds']:.2f} s"
             )
         if kept is None:
-            self.selected = config.epochs
-        else:
-            with torch.no_grad():
-                for parameter, value in zip((self.prompts.context, self.head.a, self.head.b), kept):
-                    parameter.copy_(value)
+            self.selected, kept = config.epochs, self.average
+        self._put(kept)
+
+    @torch.no_grad()
+    def scores(self, images: Tensor) -> np.ndarray:
+        """Scores (N, C) of image features (N, D) by the model as it stands, with its share of the hand-written prompt."""
+        return self._score(images.to(self.config.device))[0].cpu().numpy()
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What a run keeps: parameters, the head, and text features (a probe's weights) before and after training."""
+        with torch.no_grad():
+            after = self._score(self.images[0][:1])[1].clone()
+        named = {name.removeprefix("prompts."): value for name, value in self.model.named_parameters()}
+        return {**named, "a": self.head.a, "b": self.head.b, "before": self.before, "after": after}
+
+    def _score(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores (B, C) and text features (C, D) that the run answers with: learned ones mixed with the hand-written."""
+        scores, text = self.model(images)  # (B, C), (C, D)
+        share = self.config.hand_written if self.method.learns else 0.0
+        if not share:
+            return scores, text
+        if not self.method.prompts:  # logits of both, CLIP's at its own scale
+            text = (1 - share) * text + share * self.logit_scale * self.hand_written
+            return images @ text.T + (1 - share) * self.model.bias, text
+        text = F.normalize((1 - share) * text + share * self.hand_written, dim=-1)
+        return images @ text.T, text
 
     def _forward(self, index: Tensor, flip: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor], Tensor, Tensor]:
-        """Loss, its two terms, logits (B, C) and prompt features (C, D) of a batch: LMPT Eq. 11 without its bracket slip."""
-        prompts = self.prompts()
-        logits = self.head(self.images[flip, index] @ prompts.T)
+        """Loss, its two terms, logits (B, C) and text (C, D) of a batch: LMPT Eq. 11 without its bracket slip."""
+        scores, text = self.model(self.images[flip, index])
+        logits = self.head(scores)
         targets = self.targets[index]
         loss_cls = self.criterion(logits, targets)
         if self.captions is None:
-            loss_cse = torch.zeros_like(loss_cls)
-            return loss_cls, (loss_cls, loss_cse), logits, prompts
-        loss_cse = self.cse(self.captions[index], prompts, targets)
-        return self.config.lam * loss_cls + (1 - self.config.lam) * loss_cse, (loss_cls, loss_cse), logits, prompts
+            return loss_cls, (loss_cls, torch.zeros_like(loss_cls)), logits, text
+        loss_cse = self.cse(self.captions[index], self._cse_operand(text), targets)
+        return self.config.lam * loss_cls + (1 - self.config.lam) * loss_cse, (loss_cls, loss_cse), logits, text
 
-    def _diagnose(self, parts: tuple[Tensor, Tensor], prompts: Tensor, index: Tensor) -> dict[str, float]:
-        """Gradient norms of both terms on the contexts, and the share of negatives inside the CSE margin."""
-        (gradient,) = torch.autograd.grad(parts[0], self.prompts.context, retain_graph=True)
+    def _cse_operand(self, text: Tensor) -> Tensor:
+        if self.config.level == "feature":
+            return text
+        return self.model.prompts.context.expand(len(text), -1, -1)
+
+    def _diagnose(self, parts: tuple[Tensor, Tensor], text: Tensor, index: Tensor) -> dict[str, float]:
+        """Gradient norms of both terms on what is learned, and the share of negatives inside the CSE margin."""
+        (gradient,) = torch.autograd.grad(parts[0], self.learned[0], retain_graph=True)
         found = {"grad_cls": gradient.norm().item()}
         if self.captions is not None:
-            (gradient,) = torch.autograd.grad(parts[1], self.prompts.context, retain_graph=True)
+            (gradient,) = torch.autograd.grad(parts[1], self.learned[0], retain_graph=True)
             found["grad_cse"] = gradient.norm().item()
-            found["inside_margin"] = self.cse.inside_margin(self.captions[index], prompts.detach(), self.targets[index])
+            operand = self._cse_operand(text).detach()
+            found["inside_margin"] = self.cse.inside_margin(self.captions[index], operand, self.targets[index])
         return found
 
     def _record_epoch(self) -> None:
         with torch.no_grad():
-            logits = self.head(self.images[0] @ self.prompts().T)
+            logits = self.head(self.model(self.images[0])[0])
         if not logits.isfinite().all():
             raise NonFiniteLoss(
                 f"logits are not finite after epoch {len(self.history) + 1} (lr {self.config.lr:g}): lower lr"
@@ -269,10 +310,24 @@ class _Fit:
         self.probabilities[f"{every}_positive"].append(positive.cpu().numpy())
         self.probabilities[f"{every}_negative"].append(negative.cpu().numpy())
 
-    def _validate(self) -> float:
-        cosine = (self.val @ self.text_features().cpu().T).numpy()
-        ap = average_precision(self.dataset.val.labels, softmax_scores(cosine, self.logit_scale))
-        return float(100 * np.nanmean(ap))
+    def _select_on(self, name: str) -> float:
+        """mAP under the softmax ranking on the validation or, which is leakage, the test images."""
+        split = self.dataset.splits[name]
+        scores = softmax_scores(self.scores(getattr(self.features, name)), self.scale)
+        return float(100 * np.nanmean(average_precision(split.labels, scores)))
+
+    @torch.no_grad()
+    def _put(self, values: list[Tensor]) -> None:
+        for parameter, value in zip(self.learned, values):
+            parameter.copy_(value)
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """The averaged weights in place of the live ones."""
+        live = [parameter.detach().clone() for parameter in self.learned]
+        self._put(self.average)
+        yield
+        self._put(live)
 
     def _explain(self, epoch: int, index: Tensor, logits: Tensor, parts: tuple[Tensor, Tensor]) -> str:
         per_class = self.criterion.elementwise(logits, self.targets[index]).sum(0)
@@ -284,12 +339,7 @@ class _Fit:
         )
 
 
-def mean_probabilities(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Per class, the mean of p over positives and of 1 - p over negatives, (C,) each (PG Eq. 6).
-
-    logits and targets (B, C). NaN for a class without positives (or negatives): gaps stay gaps.
-    """
-    p = torch.sigmoid(logits)
-    positive = (p * targets).sum(0) / targets.sum(0)
-    negative = ((1 - p) * (1 - targets)).sum(0) / (1 - targets).sum(0)
-    return positive, negative
+def learning_rate(step: int, n_steps: int, warmup: int) -> float:
+    """The factor on the learning rate: cosine from 1 to 0, with a linear rise from a third over `warmup` iterations."""
+    rise = 1 / 3 + 2 / 3 * step / warmup if step < warmup else 1.0
+    return rise * 0.5 * (1 + math.cos(math.pi * step / n_steps))

@@ -1,7 +1,8 @@
 """Recipes: named, complete sets of settings, kept as YAML beside this file.
 
-A recipe has `about` (one line), `settings` for every method and data set, and, where they differ, `datasets` and
-`methods`: settings that go over them for one data set or one method.
+A recipe has `about` (one line), `settings` for every method and data set and, where they differ, `datasets` and
+`methods`: settings that go over them for one data set or one method. `base` names a recipe that it goes over. A file with
+`rows` is a published table, and each row a recipe of its own, `table/row`.
 """
 
 from functools import cache
@@ -14,23 +15,43 @@ from lmptlib.data import nearest
 _FOLDER = Path(__file__).parent
 
 
-def recipe_names() -> list[str]:
-    return sorted(path.stem for path in _FOLDER.glob("*.yaml"))
-
-
 @cache
+def _files() -> dict[str, dict]:
+    return {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(_FOLDER.glob("*.yaml"))}
+
+
+def recipe_names() -> list[str]:
+    """All recipes: those by name first, then the rows of the published tables."""
+    files = _files()
+    alone = [name for name, file in files.items() if "rows" not in file]
+    return alone + [f"{name}/{row}" for name, file in files.items() for row in file.get("rows", {})]
+
+
 def read_recipe(name: str) -> dict:
-    """The recipe as it is written. Raises ValueError on an unknown name."""
+    """What a recipe says by itself: about, settings, datasets, methods, base, minutes, published.
+
+    `minutes` is the time of one run on emoji-lt with 2 CPU cores, features cached; `published` the key of the expected
+    result in `lmptlib.published`. Raises ValueError on an unknown name.
+    """
     if name not in recipe_names():
         raise ValueError(f"unknown recipe '{name}'.{nearest(name, recipe_names())}")
-    return yaml.safe_load((_FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
+    file, _, row = name.partition("/")
+    recipe = _files()[file]
+    if not row:
+        return recipe
+    own = recipe["rows"][row]
+    shared = {key: value for key, value in recipe.items() if key != "rows"}
+    return {**shared, **own, "settings": {**recipe.get("settings", {}), **own.get("settings", {})}}
 
 
-def load_recipe(name: str, dataset: str, method: str) -> dict:
-    """The recipe's settings for a data set and a method."""
-    recipe = read_recipe(name)
-    return {
-        **recipe["settings"],
-        **recipe.get("datasets", {}).get(dataset, {}),
-        **recipe.get("methods", {}).get(method, {}),
-    }
+def load_recipe(name: str, dataset: str, method: str | None = None) -> dict:
+    """Every setting of a recipe, for a data set and a method (None: the recipe's own); a recipe goes over its base."""
+    layers = [read_recipe(name)]
+    while "base" in layers[0]:
+        layers.insert(0, read_recipe(layers[0]["base"]))
+    method = method or next(layer["settings"]["method"] for layer in reversed(layers) if "method" in layer["settings"])
+    settings = {}
+    for layer in layers:
+        settings |= layer.get("settings", {})
+        settings |= layer.get("datasets", {}).get(dataset, {}) | layer.get("methods", {}).get(method, {})
+    return settings | {"method": method}

@@ -1,0 +1,33 @@
+"""Which training images an epoch shows, and in what order."""
+
+import torch
+from torch import Tensor
+
+SAMPLERS = ("shuffle", "class_aware", "square_root", "effective_number")
+
+
+def epoch_order(kind: str, targets: Tensor, generator: torch.Generator) -> Tensor:
+    """Indices (N,) of one epoch, as many as there are images, from targets (N, C).
+
+    shuffle: every image once. The others draw a class, then one of its images, with replacement: an image without labels
+    is never drawn.
+    class_aware: shuffled classes in turn, three images each (Shen et al., ECCV 2016; PG's setting).
+    square_root: a class in proportion to sqrt(n_i) (Mahajan et al., ECCV 2018).
+    effective_number: in proportion to (1 - b^n_i) / (1 - b), b = 0.999 (Cui et al., CVPR 2019).
+    """
+    n_images = len(targets)
+    if kind == "shuffle":
+        return torch.randperm(n_images, generator=generator)
+    targets = targets.cpu()
+    counts = targets.sum(0).double()
+    present = counts.nonzero().flatten()
+    if kind == "class_aware":
+        rounds = -(-n_images // (3 * len(present)))
+        turns = [present[torch.randperm(len(present), generator=generator)] for _ in range(rounds)]
+        classes = torch.cat(turns).repeat_interleave(3)[:n_images]
+    else:
+        mass = counts.sqrt() if kind == "square_root" else 1 - 0.999**counts
+        classes = torch.multinomial(mass, n_images, replacement=True, generator=generator)
+    members = [column.nonzero().flatten() for column in targets.T]
+    draws = torch.rand(n_images, generator=generator, dtype=torch.float64)
+    return torch.stack([members[c][int(u * len(members[c]))] for c, u in zip(classes.tolist(), draws.tolist())])

@@ -1,0 +1,211 @@
+"""Sweeps: a grid of configurations as data, run one after the other or side by side, and one table at the end.
+
+A grid is a YAML file (those beside this module have names):
+
+    about: one line
+    settings: {method: lmpt}          # of every run
+    rows:                             # named sets of settings, a row of the table each (optional)
+      margin: {soft_margin: true}
+    grid: {loss: [bce, db_focal]}     # every combination, with every row (optional)
+    seeds: [0, 1, 2]                  # the default
+    baseline: margin, bce             # the row that the others are compared with (optional)
+    published: {margin: lmpt/3/margin}  # a row's printed counterpart in `lmptlib.published` (optional)
+"""
+
+import itertools
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+import torch
+import yaml
+
+from lmptlib import notebooks
+from lmptlib.config import Config, resolve
+from lmptlib.data import GROUPS, first_line, nearest
+from lmptlib.evaluate import SCORINGS
+from lmptlib.methods import METHODS
+from lmptlib.published import published
+from lmptlib.recipes import recipe_names
+from lmptlib.runs import Run, compare
+from lmptlib.train import plan, train
+
+_FOLDER = Path(__file__).with_name("sweeps")
+_KEYS = ("about", "settings", "rows", "grid", "seeds", "baseline", "published")
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Rows of a table, each with the configurations of its seeds."""
+
+    name: str
+    about: str
+    rows: dict[str, list[Config]]
+    baseline: str | None = None
+    published: dict[str, str] = field(default_factory=dict)  # row -> address in lmptlib.published
+
+    @property
+    def configs(self) -> list[Config]:
+        return [config for part in self.rows.values() for config in part]
+
+
+def sweep_names() -> list[str]:
+    """The grids that come with the library, and the published tables among the recipes."""
+    tables = dict.fromkeys(name.partition("/")[0] for name in recipe_names() if "/" in name)
+    return [*sorted(path.stem for path in _FOLDER.glob("*.yaml")), *tables]
+
+
+def read_sweep(name: str, given: dict | None = None) -> Sweep:
+    """A sweep by the path of its grid, by name, or a published table's; `given` settings go over every run's.
+
+    `given` may hold `seeds`. Raises ValueError, one line, for everything that is wrong with it, before anything runs.
+    """
+    path = Path(name) if Path(name).suffix in (".yaml", ".yml") else _FOLDER / f"{name}.yaml"
+    if path.is_file():
+        grid = _read_grid(path)
+    elif name in sweep_names():
+        rows = {
+            recipe.partition("/")[2]: {"recipe": recipe} for recipe in recipe_names() if recipe.startswith(f"{name}/")
+        }
+        grid = {"rows": rows, "published": {row: f"{name.replace('_table', '/')}/{row}" for row in rows}}
+    else:
+        raise ValueError(f"no sweep '{name}'.{nearest(name, sweep_names())}")
+    given = dict(given or {})
+    seeds = given.pop("seeds", grid.get("seeds", [0, 1, 2]))
+    varied = {key: values if isinstance(values, list) else [values] for key, values in grid.get("grid", {}).items()}
+    rows: dict[str, list[Config]] = {}
+    for label, settings in (grid.get("rows") or {"": {}}).items():
+        for values in itertools.product(*varied.values()):
+            shown = [str(value) for value, choices in zip(values, varied.values()) if len(choices) > 1]
+            asked = {**grid.get("settings", {}), **settings, **dict(zip(varied, values)), **given}
+            rows[", ".join([*([label] if label else []), *shown]) or path.stem] = _with_seeds(asked, seeds, path)
+    baseline = grid.get("baseline")
+    if baseline is not None and baseline not in rows:
+        raise ValueError(f"{path.name}: no row '{baseline}' to compare with.{nearest(str(baseline), rows)}")
+    return Sweep(path.stem, grid.get("about", name), rows, baseline, grid.get("published", {}))
+
+
+def _read_grid(path: Path) -> dict:
+    try:
+        grid = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ValueError(f"{path}: not a YAML file ({first_line(error)})") from None
+    if not isinstance(grid, dict):
+        raise ValueError(f"{path}: a grid has the keys {', '.join(_KEYS)}")
+    for key in grid:
+        if key not in _KEYS:
+            raise ValueError(f"{path}: unknown key '{key}'.{nearest(str(key), _KEYS)}")
+    for key in ("settings", "rows", "grid", "published"):
+        if not isinstance(grid.get(key, {}), dict):
+            raise ValueError(f"{path}: '{key}' is a mapping of 'name: value' lines")
+    return grid
+
+
+def _with_seeds(settings: dict, seeds: list[int], path: Path) -> list[Config]:
+    """The configuration of each seed; a method that learns nothing has one."""
+    try:
+        typed = notebooks.read_parameters(notebooks.find_notebook("train"), settings)
+        configs = [resolve(**{**typed, "seed": seed}) for seed in seeds]
+    except ValueError as error:
+        raise ValueError(f"{path.name}: {error}") from None
+    return configs if METHODS[configs[0].method].learns else configs[:1]
+
+
+def run_sweep(
+    sweep: Sweep,
+    out: str | Path | None = None,
+    jobs: int = 1,
+    notebook: Path | None = None,
+    log: Callable[[str], None] = print,
+) -> dict[str, list[Run]]:
+    """Make every run that is not finished, `jobs` at a time, and give the runs of each row.
+
+    With `notebook` each run is that notebook, executed, in the run's folder. A run that fails is named and does not stop
+    the others; at the end they raise RuntimeError.
+    """
+    plans = {config: plan(config, out) for config in dict.fromkeys(sweep.configs)}
+    missing = [
+        config for config, planned in plans.items()
+        if not planned.finished or (notebook and not (planned.folder / "notebook.ipynb").exists())
+    ]  # fmt: skip
+    log(f"{sweep.name}: {len(plans)} runs, {len(plans) - len(missing)} finished, {len(missing)} to make")
+    started, failed = time.monotonic(), []
+    attempt = partial(_attempt, out=out, notebook=notebook)
+    with _workers(min(jobs, len(missing))) as run_all:
+        for done, (config, result, error) in enumerate(run_all(attempt, missing), 1):
+            name, left = plans[config].folder.name, (time.monotonic() - started) / done * (len(missing) - done)
+            log(f"[{done}/{len(missing)}] {name}  {error or result}  ({_time(left)} left)")
+            failed += [f"{name}: {error}"] if error else []
+    if failed:
+        raise RuntimeError("\n".join([f"{len(failed)} of {len(missing)} runs failed, the others are there:", *failed]))
+    return {label: [Run(plans[config].folder) for config in configs] for label, configs in sweep.rows.items()}
+
+
+@contextmanager
+def _workers(jobs: int) -> Iterator[Callable]:
+    """`map`, or a map over that many processes that share the cores."""
+    if jobs <= 1:
+        yield map
+        return
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    with multiprocessing.get_context("spawn").Pool(jobs, torch.set_num_threads, [threads]) as pool:
+        yield pool.imap_unordered
+
+
+def _attempt(config: Config, out: str | Path | None, notebook: Path | None) -> tuple[Config, str, str]:
+    """Make one run: its configuration, its mAP in a line, and what went wrong in a line."""
+    quiet: Callable[[str], None] = lambda line: None  # noqa: E731
+    try:
+        folder = notebooks.run_training(notebook, config, out) if notebook else train(config, out, log=quiet)
+    except Exception as error:  # whatever stops one run, the others go on; it is named at the end
+        return config, "", f"FAILED: {first_line(error)}"
+    totals = {scoring: Run(folder).metrics["scores"][scoring]["total"] for scoring in SCORINGS}
+    shown = [f"{scoring} {'none' if value is None else f'{value:.2f}'}" for scoring, value in totals.items()]
+    return config, ", ".join(shown), ""
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+
+
+def sweep_table(sweep: Sweep, made: dict[str, list[Run]]) -> pd.DataFrame:
+    """`lmptlib.runs.compare` under both rankings, with the printed mAP of each row's counterpart beside it.
+
+    Columns scoring, then those of `compare`, then `voc-lt printed` and `coco-lt printed`: other data and another
+    backbone, so that the order of rows compares and the numbers do not.
+    """
+    table = pd.concat(
+        [compare(made, sweep.baseline, scoring).assign(scoring=scoring) for scoring in SCORINGS], ignore_index=True
+    )
+    if sweep.published:
+        printed = published()
+        printed["address"] = printed["source"] + "/" + printed["table"] + "/" + printed["row"]
+        printed = printed.melt(["address", "dataset"], ["total", *GROUPS], "group", "printed")
+        for dataset in ("voc-lt", "coco-lt"):
+            values = printed[printed["dataset"] == dataset].set_index(["address", "group"])["printed"]
+            keys = [(sweep.published.get(row), group) for row, group in zip(table["row"], table["group"])]
+            table[f"{dataset} printed"] = [values.get(key, float("nan")) for key in keys]
+    return table[["scoring", *table.columns.drop("scoring")]]
+
+
+def sweep_summary(table: pd.DataFrame) -> pd.DataFrame:
+    """A sweep's table for reading: a line a row and ranking, `mean ± sd` by group and the paired difference of the total."""
+    text = table.assign(
+        value=[f"{m:.1f} ± {s:.1f}" if s == s else f"{m:.1f}" for m, s in zip(table["mean"], table["sd"])]
+    )
+    wide = text.pivot_table("value", ["scoring", "row"], "group", aggfunc="first", sort=False)[["total", *GROUPS]]
+    total = table[table["group"] == "total"].set_index(["scoring", "row"])
+    if total["difference"].notna().any():
+        wide["difference of the total"] = [
+            "" if gap != gap else f"{gap:+.1f} [{low:+.1f}, {high:+.1f}]"
+            for gap, low, high in total[["difference", "difference_low", "difference_high"]].loc[wide.index].to_numpy()
+        ]
+    for column in table.columns[table.columns.str.endswith("printed")]:
+        wide[column] = total[column].loc[wide.index]
+    return wide.reset_index()
