@@ -35,6 +35,7 @@ class Config:
     class_specific: bool | None = None  # one context per class, or one for all
     class_position: str | None = None  # where the class name stands: end, front or middle of the context
     hand_written: float | None = None  # share of the hand-written prompt in the final classifier, 0 to 1
+    centred: bool | None = None  # cosines with text features less their mean over classes, or with text features
     # the objective
     lam: float | None = None  # weight of the classification loss; 1 - lam weighs the CSE loss
     eta: float | None = None  # scale of the CSE margins

@@ -108,45 +108,27 @@ def _order(length: int, n_ctx: int, before: int, words: int) -> list[int]:
     return [0, *context[:before], *name, *context[before:], *rest]
 
 
-class HandWrittenClassifier(nn.Module):
-    """Scores are cosines of image and fixed text features (C, D). Nothing is learned."""
+class HandWritten(nn.Module):
+    """Fixed text features. Calling it gives them, (C, D)."""
 
     def __init__(self, text: Tensor):
         super().__init__()
         self.register_buffer("text", text)
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        return images @ self.text.T, self.text
-
-
-class PromptClassifier(nn.Module):
-    """Scores are cosines of image and prompt.
-
-    Called with unit image features (B, D): scores (B, C) and text features (C, D).
-    """
-
-    def __init__(self, prompts: PromptLearner):
-        super().__init__()
-        self.prompts = prompts
-
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        text = self.prompts()
-        return images @ text.T, text
+    def forward(self) -> Tensor:
+        return self.text
 
 
 class LinearProbe(nn.Module):
-    """Scores `W f + b` of image features f, W and b starting at zero (LMPT Fig. 4's FC).
-
-    Called with image features (B, D): scores (B, C) and W (C, D).
-    """
+    """A linear head `W f + b` on image features f, W and b starting at zero (LMPT Fig. 4's FC). Calling it gives W (C, D)."""
 
     def __init__(self, n_classes: int, width: int):
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(n_classes, width))
         self.bias = nn.Parameter(torch.zeros(n_classes))
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        return images @ self.weight.T + self.bias, self.weight
+    def forward(self) -> Tensor:
+        return self.weight
 
 
 class Head(nn.Module):

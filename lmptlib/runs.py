@@ -43,7 +43,7 @@ def run_key(config: Config, fingerprints: dict[str, str]) -> str:
     for place in ("dataset", "data_root", "model", "weights"):
         settings.pop(place)  # their content counts, by its fingerprint, and not where it lies
     if not METHODS[config.method].learns:
-        settings = {name: settings[name] for name in ("method", "head", "preprocess", "device")}
+        settings = {name: settings[name] for name in ("method", "head", "centred", "preprocess", "device")}
     return hashlib.sha256(json.dumps([settings, fingerprints, __version__], sort_keys=True).encode()).hexdigest()
 
 

@@ -25,10 +25,9 @@ from lmptlib.methods import (
     HAND_WRITTEN,
     METHODS,
     TEMPLATES,
-    HandWrittenClassifier,
+    HandWritten,
     Head,
     LinearProbe,
-    PromptClassifier,
     PromptLearner,
     template_features,
 )  # fmt: skip
@@ -158,15 +157,14 @@ class _Fit:
         self.model = self._build(clip).to(device)
         self.head = Head(config.head, self.scale, len(counts)).to(device)
         with torch.no_grad():
-            scores, before = self._score(self.images[0])
-        self.before = before.clone()
-        if self.head.learned:
-            self.head.calibrate(scores, self.targets)
+            self.before = self.model().clone()
+            if self.head.learned:
+                self.head.calibrate(self._scores(self.images[0], self.before), self.targets)
         self.learned = [*self.model.parameters(), *(self.head.parameters() if self.head.learned else ())]
         self.average = [parameter.detach().clone() for parameter in self.learned]
         self.captions = features.captions.to(device) if features.captions is not None else None
         if self.method.captions and config.level == "token":
-            self.captions = clip.embed_words(list(dataset.train.captions), self.model.prompts.context.shape[1])
+            self.captions = clip.embed_words(list(dataset.train.captions), self.model.context.shape[1])
         settings = read_loss_settings(config.loss, config.loss_settings)
         self.criterion = make_loss(
             config.loss, counts, len(dataset.train), config.preset, allow_empty=True, **settings
@@ -186,11 +184,10 @@ class _Fit:
         if not self.method.prompts:
             return LinearProbe(len(names), self.images.shape[-1])
         if not self.method.learns:
-            return HandWrittenClassifier(self.hand_written)
-        prompts = PromptLearner(
+            return HandWritten(self.hand_written)
+        return PromptLearner(
             clip, names, config.ctx_init, config.n_ctx, config.class_specific, config.class_position, self.generator
         )
-        return PromptClassifier(prompts)
 
     def fit(self, log: Callable[[str], None]) -> None:
         config, n_images = self.config, len(self.targets)
@@ -247,32 +244,37 @@ class _Fit:
 
     @torch.no_grad()
     def scores(self, images: Tensor) -> np.ndarray:
-        """Scores (N, C) of image features (N, D) by the model as it stands, with its share of the hand-written prompt."""
-        return self._score(images.to(self.config.device))[0].cpu().numpy()
+        """Scores (N, C) of image features (N, D) by the run as it stands, with its share of the hand-written prompt."""
+        images, text = images.to(self.config.device), self.model()
+        share = self.config.hand_written if self.method.learns else 0.0
+        if not share:
+            scores = self._scores(images, text)
+        elif self.method.prompts:
+            scores = self._scores(images, F.normalize((1 - share) * text + share * self.hand_written, dim=-1))
+        else:  # the mean of two logits, CLIP's at its own scale
+            zero_shot = self.logit_scale * images @ self._relative(self.hand_written).T
+            scores = (1 - share) * self._scores(images, text) + share * zero_shot
+        return scores.cpu().numpy()
+
+    def _scores(self, images: Tensor, text: Tensor) -> Tensor:
+        """Scores (B, C) of image features (B, D) by text features or a probe's weights (C, D)."""
+        return images @ self._relative(text).T if self.method.prompts else images @ text.T + self.model.bias
+
+    def _relative(self, text: Tensor) -> Tensor:
+        """Where `centred`, text features without what all classes share: a score is then relative to the other classes."""
+        return text - text.mean(0) if self.config.centred else text
 
     def tensors(self) -> dict[str, Tensor]:
         """What a run keeps: parameters, the head, and text features (a probe's weights) before and after training."""
         with torch.no_grad():
-            after = self._score(self.images[0][:1])[1].clone()
-        named = {name.removeprefix("prompts."): value for name, value in self.model.named_parameters()}
-        return {**named, "a": self.head.a, "b": self.head.b, "before": self.before, "after": after}
-
-    def _score(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores (B, C) and text features (C, D) that the run answers with: learned ones mixed with the hand-written."""
-        scores, text = self.model(images)  # (B, C), (C, D)
-        share = self.config.hand_written if self.method.learns else 0.0
-        if not share:
-            return scores, text
-        if not self.method.prompts:  # logits of both, CLIP's at its own scale
-            text = (1 - share) * text + share * self.logit_scale * self.hand_written
-            return images @ text.T + (1 - share) * self.model.bias, text
-        text = F.normalize((1 - share) * text + share * self.hand_written, dim=-1)
-        return images @ text.T, text
+            after = self.model().clone()
+        kept = {"a": self.head.a, "b": self.head.b, "before": self.before, "after": after}
+        return dict(self.model.named_parameters()) | kept
 
     def _forward(self, index: Tensor, flip: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor], Tensor, Tensor]:
         """Loss, its two terms, logits (B, C) and text (C, D) of a batch: LMPT Eq. 11 without its bracket slip."""
-        scores, text = self.model(self.images[flip, index])
-        logits = self.head(scores)
+        text = self.model()
+        logits = self.head(self._scores(self.images[flip, index], text))
         targets = self.targets[index]
         loss_cls = self.criterion(logits, targets)
         if self.captions is None:
@@ -283,7 +285,7 @@ class _Fit:
     def _cse_operand(self, text: Tensor) -> Tensor:
         if self.config.level == "feature":
             return text
-        return self.model.prompts.context.expand(len(text), -1, -1)
+        return self.model.context.expand(len(text), -1, -1)
 
     def _diagnose(self, parts: tuple[Tensor, Tensor], text: Tensor, index: Tensor) -> dict[str, float]:
         """Gradient norms of both terms on what is learned, and the share of negatives inside the CSE margin."""
@@ -298,7 +300,7 @@ class _Fit:
 
     def _record_epoch(self) -> None:
         with torch.no_grad():
-            logits = self.head(self.model(self.images[0])[0])
+            logits = self.head(self._scores(self.images[0], self.model()))
         if not logits.isfinite().all():
             raise NonFiniteLoss(
                 f"logits are not finite after epoch {len(self.history) + 1} (lr {self.config.lr:g}): lower lr"

@@ -45,7 +45,14 @@ class CSELoss(nn.Module):
         self.register_buffer("margin", margin if soft_margin else margin[present].mean().expand_as(margin).clone())
         self.register_buffer("weight", weight if reweight == "ones" else weight / weight.sum())
 
-    def _distance(self, captions: Tensor, prompts: Tensor) -> Tensor:
+    def _distance(self, captions: Tensor, prompts: Tensor, targets: Tensor) -> Tensor:
+        if targets.shape != (len(captions), len(prompts)) or len(prompts) != len(self.weight):
+            raise ValueError(
+                f"CSELoss: {len(captions)} captions and {len(prompts)} prompts of {len(self.weight)} classes do not fit "
+                f"targets {tuple(targets.shape)}"
+            )
+        if prompts.dtype != torch.float64:  # half precision has no room for the norm of a short vector
+            captions, prompts = captions.float(), prompts.float()
         captions, prompts = F.normalize(captions, dim=-1), F.normalize(prompts, dim=-1)
         if self.level == "feature":
             return 1 - captions @ prompts.T
@@ -54,12 +61,13 @@ class CSELoss(nn.Module):
 
     def forward(self, captions: Tensor, prompts: Tensor, targets: Tensor) -> Tensor:
         """The loss of captions and prompts, as `level` says, and targets (B, C): a scalar."""
-        distance = self._distance(captions, prompts)
+        distance = self._distance(captions, prompts, targets)
         outside = (self.margin.to(distance) - distance).clamp(min=0)
         return (self.weight.to(distance) * torch.where(targets > 0, distance, outside)).sum(1).mean()
 
     @torch.no_grad()
     def inside_margin(self, captions: Tensor, prompts: Tensor, targets: Tensor) -> float:
         """The share of negative pairs that lie inside their margin: where it is 0, the margin has no effect."""
-        inside = self._distance(captions, prompts) < self.margin.to(prompts)
+        distance = self._distance(captions, prompts, targets)
+        inside = distance < self.margin.to(distance)
         return (inside & (targets <= 0)).sum().item() / max((targets <= 0).sum().item(), 1)

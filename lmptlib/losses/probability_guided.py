@@ -18,7 +18,9 @@ def mean_probabilities(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]
 
     logits and targets (B, C). NaN for a class without positives (or negatives): gaps stay gaps.
     """
-    p = torch.sigmoid(logits)
+    if logits.dtype in (torch.float16, torch.bfloat16):
+        logits = logits.float()
+    p, targets = torch.sigmoid(logits), targets.to(logits)
     positive = (p * targets).sum(0) / targets.sum(0)
     negative = ((1 - p) * (1 - targets)).sum(0) / (1 - targets).sum(0)
     return positive, negative
@@ -60,8 +62,8 @@ class ProbabilityGuidedLoss(ClassificationLoss):
         super().__init__(class_counts, n_images)
         if focal not in FOCAL:
             raise ValueError(f"focal is one of {', '.join(FOCAL)}, not '{focal}'")
-        if not set(adaptive) <= set(FACTORS):
-            raise ValueError(f"adaptive lists factors among {', '.join(FACTORS)}, not {list(adaptive)}")
+        if isinstance(adaptive, str) or not set(adaptive) <= set(FACTORS):
+            raise ValueError(f"adaptive is a list of factors among {', '.join(FACTORS)}, not {adaptive!r}")
         self.adaptive, self.l0, self.focal = tuple(adaptive), l0, focal
         counts = self.class_counts
         groups = class_groups(counts.cpu().numpy())
