@@ -6,11 +6,12 @@ import json
 import open_clip
 import pytest
 import torch
+from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from lmptlib.clip import load_clip
-from lmptlib.methods import Head, PromptLearner
+from lmptlib.methods import TEMPLATES, Head, PromptLearner, template_features
 from lmptlib.paths import shipped
 
 VOC_NAMES = ("aeroplane", "diningtable", "tvmonitor", "potted_plant")
@@ -36,19 +37,56 @@ def test_cut_prompts_equal_open_clips_full_ones(which, request):
     full = clip.model.encode_text(clip.tokenizer(texts), normalize=True)
     prompts = PromptLearner(clip, VOC_NAMES)
     assert prompts().shape == full.shape
-    assert prompts.start.shape[1] + 4 + prompts.rest.shape[1] < 20
+    assert prompts.order.shape[1] < 20
     torch.testing.assert_close(prompts(), full, atol=1e-5, rtol=0)
     torch.testing.assert_close(clip.encode_texts(texts), full, atol=1e-5, rtol=0)
 
 
 def test_cut_prompts_give_the_gradient_of_full_ones(clip):
     cut, full = (PromptLearner(clip, VOC_NAMES) for _ in range(2))
-    width = clip.width
-    full.rest = torch.cat([full.rest, torch.randn(4, 77 - 5 - full.rest.shape[1], width)], 1)  # anything behind the EOT
-    target = torch.nn.functional.normalize(torch.randn(4, cut().shape[1]), dim=-1)
+    n_fixed, width, missing = full.fixed.shape[1], clip.width, 77 - full.order.shape[1]
+    behind = torch.arange(n_fixed, n_fixed + missing)[:, None].expand(len(VOC_NAMES), -1, 1)  # anything behind the EOT
+    shifted = full.order + missing * (full.order >= n_fixed)
+    full.fixed = torch.cat([full.fixed, torch.randn(len(VOC_NAMES), missing, width)], 1)
+    full.order = torch.cat([shifted, behind], 1)
+    target = torch.nn.functional.normalize(torch.randn(len(VOC_NAMES), cut().shape[1]), dim=-1)
     for prompts in (cut, full):
         (prompts() * target).sum().backward()
     torch.testing.assert_close(cut.context.grad, full.context.grad, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("position", ["end", "front", "middle"])
+def test_the_class_name_stands_where_it_should(clip, position):
+    """The contexts start from words, so a prompt equals the text that says the same in that order."""
+    prompts = PromptLearner(clip, VOC_NAMES, "a photo of a", class_position=position)
+    template = {"end": "a photo of a {}.", "front": "{} a photo of a.", "middle": "a photo {} of a."}[position]
+    texts = [template.format(name.replace("_", " ")) for name in VOC_NAMES]
+    torch.testing.assert_close(prompts(), clip.encode_texts(texts).clone(), atol=1e-5, rtol=0)
+
+
+def test_templates_are_averaged(clip):
+    templates = ("a photo of a {}.", "art of the {}.")
+    parts = [clip.encode_texts([t.format(name.replace("_", " ")) for name in VOC_NAMES]) for t in templates]
+    mean = torch.nn.functional.normalize((parts[0] + parts[1]) / 2, dim=-1)
+    torch.testing.assert_close(template_features(clip, VOC_NAMES, templates), mean)
+    assert template_features(clip, VOC_NAMES, TEMPLATES).norm(dim=-1).allclose(torch.ones(len(VOC_NAMES)))
+
+
+def test_words_are_embedded_without_what_stands_around_them(clip):
+    words = clip.embed_words(["a dog", "a photo of a dog and a person"], 4)
+    tokens = clip.tokenize(["a dog", "a photo of a dog and a person"])
+    torch.testing.assert_close(words[0, :2], clip.embed(tokens[0, 1:3]))
+    assert not words[0, 2:].any(), "zero past the end"
+    torch.testing.assert_close(words[1], clip.embed(tokens[1, 1:5]))
+
+
+def test_imagenet_preprocessing_squashes_and_has_its_own_features():
+    other = load_clip(log=lambda line: None, preprocess="imagenet")
+    wide = Image.new("RGB", (128, 64), (124, 116, 104))  # ImageNet's mean
+    wide.paste((255, 0, 0), (0, 0, 8, 64))  # a stripe that a centre crop would cut off
+    pixels = other.preprocess(wide)
+    assert pixels[:, :, -1].abs().max() < 0.02 and pixels[0, 0, 0] > 2
+    assert other.fingerprint != load_clip(log=lambda line: None).fingerprint
 
 
 def test_contexts(clip):
@@ -206,10 +244,13 @@ def test_openai_tags_take_quickgelu(monkeypatch):
 
 def test_affine_head_meets_the_label_density():
     cosine, targets = 0.2 + 0.05 * torch.randn(500, 20), (torch.rand(500, 20) < 0.1).float()
-    head = Head("affine", 17.8)
+    head = Head("affine", 17.8, 20)
     head.calibrate(cosine, targets)
     density = targets.mean()
     assert head(cosine).mean().item() == pytest.approx(torch.logit(density).item(), abs=1e-4)
-    raw = Head("raw", 17.8)
+    by_class = Head("affine_per_class", 17.8, 20)
+    by_class.calibrate(cosine, targets)
+    torch.testing.assert_close(by_class(cosine).mean(0), torch.logit(targets.mean(0)), atol=1e-4, rtol=0)
+    raw = Head("raw", 17.8, 20)
     torch.testing.assert_close(raw(cosine), 17.8 * cosine)
     assert not any(p.requires_grad for p in raw.parameters())

@@ -9,10 +9,17 @@ from safetensors.torch import load_file, save_file
 
 from lmptlib import runs
 from lmptlib import train as train_module
-from lmptlib.config import resolve
+from lmptlib.clip import load_clip
+from lmptlib.config import FIELDS, read_loss_settings, resolve
+from lmptlib.data import load_dataset
 from lmptlib.evaluate import average_precision
+from lmptlib.features import extract
+from lmptlib.losses import make_loss, mean_probabilities
+from lmptlib.methods import template_features
 from lmptlib.paths import replace_folder, shipped
-from lmptlib.train import NonFiniteLoss, mean_probabilities, train
+from lmptlib.published import published
+from lmptlib.recipes import read_recipe, recipe_names
+from lmptlib.train import NonFiniteLoss, learning_rate, train
 
 silent = lambda line: None  # noqa: E731
 
@@ -59,10 +66,6 @@ def test_the_recorded_means_are_those_of_equation_6():
 
 def test_epoch_probabilities_are_exact(tiny, tmp_path):
     """Recompute them from the saved prompts and head."""
-    from lmptlib.clip import load_clip
-    from lmptlib.data import load_dataset
-    from lmptlib.features import extract
-
     run = run_tiny(tiny, tmp_path)
     prompts, dataset = run.prompts(), load_dataset(str(tiny.path))
     features = extract(load_clip(log=silent), dataset, log=silent)
@@ -110,6 +113,10 @@ def test_zero_shot_learns_nothing_and_leaves_a_folder(tiny, tmp_path):
     [
         {"method": "coop"}, {"recipe": "paper"}, {"loss": "bce"}, {"class_specific": False}, {"ctx_init": "a bad photo of a"},
         {"n_ctx": 3}, {"soft_margin": False, "reweight": False}, {"lam": 0.0}, {"method": "coop", "loss": "db_focal"},
+        {"class_position": "front"}, {"class_position": "middle"}, {"class_specific": False, "n_ctx": 16}, {"level": "token"},
+        {"head": "affine_per_class"}, {"centred": True}, {"hand_written": 0.5}, {"ema": 0.9}, {"warmup": 3},
+        {"sampler": "class_aware"}, {"sampler": "square_root"}, {"sampler": "effective_number"}, {"loss": "pg"},
+        {"loss": "pr", "loss_settings": "l1_neg: 5, l2_pos: [1, 1, 2]"}, {"preprocess": "imagenet"},
     ],
 )  # fmt: skip
 def test_every_switch_trains(tiny, tmp_path, settings):
@@ -117,7 +124,8 @@ def test_every_switch_trains(tiny, tmp_path, settings):
     assert run.history["loss"].notna().all()
     assert not torch.equal(run.prompts()["before"], run.prompts()["after"])
     if settings.get("n_ctx"):
-        assert run.prompts()["context"].shape[:2] == (4, 3)
+        contexts = 4 if settings.get("class_specific", True) else 1
+        assert run.prompts()["context"].shape[:2] == (contexts, settings["n_ctx"])
     if settings.get("ctx_init"):
         assert run.prompts()["context"].shape[:2] == (4, 5)
     if settings.get("recipe") == "paper":
@@ -163,7 +171,10 @@ def test_captions_are_needed_by_lmpt_alone(tiny, tmp_path):
     [
         ({"epoch": 3}, "unknown setting 'epoch'. Did you mean 'epochs'?"),
         ({"recipe": "papers"}, "unknown recipe 'papers'. Did you mean 'paper'?"),
-        ({"method": "cocoop"}, "setting 'method' is one of zero_shot, coop, lmpt, not 'cocoop'"),
+        (
+            {"method": "cocoop"},
+            "setting 'method' is one of zero_shot, zero_shot_templates, coop, lmpt, linear_probe, not 'cocoop'",
+        ),
         ({"loss": "dbfocal"}, "setting 'loss' is one of"),
         ({"epochs": 0}, "setting 'epochs' must be at least 1, not 0"),
         ({"epochs": 2.5}, "setting 'epochs' must be a whole number, not 2.5"),
@@ -171,6 +182,12 @@ def test_captions_are_needed_by_lmpt_alone(tiny, tmp_path):
         ({"lr": -1.0}, "setting 'lr' must be at least 0"),
         ({"lr": float("nan")}, "setting 'lr' must be at least 0"),
         ({"class_specific": "yes"}, "setting 'class_specific' must be true or false"),
+        ({"loss": "pr", "loss_settings": "l1_ng: 5"}, "loss 'pr' has no setting 'l1_ng'. Did you mean 'l1_neg'?"),
+        ({"loss_settings": "lam"}, "setting 'loss_settings' must be like 'gamma: 3, alpha: 0.25', not 'lam'"),
+        ({"loss_settings": "lam: ["}, "setting 'loss_settings' must be like"),
+        ({"hand_written": 1.5}, "setting 'hand_written' must be from 0 to 1, not 1.5"),
+        ({"sampler": "class-aware"}, "setting 'sampler' is one of shuffle, class_aware"),
+        ({"recipe": "lmpt_table2/bcee"}, "unknown recipe 'lmpt_table2/bcee'. Did you mean 'lmpt_table2/bce'?"),
     ],
 )
 def test_wrong_settings_are_refused_in_one_line(settings, message):
@@ -180,15 +197,76 @@ def test_wrong_settings_are_refused_in_one_line(settings, message):
 
 
 def test_recipes_are_complete():
-    from lmptlib.config import FIELDS
-    from lmptlib.recipes import recipe_names
-
     for name in recipe_names():
+        recipe = read_recipe(name)
+        assert recipe["about"] and recipe["minutes"] > 0
         for dataset in ("emoji-lt", "voc-lt", "coco-lt"):
             config = resolve(recipe=name, dataset=dataset)
             assert [f for f in FIELDS if getattr(config, f) is None] == ["data_root", "weights"]
+            make_loss(
+                config.loss, [120, 30, 3], 150, config.preset, **read_loss_settings(config.loss, config.loss_settings)
+            )
     assert resolve(recipe="paper", dataset="coco-lt").lr == 1e-4 and resolve(recipe="paper").lr == 5e-4
-    assert resolve(dataset="coco-lt").preset == "coco-lt"
+    assert resolve(dataset="coco-lt").preset == "coco-lt" and resolve(dataset="coco-lt").lr == 2e-3
+    assert resolve(method="coop").loss == "bce" and resolve(recipe="lmpt_table3/soft_prompt").loss == "db_focal"
+    assert resolve(recipe="lmpt_table3/clip").method == "zero_shot", "a recipe says its method"
+    assert resolve(recipe="probe", dataset="coco-lt").lr != resolve(recipe="probe").lr
+    assert resolve(recipe="pg_table3/pr_l1_neg", loss="bce").loss_settings == "", (
+        "another loss leaves the recipe's settings"
+    )
+
+
+def test_every_printed_row_about_losses_has_its_recipe():
+    addresses = {read_recipe(name)["published"] for name in recipe_names() if "/" in name}
+    table = published()
+    rows = set(table["source"] + "/" + table["table"] + "/" + table["row"])
+    wanted = {row for row in rows if row.startswith(("lmpt/2/", "lmpt/3/", "pg/2/", "pg/3/", "pg/4/", "pg/5/"))}
+    assert addresses == wanted - {"pg/2/ml_gcn"}, "ML-GCN is a network, not a loss"
+
+
+def test_the_linear_probe_is_one(tiny, tmp_path):
+    """Its scores are W f + b of the saved parameters; a share of the hand-written prompt is CLIP's logit beside it."""
+    clip, dataset = load_clip(log=silent), load_dataset(str(tiny.path))
+    images = extract(clip, dataset, log=silent).test
+    text = template_features(clip, dataset.class_names)
+    for share in (0.0, 0.25):
+        run = run_tiny(tiny, tmp_path, method="linear_probe", hand_written=share)
+        kept = run.prompts()
+        assert not kept["before"].any() and torch.equal(kept["weight"], kept["after"]) and kept["a"] == 0
+        expected = (1 - share) * (images @ kept["weight"].T + kept["bias"]) + share * clip.logit_scale * images @ text.T
+        np.testing.assert_allclose(run.scores()["cosine"], expected, atol=1e-5)
+
+
+def test_shares_and_centring_are_of_the_text_features(tiny, tmp_path):
+    clip, dataset = load_clip(log=silent), load_dataset(str(tiny.path))
+    images, text = extract(clip, dataset, log=silent).test, template_features(clip, dataset.class_names)
+    run = run_tiny(tiny, tmp_path, hand_written=0.3, centred=True)
+    mixed = torch.nn.functional.normalize(0.7 * run.prompts()["after"] + 0.3 * text, dim=-1)
+    np.testing.assert_allclose(run.scores()["cosine"], images @ (mixed - mixed.mean(0)).T, atol=1e-5)
+    plain, centred = (run_tiny(tiny, tmp_path, method="zero_shot", centred=c) for c in (False, True))
+    np.testing.assert_allclose(plain.ranking("softmax")[1], centred.ranking("softmax")[1], atol=1e-5)
+    assert np.abs(plain.scores()["cosine"] - centred.scores()["cosine"]).max() > 0.1
+
+
+def test_averaged_weights_replace_the_live_ones(tiny, tmp_path):
+    live, still = run_tiny(tiny, tmp_path, ema=0.0).prompts(), run_tiny(tiny, tmp_path, ema=0.999).prompts()
+    moved, hardly = ((kept["after"] - kept["before"]).norm() for kept in (live, still))
+    assert hardly < 0.02 * moved and hardly > 0
+
+
+def test_a_recipe_that_chooses_on_the_test_set_says_so_everywhere(tiny, tmp_path):
+    run = run_tiny(tiny, tmp_path, recipe="reported", epochs=3)
+    assert run.config["selected_epoch"] == run.history["epoch"][run.history["test_map"].idxmax()]
+    assert run.metrics["scores"]["softmax"]["total"] == pytest.approx(run.history["test_map"].max(), abs=1e-3)
+    assert run.config["settings"]["preprocess"] == "imagenet"
+    assert "TEST-SET LEAKAGE" in run.label and "TEST-SET LEAKAGE" in runs.results_table([run])["recipe"][0]
+    assert not run_tiny(tiny, tmp_path).leaks
+
+
+def test_the_learning_rate_rises_and_falls():
+    factors = [learning_rate(step, 100, 10) for step in range(101)]
+    assert factors[0] == pytest.approx(1 / 3) and factors[100] == pytest.approx(0, abs=1e-12)
+    assert np.argmax(factors) == 10 and learning_rate(50, 100, 0) == pytest.approx(0.5)
 
 
 def test_photographs_give_the_known_zero_shot_scores(shared, tmp_path):

@@ -77,11 +77,20 @@ class ProbabilityGuidedLoss(ClassificationLoss):
                 raise ValueError(f"{name} is a positive number, three (head, medium, tail) or one a class")
             self.register_buffer(name, value.expand_as(counts).clone())
 
+    def elementwise(self, logits: Tensor, targets: Tensor, means: tuple[Tensor, Tensor] | None = None) -> Tensor:
+        """The loss of every element, (B, C). `means` (pbar+, pbar-), (C,) each, stand in for those of this batch."""
+        return self._elementwise(*self._prepared(logits, targets), means)
+
     @torch.no_grad()
-    def factors(self, logits: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        """The factors of this batch, (C,) each: l1_pos, l2_pos, l1_neg, l2_neg and, with focal, gamma_pos, gamma_neg."""
+    def factors(self, logits: Tensor, targets: Tensor, means: tuple[Tensor, Tensor] | None = None) -> dict[str, Tensor]:
+        """The factors of this batch, (C,) each: l1_pos, l2_pos, l1_neg, l2_neg and, with focal, gamma_pos, gamma_neg.
+
+        `means` as in `elementwise`.
+        """
         found = {name: getattr(self, name).to(logits) for name in FACTORS}
-        ratio = self._ratio(logits, targets) if self.adaptive or self.focal == "adaptive" else None
+        ratio = None
+        if self.adaptive or self.focal == "adaptive":
+            ratio = self._ratio(*(means or mean_probabilities(logits, targets))).to(logits)
         for name in self.adaptive:
             found[name] = found[name] / ratio if name.startswith("l1") else found[name] * ratio
         if self.focal == "adaptive":
@@ -90,8 +99,8 @@ class ProbabilityGuidedLoss(ClassificationLoss):
             found |= dict.fromkeys(("gamma_pos", "gamma_neg"), torch.full_like(found["l1_pos"], self.l0))
         return found
 
-    def _ratio(self, logits: Tensor, targets: Tensor) -> Tensor:
-        positive, negative = (self._fill(mean) for mean in mean_probabilities(logits, targets))
+    def _ratio(self, positive: Tensor, negative: Tensor) -> Tensor:
+        positive, negative = self._fill(positive), self._fill(negative)
         ratio = ((positive + 1e-6) / (negative + 1e-6)).clamp(1 / 4, 4)
         return ratio.nan_to_num(nan=1.0)  # a side that the whole group lacks
 
@@ -102,8 +111,8 @@ class ProbabilityGuidedLoss(ClassificationLoss):
         count = mean.new_zeros(len(GROUPS)).index_add(0, self.group, known.to(mean))
         return mean.where(known, (total / count)[self.group])
 
-    def _elementwise(self, logits: Tensor, targets: Tensor) -> Tensor:
-        factor = self.factors(logits, targets)
+    def _elementwise(self, logits: Tensor, targets: Tensor, means: tuple[Tensor, Tensor] | None = None) -> Tensor:
+        factor = self.factors(logits, targets, means)
         shifted = logits - self.shift.to(logits)
         positive = -F.logsigmoid(factor["l1_pos"] * shifted) / factor["l2_pos"]
         negative = -F.logsigmoid(-factor["l1_neg"] * shifted) / factor["l2_neg"]
