@@ -27,7 +27,7 @@ from torch import Tensor
 from lmptlib import __version__
 from lmptlib.config import Config
 from lmptlib.data import GROUPS, nearest
-from lmptlib.evaluate import SCORINGS, bootstrap, f1_scores, softmax_scores, thresholds
+from lmptlib.evaluate import SCORINGS, bootstrap, evaluate, f1_scores, softmax_scores, thresholds
 from lmptlib.methods import METHODS
 from lmptlib.paths import home, replace_folder
 
@@ -170,6 +170,47 @@ class Run:
         return load_file(self.folder / "prompts.safetensors")
 
 
+@dataclass(frozen=True)
+class Ensemble:
+    """Runs on the same test images whose logits are averaged with weights; `compare` and the tables read it as a run.
+
+    A run's logits are CLIP's scale times its cosines, or a probe's own. `softmax` ranks by the softmax of the average,
+    `cosine` by the average itself.
+    """
+
+    parts: tuple[tuple[float, Run], ...]  # weight, run
+
+    @property
+    def config(self) -> dict:
+        """That of the first part, with the largest seed: a part without seeds of its own has seed 0."""
+        first = self.parts[0][1].config
+        seed = max(run.config["settings"]["seed"] for _, run in self.parts)
+        return {**first, "settings": {**first["settings"], "seed": seed}}
+
+    @property
+    def label(self) -> str:
+        return " + ".join(f"{weight:g} x ({run.label})" for weight, run in self.parts)
+
+    @property
+    def folder(self) -> Path:
+        return self.parts[0][1].folder
+
+    def ranking(self, scoring: str, split: str = "test") -> tuple[np.ndarray, np.ndarray]:
+        """As `Run.ranking`."""
+        logits = 0.0
+        for weight, run in self.parts:
+            labels, cosine = run.ranking("cosine", split)
+            logits = logits + weight * run.config["logit_scale"] * cosine
+        return labels, softmax_scores(logits, 1.0) if scoring == "softmax" else logits
+
+    @cached_property
+    def metrics(self) -> dict:
+        labels, logits = self.ranking("cosine")
+        classes = self.config["classes"]
+        groups = np.array([row["group"] for row in classes])
+        return evaluate(labels, logits, 1.0, tuple(row["class"] for row in classes), groups)
+
+
 def find_runs(out: str | Path | None = None) -> list[Run]:
     """Every finished run below the outputs folder, oldest first."""
     folders = [
@@ -267,7 +308,7 @@ def f1_table(rows: dict[str, list[Run]], scoring: str = "cosine") -> pd.DataFram
     table = []
     for label, part in rows.items():
         for run in part:
-            if "val_labels" in run.scores():
+            if run.config["n_val"]:
                 labels, scores = run.ranking(scoring)
                 table.append({"row": label, **f1_scores(labels, scores >= thresholds(*run.ranking(scoring, "val")))})
     if not table:

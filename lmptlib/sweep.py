@@ -7,6 +7,8 @@ A grid is a YAML file (those beside this module have names):
     rows:                             # named sets of settings, a row of the table each (optional)
       margin: {soft_margin: true}
     grid: {loss: [bce, db_focal]}     # every combination, with every row (optional)
+    ensembles:                        # rows made of others: the weighted average of their logits, seed by seed (optional)
+      both: {bce: 0.5, db_focal: 0.5}
     seeds: [0, 1, 2]                  # the default
     baseline: margin, bce             # the row that the others are compared with (optional)
     published: {margin: lmpt/3/margin}  # a row's printed counterpart in `lmptlib.published` (optional)
@@ -33,11 +35,11 @@ from lmptlib.evaluate import SCORINGS
 from lmptlib.methods import METHODS
 from lmptlib.published import published
 from lmptlib.recipes import recipe_names
-from lmptlib.runs import Run, compare
+from lmptlib.runs import Ensemble, Run, compare
 from lmptlib.train import plan, train
 
 _FOLDER = Path(__file__).with_name("sweeps")
-_KEYS = ("about", "settings", "rows", "grid", "seeds", "baseline", "published")
+_KEYS = ("about", "settings", "rows", "grid", "ensembles", "seeds", "baseline", "published")
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Sweep:
     about: str
     rows: dict[str, list[Config]]
     baseline: str | None = None
+    ensembles: dict[str, dict[str, float]] = field(default_factory=dict)  # row -> weights of other rows
     published: dict[str, str] = field(default_factory=dict)  # row -> address in lmptlib.published
 
     @property
@@ -78,6 +81,8 @@ def read_sweep(name: str, given: dict | None = None) -> Sweep:
         raise ValueError(f"no sweep '{name}'.{nearest(name, sweep_names())}")
     given = dict(given or {})
     seeds = given.pop("seeds", grid.get("seeds", [0, 1, 2]))
+    if not isinstance(seeds, list) or not seeds or not all(type(seed) is int for seed in seeds):
+        raise ValueError(f"{path.name}: 'seeds' is a list of whole numbers, at least one, not {seeds!r}")
     varied = {key: values if isinstance(values, list) else [values] for key, values in grid.get("grid", {}).items()}
     rows: dict[str, list[Config]] = {}
     for label, settings in (grid.get("rows") or {"": {}}).items():
@@ -85,10 +90,13 @@ def read_sweep(name: str, given: dict | None = None) -> Sweep:
             shown = [str(value) for value, choices in zip(values, varied.values()) if len(choices) > 1]
             asked = {**grid.get("settings", {}), **settings, **dict(zip(varied, values)), **given}
             rows[", ".join([*([label] if label else []), *shown]) or path.stem] = _with_seeds(asked, seeds, path)
-    baseline = grid.get("baseline")
-    if baseline is not None and baseline not in rows:
+    baseline, ensembles = grid.get("baseline"), grid.get("ensembles", {})
+    for row in [row for weights in ensembles.values() for row in weights]:
+        if row not in rows:
+            raise ValueError(f"{path.name}: no row '{row}' to average.{nearest(str(row), rows)}")
+    if baseline is not None and baseline not in [*rows, *ensembles]:
         raise ValueError(f"{path.name}: no row '{baseline}' to compare with.{nearest(str(baseline), rows)}")
-    return Sweep(path.stem, grid.get("about", name), rows, baseline, grid.get("published", {}))
+    return Sweep(path.stem, grid.get("about", name), rows, baseline, ensembles, grid.get("published", {}))
 
 
 def _read_grid(path: Path) -> dict:
@@ -101,9 +109,12 @@ def _read_grid(path: Path) -> dict:
     for key in grid:
         if key not in _KEYS:
             raise ValueError(f"{path}: unknown key '{key}'.{nearest(str(key), _KEYS)}")
-    for key in ("settings", "rows", "grid", "published"):
+    for key in ("settings", "rows", "grid", "ensembles", "published"):
         if not isinstance(grid.get(key, {}), dict):
             raise ValueError(f"{path}: '{key}' is a mapping of 'name: value' lines")
+    for row, settings in grid.get("rows", {}).items():
+        if not isinstance(settings, dict):
+            raise ValueError(f"{path}: row '{row}' is a mapping of 'name: value' lines")
     return grid
 
 
@@ -123,7 +134,7 @@ def run_sweep(
     jobs: int = 1,
     notebook: Path | None = None,
     log: Callable[[str], None] = print,
-) -> dict[str, list[Run]]:
+) -> dict[str, list[Run | Ensemble]]:
     """Make every run that is not finished, `jobs` at a time, and give the runs of each row.
 
     With `notebook` each run is that notebook, executed, in the run's folder. A run that fails is named and does not stop
@@ -144,7 +155,17 @@ def run_sweep(
             failed += [f"{name}: {error}"] if error else []
     if failed:
         raise RuntimeError("\n".join([f"{len(failed)} of {len(missing)} runs failed, the others are there:", *failed]))
-    return {label: [Run(plans[config].folder) for config in configs] for label, configs in sweep.rows.items()}
+    made = {label: [Run(plans[config].folder) for config in configs] for label, configs in sweep.rows.items()}
+    return made | {label: _average(weights, made) for label, weights in sweep.ensembles.items()}
+
+
+def _average(weights: dict[str, float], made: dict[str, list[Run]]) -> list[Ensemble]:
+    """An ensemble for each seed; a row with a single run has a part in all of them."""
+    n_seeds = max(len(made[row]) for row in weights)
+    return [
+        Ensemble(tuple((weight, made[row][seed % len(made[row])]) for row, weight in weights.items()))
+        for seed in range(n_seeds)
+    ]
 
 
 @contextmanager

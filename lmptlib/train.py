@@ -73,6 +73,10 @@ def plan(config: Config, out: str | Path | None = None) -> Plan:
         raise ValueError(
             f"{dataset.name}: method '{config.method}' learns from captions, and the card names none: add them, or use coop"
         )
+    if config.hand_written and not METHODS[config.method].prompts:
+        raise ValueError(
+            f"hand_written is a share in prompts, and method '{config.method}' has none: average runs in a sweep's ensembles"
+        )
     if config.select == "val" and dataset.val is None:
         raise ValueError(f"{dataset.name}: select 'val' needs a validation split, and there is none: use 'last'")
     fingerprints = {"dataset": dataset.fingerprint(), "clip": weights}
@@ -116,6 +120,7 @@ def train(
             for name, group, count in zip(dataset.class_names, dataset.groups, dataset.class_counts)
         ],
         "n_train": len(dataset.train),
+        "n_val": len(dataset.val) if dataset.val else 0,
         "n_test": len(dataset.test),
         "logit_scale": state.scale,
         "warnings": dataset.warnings,
@@ -152,8 +157,7 @@ class _Fit:
         self.targets = torch.from_numpy(dataset.train.labels).float().to(device)
         templates = TEMPLATES if config.method == "zero_shot_templates" else HAND_WRITTEN
         self.hand_written = template_features(clip, dataset.class_names, templates).clone()  # no inference tensor
-        self.logit_scale = clip.logit_scale
-        self.scale = self.logit_scale if self.method.prompts else 1.0
+        self.scale = clip.logit_scale if self.method.prompts else 1.0
         self.model = self._build(clip).to(device)
         self.head = Head(config.head, self.scale, len(counts)).to(device)
         with torch.no_grad():
@@ -245,24 +249,19 @@ class _Fit:
     @torch.no_grad()
     def scores(self, images: Tensor) -> np.ndarray:
         """Scores (N, C) of image features (N, D) by the run as it stands, with its share of the hand-written prompt."""
-        images, text = images.to(self.config.device), self.model()
-        share = self.config.hand_written if self.method.learns else 0.0
-        if not share:
-            scores = self._scores(images, text)
-        elif self.method.prompts:
-            scores = self._scores(images, F.normalize((1 - share) * text + share * self.hand_written, dim=-1))
-        else:  # the mean of two logits, CLIP's at its own scale
-            zero_shot = self.logit_scale * images @ self._relative(self.hand_written).T
-            scores = (1 - share) * self._scores(images, text) + share * zero_shot
-        return scores.cpu().numpy()
+        text, share = self.model(), self.config.hand_written
+        if self.method.learns and self.method.prompts and share:
+            text = F.normalize((1 - share) * text + share * self.hand_written, dim=-1)
+        return self._scores(images.to(self.config.device), text).cpu().numpy()
 
     def _scores(self, images: Tensor, text: Tensor) -> Tensor:
-        """Scores (B, C) of image features (B, D) by text features or a probe's weights (C, D)."""
-        return images @ self._relative(text).T if self.method.prompts else images @ text.T + self.model.bias
+        """Scores (B, C) of image features (B, D) by text features or a probe's weights (C, D).
 
-    def _relative(self, text: Tensor) -> Tensor:
-        """Where `centred`, text features without what all classes share: a score is then relative to the other classes."""
-        return text - text.mean(0) if self.config.centred else text
+        `centred` text features are without what all classes share: a score is then relative to the other classes.
+        """
+        if not self.method.prompts:
+            return images @ text.T + self.model.bias
+        return images @ (text - text.mean(0) if self.config.centred else text).T
 
     def tensors(self) -> dict[str, Tensor]:
         """What a run keeps: parameters, the head, and text features (a probe's weights) before and after training."""

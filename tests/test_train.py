@@ -225,16 +225,27 @@ def test_every_printed_row_about_losses_has_its_recipe():
 
 
 def test_the_linear_probe_is_one(tiny, tmp_path):
-    """Its scores are W f + b of the saved parameters; a share of the hand-written prompt is CLIP's logit beside it."""
-    clip, dataset = load_clip(log=silent), load_dataset(str(tiny.path))
-    images = extract(clip, dataset, log=silent).test
-    text = template_features(clip, dataset.class_names)
-    for share in (0.0, 0.25):
-        run = run_tiny(tiny, tmp_path, method="linear_probe", hand_written=share)
-        kept = run.prompts()
-        assert not kept["before"].any() and torch.equal(kept["weight"], kept["after"]) and kept["a"] == 0
-        expected = (1 - share) * (images @ kept["weight"].T + kept["bias"]) + share * clip.logit_scale * images @ text.T
-        np.testing.assert_allclose(run.scores()["cosine"], expected, atol=1e-5)
+    """Its scores are W f + b of the saved parameters."""
+    images = extract(load_clip(log=silent), load_dataset(str(tiny.path)), log=silent).test
+    run = run_tiny(tiny, tmp_path, method="linear_probe")
+    kept = run.prompts()
+    assert not kept["before"].any() and torch.equal(kept["weight"], kept["after"]) and kept["a"] == 0
+    np.testing.assert_allclose(run.scores()["cosine"], images @ kept["weight"].T + kept["bias"], atol=1e-5)
+    with pytest.raises(ValueError, match="hand_written is a share in prompts, and method 'linear_probe' has none"):
+        run_tiny(tiny, tmp_path, method="linear_probe", hand_written=0.5)
+
+
+def test_an_ensemble_averages_logits(tiny, tmp_path):
+    probe, prompts = run_tiny(tiny, tmp_path, method="linear_probe"), run_tiny(tiny, tmp_path, seed=3)
+    both = runs.Ensemble(((0.25, probe), (0.75, prompts)))
+    logits = 0.25 * probe.scores()["cosine"] + 0.75 * prompts.config["logit_scale"] * prompts.scores()["cosine"]
+    np.testing.assert_allclose(both.ranking("cosine")[1], logits, rtol=1e-5)
+    ap = 100 * average_precision(probe.scores()["labels"], logits)
+    assert both.metrics["scores"]["cosine"]["total"] == pytest.approx(ap.mean(), abs=1e-3)
+    assert both.config["settings"]["seed"] == 3
+    table = runs.compare({"both": [both], "probe": [probe]}, "probe")
+    gap = table.query("row == 'both' and group == 'total'")["difference"].item()
+    assert gap == pytest.approx(ap.mean() - probe.metrics["scores"]["cosine"]["total"], abs=1e-3)
 
 
 def test_shares_and_centring_are_of_the_text_features(tiny, tmp_path):
