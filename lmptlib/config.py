@@ -35,6 +35,7 @@ class Config:
     class_specific: bool | None = None  # one context per class, or one for all
     class_position: str | None = None  # where the class name stands: end, front or middle of the context
     hand_written: float | None = None  # share of the hand-written prompt in the final classifier, 0 to 1
+    residual: float | None = None  # share in the logits of a linear head learned beside the prompts, 0 to 1
     centred: bool | None = None  # cosines with text features less their mean over classes, or with text features
     # the objective
     lam: float | None = None  # weight of the classification loss; 1 - lam weighs the CSE loss
@@ -70,7 +71,7 @@ _CHOICES = {
     "optimizer": ("sgd", "adamw"), "select": ("last", "val", "test"), "device": ("auto", "cpu", "cuda"),
 }  # fmt: skip
 _BOUNDS = {
-    "n_ctx": (1, 64), "lam": (0, 1), "hand_written": (0, 1), "eta": (0, None), "gamma": (0, None), "epochs": (1, None),
+    "n_ctx": (1, 64), "lam": (0, 1), "hand_written": (0, 1), "residual": (0, 1), "eta": (0, None), "gamma": (0, None), "epochs": (1, None),
     "batch_size": (1, None), "lr": (0, None), "lr_head": (0, None), "warmup": (0, None), "momentum": (0, 0.999),
     "weight_decay": (0, None), "ema": (0, 0.99999), "seed": (0, 2**63 - 1),
 }  # fmt: skip

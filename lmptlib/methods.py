@@ -130,6 +130,10 @@ class LinearProbe(nn.Module):
     def forward(self) -> Tensor:
         return self.weight
 
+    def scores(self, images: Tensor) -> Tensor:
+        """W f + b, (B, C), of image features (B, D)."""
+        return images @ self.weight.T + self.bias
+
 
 class Head(nn.Module):
     """Logits from scores: `raw` gives scale * score, `affine` gives exp(a) * score + b with a, b learned.

@@ -73,10 +73,9 @@ def plan(config: Config, out: str | Path | None = None) -> Plan:
         raise ValueError(
             f"{dataset.name}: method '{config.method}' learns from captions, and the card names none: add them, or use coop"
         )
-    if config.hand_written and not METHODS[config.method].prompts:
-        raise ValueError(
-            f"hand_written is a share in prompts, and method '{config.method}' has none: average runs in a sweep's ensembles"
-        )
+    for name in ("hand_written", "residual"):
+        if getattr(config, name) and not METHODS[config.method].prompts:
+            raise ValueError(f"{name} goes with prompts, and method '{config.method}' has none: set it to 0")
     if config.select == "val" and dataset.val is None:
         raise ValueError(f"{dataset.name}: select 'val' needs a validation split, and there is none: use 'last'")
     fingerprints = {"dataset": dataset.fingerprint(), "clip": weights}
@@ -157,14 +156,17 @@ class _Fit:
         self.targets = torch.from_numpy(dataset.train.labels).float().to(device)
         templates = TEMPLATES if config.method == "zero_shot_templates" else HAND_WRITTEN
         self.hand_written = template_features(clip, dataset.class_names, templates).clone()  # no inference tensor
-        self.scale = clip.logit_scale if self.method.prompts else 1.0
+        cosines = self.method.prompts and not config.residual
+        self.scale = clip.logit_scale if cosines else 1.0  # from a run's scores to the logits that softmax takes
         self.model = self._build(clip).to(device)
-        self.head = Head(config.head, self.scale, len(counts)).to(device)
+        self.head = Head(config.head, clip.logit_scale if self.method.prompts else 1.0, len(counts)).to(device)
+        self.residual = LinearProbe(len(counts), self.images.shape[-1]).to(device) if config.residual else None
         with torch.no_grad():
             self.before = self.model().clone()
             if self.head.learned:
                 self.head.calibrate(self._scores(self.images[0], self.before), self.targets)
-        self.learned = [*self.model.parameters(), *(self.head.parameters() if self.head.learned else ())]
+        self.trained = [*self.model.parameters(), *(self.residual.parameters() if self.residual else ())]
+        self.learned = self.trained + (list(self.head.parameters()) if self.head.learned else [])
         self.average = [parameter.detach().clone() for parameter in self.learned]
         self.captions = features.captions.to(device) if features.captions is not None else None
         if self.method.captions and config.level == "token":
@@ -195,7 +197,7 @@ class _Fit:
 
     def fit(self, log: Callable[[str], None]) -> None:
         config, n_images = self.config, len(self.targets)
-        groups = [{"params": list(self.model.parameters()), "lr": config.lr, "weight_decay": config.weight_decay}]
+        groups = [{"params": self.trained, "lr": config.lr, "weight_decay": config.weight_decay}]
         if self.head.learned:
             groups.append({"params": list(self.head.parameters()), "lr": config.lr_head, "weight_decay": 0.0})
         if config.optimizer == "sgd":
@@ -252,7 +254,14 @@ class _Fit:
         text, share = self.model(), self.config.hand_written
         if self.method.learns and self.method.prompts and share:
             text = F.normalize((1 - share) * text + share * self.hand_written, dim=-1)
-        return self._scores(images.to(self.config.device), text).cpu().numpy()
+        images = images.to(self.config.device)
+        scores = self._logits(images, text) if self.residual else self._scores(images, text)
+        return scores.cpu().numpy()
+
+    def _logits(self, images: Tensor, text: Tensor) -> Tensor:
+        """Logits (B, C): of the scores and, with a share `residual`, of a linear head beside them."""
+        logits, share = self.head(self._scores(images, text)), self.config.residual
+        return (1 - share) * logits + share * self.residual.scores(images) if self.residual else logits
 
     def _scores(self, images: Tensor, text: Tensor) -> Tensor:
         """Scores (B, C) of image features (B, D) by text features or a probe's weights (C, D).
@@ -260,7 +269,7 @@ class _Fit:
         `centred` text features are without what all classes share: a score is then relative to the other classes.
         """
         if not self.method.prompts:
-            return images @ text.T + self.model.bias
+            return self.model.scores(images)
         return images @ (text - text.mean(0) if self.config.centred else text).T
 
     def tensors(self) -> dict[str, Tensor]:
@@ -268,12 +277,15 @@ class _Fit:
         with torch.no_grad():
             after = self.model().clone()
         kept = {"a": self.head.a, "b": self.head.b, "before": self.before, "after": after}
+        if self.residual:  # scores are logits already, and the head is inside them
+            kept |= {"head_a": self.head.a, "head_b": self.head.b, "a": torch.zeros(()), "b": torch.zeros(())}
+            kept |= {f"residual_{name}": value for name, value in self.residual.named_parameters()}
         return dict(self.model.named_parameters()) | kept
 
     def _forward(self, index: Tensor, flip: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor], Tensor, Tensor]:
         """Loss, its two terms, logits (B, C) and text (C, D) of a batch: LMPT Eq. 11 without its bracket slip."""
         text = self.model()
-        logits = self.head(self._scores(self.images[flip, index], text))
+        logits = self._logits(self.images[flip, index], text)
         targets = self.targets[index]
         loss_cls = self.criterion(logits, targets)
         if self.captions is None:
@@ -299,7 +311,7 @@ class _Fit:
 
     def _record_epoch(self) -> None:
         with torch.no_grad():
-            logits = self.head(self._scores(self.images[0], self.model()))
+            logits = self._logits(self.images[0], self.model())
         if not logits.isfinite().all():
             raise NonFiniteLoss(
                 f"logits are not finite after epoch {len(self.history) + 1} (lr {self.config.lr:g}): lower lr"

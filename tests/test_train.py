@@ -231,7 +231,7 @@ def test_the_linear_probe_is_one(tiny, tmp_path):
     kept = run.prompts()
     assert not kept["before"].any() and torch.equal(kept["weight"], kept["after"]) and kept["a"] == 0
     np.testing.assert_allclose(run.scores()["cosine"], images @ kept["weight"].T + kept["bias"], atol=1e-5)
-    with pytest.raises(ValueError, match="hand_written is a share in prompts, and method 'linear_probe' has none"):
+    with pytest.raises(ValueError, match="hand_written goes with prompts, and method 'linear_probe' has none"):
         run_tiny(tiny, tmp_path, method="linear_probe", hand_written=0.5)
 
 

@@ -1,0 +1,397 @@
+"""Sweeps: grids, runs side by side, the comparison of rows, and its figures and tables."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from conftest import make_tiny
+from scipy import stats
+from sklearn.metrics import f1_score, precision_score, recall_score
+
+from lmptlib import notebooks, paper, plots, runs
+from lmptlib.cli import main
+from lmptlib.config import resolve
+from lmptlib.evaluate import evaluate, f1_scores, reliability, thresholds
+from lmptlib.sweep import read_sweep, run_sweep, sweep_names, sweep_summary, sweep_table
+
+
+def quiet(line: str) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def card(tmp_path_factory) -> Path:
+    return make_tiny(tmp_path_factory.mktemp("sweep") / "tiny").path
+
+
+@pytest.fixture
+def write(card, tmp_path):
+    """Write a grid on the tiny data set; give its path."""
+
+    def write(text: str) -> str:
+        path = tmp_path / "grid.yaml"
+        path.write_text(text.replace("TINY", f"dataset: {card}, epochs: 1, batch_size: 8"))
+        return str(path)
+
+    return write
+
+
+ROWS = """
+settings: {TINY, method: coop}
+rows:
+  CLIP: {method: zero_shot}
+  soft: {loss: db_focal}
+  bce: {loss: bce}
+seeds: [0, 1]
+baseline: soft
+published: {bce: lmpt/2/bce}
+"""
+
+
+@pytest.fixture(scope="module")
+def made(card, tmp_path_factory):
+    """A sweep of zero-shot and two losses with two seeds, made once."""
+    folder = tmp_path_factory.mktemp("made")
+    (folder / "grid.yaml").write_text(ROWS.replace("TINY", f"dataset: {card}, epochs: 1, batch_size: 8"))
+    sweep = read_sweep(str(folder / "grid.yaml"))
+    return sweep, run_sweep(sweep, folder / "out", log=quiet), folder / "out"
+
+
+# grids
+
+
+def test_the_grids_that_come_along_are_read():
+    assert {"losses", "ablation", "lmpt_table2"} <= set(sweep_names())
+    for name in sweep_names():
+        sweep = read_sweep(name, {"epochs": 2, "seeds": [3]})
+        assert all(config.epochs == 2 for config in sweep.configs)
+        assert {config.seed for config in sweep.configs} == {3}
+        assert sweep.baseline is None or sweep.baseline in sweep.rows
+
+
+def test_rows_times_grid_times_seeds(write):
+    sweep = read_sweep(
+        write("""
+settings: {TINY, method: coop}
+rows: {one: {lam: 1.0}, two: {lam: 0.5}}
+grid: {loss: [bce, focal], lr: [0.001, 0.002, 0.003], head: raw}
+seeds: [0, 1]
+""")
+    )
+    assert len(sweep.rows) == 12 and len(sweep.configs) == len(set(sweep.configs)) == 24
+    config = sweep.rows["two, focal, 0.003"][1]
+    assert (config.lam, config.loss, config.lr, config.head, config.seed) == (0.5, "focal", 0.003, "raw", 1)
+
+
+def test_zero_shot_has_one_run(write):
+    sweep = read_sweep(write("settings: {TINY}\ngrid: {method: [zero_shot, coop]}"))
+    assert [len(part) for part in sweep.rows.values()] == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("setings: {epochs: 1}", "unknown key 'setings'. Did you mean 'settings'?"),
+        ("rows: {one: {loss: bce}}\nbaseline: on", "no row 'True' to compare with"),
+        ("rows: {one: {loss: bce}}\nbaseline: ones", "no row 'ones' to compare with. Did you mean 'one'?"),
+        ("settings: {epoch: 1}", "01_train has no parameter 'epoch'. Did you mean 'epochs'?"),
+        ("settings: {epochs: many}", "parameter 'epochs' must be a whole number, not 'many'"),
+        ("rows: {one: {loss: bse}}", "setting 'loss' is one of"),
+        ("settings: {lam: 2}", "setting 'lam' must be from 0 to 1"),
+        ("settings: [epochs, 1]", "'settings' is a mapping of 'name: value' lines"),
+        ("rows: {one: {loss: bce}", "not a YAML file"),
+        ("just words", "a grid has the keys about, settings"),
+        ("", "a grid has the keys about, settings"),
+        ("seeds: 3", "'seeds' is a list of whole numbers, at least one, not 3"),
+        ("seeds: [one]", "'seeds' is a list of whole numbers"),
+        ("seeds: []", "'seeds' is a list of whole numbers"),
+        ("rows: {one: bce}", "row 'one' is a mapping of 'name: value' lines"),
+    ],
+)
+def test_what_is_wrong_with_a_grid_is_said_in_a_line(write, text, message):
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+        read_sweep(write(text))
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_an_unknown_sweep_is_named():
+    with pytest.raises(ValueError, match=re.escape("no sweep 'loses'. Did you mean 'losses'?")):
+        read_sweep("loses")
+
+
+# runs
+
+
+def test_finished_runs_are_not_repeated(made):
+    sweep, first, out = made
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
+    lines = []
+    again = run_sweep(sweep, out, log=lines.append)
+    assert lines == ["grid: 5 runs, 5 finished, 0 to make"]
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()} == before
+    assert again == first
+
+
+def test_jobs_side_by_side_give_the_same_numbers(made, tmp_path):
+    sweep, alone, _ = made
+    for row, part in run_sweep(sweep, tmp_path, jobs=2, log=quiet).items():
+        for run, other in zip(part, alone[row]):
+            assert run.folder.name == other.folder.name
+            np.testing.assert_allclose(run.scores()["cosine"], other.scores()["cosine"], atol=1e-5)
+
+
+def test_a_run_that_fails_does_not_stop_the_others(write, tmp_path):
+    sweep = read_sweep(
+        write("settings: {TINY, method: coop}\nrows: {bad: {lr: 1.0e+30}, good: {lr: 0.001}}\nseeds: [0]")
+    )
+    with pytest.raises(RuntimeError, match=r"1 of 2 runs failed(.|\n)*tiny-coop(.|\n)*(not finite|lower lr)"):
+        run_sweep(sweep, tmp_path / "out", log=quiet)
+    (left,) = runs.find_runs(tmp_path / "out")
+    assert left.config["settings"]["lr"] == 0.001
+
+
+def test_a_run_as_a_notebook(write, tmp_path):
+    sweep = read_sweep(write("settings: {TINY, method: coop}\nseeds: [0]"))
+    made = run_sweep(sweep, tmp_path / "out", notebook=notebooks.find_notebook("train"), log=quiet)
+    ((run,),) = made.values()
+    assert (run.folder / "notebook.ipynb").is_file() and len(run.history) == 1
+
+
+# the comparison
+
+
+def write_example(folder: Path, seed: int, signal: float, method: str = "coop", val: bool = False) -> runs.Run:
+    """A run folder with invented scores: `signal` says how well they rank."""
+    names, groups = ("cat", "dog", "cow", "owl"), np.array(["tail", "head", "medium", "tail"])
+    labels = np.random.default_rng(0).random((60, 4)) < [0.6, 0.4, 0.3, 0.2]
+    rng = np.random.default_rng([seed, int(10 * signal)])
+    scores = {"cosine": signal * labels + rng.normal(size=labels.shape), "labels": labels}
+    if val:
+        scores |= {"val_cosine": signal * labels + rng.normal(size=labels.shape), "val_labels": labels}
+    config = {
+        "key": "", "settings": vars(resolve(method=method, seed=seed)), "dataset": "example", "logit_scale": 1.0, "n_val": 60 * val,
+        "classes": [{"class": name, "group": group, "train": count} for name, group, count in zip(names, groups, (9, 300, 40, 7))],
+        "fingerprints": {"dataset": "example"},
+    }  # fmt: skip
+    metrics = evaluate(labels, scores["cosine"], 1.0, names, groups, resamples=10)
+    return runs.Run(runs.write_run(folder / f"{method}-{signal}-{seed}", config, [], {}, metrics, scores, {}))
+
+
+def test_compare_is_the_calculation_by_hand(tmp_path):
+    rows = {
+        "CLIP": [write_example(tmp_path, 0, 0.5, "zero_shot")],
+        "one": [write_example(tmp_path, seed, 1.0) for seed in range(3)],
+        "two": [write_example(tmp_path, seed, 2.0) for seed in (2, 0, 1)],  # paired by seed, in whatever order
+    }
+    table = runs.compare(rows, "one", "softmax").set_index(["row", "group"])
+    values = {
+        row: {run.config["settings"]["seed"]: run.metrics["scores"]["softmax"]["total"] for run in part}
+        for row, part in rows.items()
+    }
+    for row in ("one", "two"):
+        found, own = table.loc[(row, "total")], list(values[row].values())
+        assert found["n_seeds"] == 3
+        assert found["mean"] == pytest.approx(np.mean(own)) and found["sd"] == pytest.approx(np.std(own, ddof=1))
+        interval = stats.t.interval(0.95, 2, np.mean(own), stats.sem(own))
+        assert (found["low"], found["high"]) == pytest.approx(interval)
+    found = table.loc[("two", "total")]
+    assert found["difference"] == pytest.approx(
+        np.mean([values["two"][seed] - values["one"][seed] for seed in range(3)])
+    )
+    assert 0 < found["difference_low"] < found["difference"] < found["difference_high"]
+    alone = table.loc[("CLIP", "total")]  # one run, against every seed
+    assert alone["n_seeds"] == 1 and np.isnan([alone["sd"], alone["low"], alone["high"]]).all()
+    assert alone["difference"] == pytest.approx(values["CLIP"][0] - np.mean(list(values["one"].values())))
+    assert table.loc["one", "difference"].isna().all()
+    itself = runs.compare({"one": rows["one"], "again": rows["one"]}, "one").set_index("row").loc["again"]
+    assert (itself[["difference", "difference_low", "difference_high"]] == 0).all(axis=None)
+
+
+def test_compare_names_what_it_cannot_do(tmp_path):
+    rows = {"one": [write_example(tmp_path, 0, 1.0)]}
+    with pytest.raises(ValueError, match=re.escape("no row 'on' to compare with. Did you mean 'one'?")):
+        runs.compare(rows, "on")
+    assert runs.compare(rows)["difference"].isna().all()
+
+
+def test_printed_numbers_stand_beside_ours(made):
+    sweep, rows, _ = made
+    table = sweep_table(sweep, rows)
+    assert list(table["scoring"].unique()) == ["softmax", "cosine"]
+    printed = table.set_index(["scoring", "row", "group"])["voc-lt printed"]
+    assert printed["cosine", "bce", "total"] == 82.18 and np.isnan(printed["cosine", "soft", "total"])
+    summary = sweep_summary(table)
+    assert len(summary) == 6 and summary["total"].str.contains("±").sum() == 4
+
+
+# thresholds and F1
+
+
+def example(n_images=200):
+    rng = np.random.default_rng(5)
+    labels = rng.random((n_images, 4)) < [0.5, 0.3, 0.1, 0.0]
+    return labels, rng.normal(size=(n_images, 4)) + labels
+
+
+def test_f1_is_scikit_learns():
+    labels, scores = example()
+    predicted = scores > 0.5
+    found = f1_scores(labels, predicted)
+    assert found["OF1"] == pytest.approx(f1_score(labels[:, :3], predicted[:, :3], average="micro"))
+    precision, recall = (
+        metric(labels[:, :3], predicted[:, :3], average="macro", zero_division=0)
+        for metric in (precision_score, recall_score)
+    )
+    assert found["CF1"] == pytest.approx(2 * precision * recall / (precision + recall))
+    assert f1_scores(labels, np.zeros_like(labels)) == {"CF1": 0, "OF1": 0}
+
+
+def test_thresholds_give_the_best_f1():
+    labels, scores = example()
+    cuts = thresholds(labels, scores)
+    assert cuts[3] == np.inf
+    for c in range(3):
+        best = max(f1_score(labels[:, c], scores[:, c] >= cut) for cut in scores[:, c])
+        assert f1_score(labels[:, c], scores[:, c] >= cuts[c]) == pytest.approx(best)
+
+
+def test_reliability_counts_every_element():
+    labels, scores = example()
+    stated = 1 / (1 + np.exp(-scores))
+    table = reliability(labels, stated)
+    assert table["count"].sum() == labels.size
+    assert (table["stated"] * table["count"]).sum() == pytest.approx(stated.sum())
+    assert (table["observed"] * table["count"]).sum() == pytest.approx(labels.sum())
+    inside = (stated >= 0.3) & (stated < 0.4)
+    assert table.loc[3, "observed"] == pytest.approx(labels[inside].mean())
+
+
+def test_f1_takes_its_thresholds_from_the_validation_split(tmp_path):
+    rows = {"one": [write_example(tmp_path, seed, 2.0, val=True) for seed in (0, 1)]}
+    table = runs.f1_table(rows)
+    by_hand = []
+    for run in rows["one"]:
+        scores = run.scores()
+        predicted = scores["cosine"] >= thresholds(scores["val_labels"], scores["val_cosine"])
+        by_hand.append(100 * f1_score(scores["labels"], predicted, average="micro"))
+    assert table.loc["one", ("OF1", "mean")] == pytest.approx(np.mean(by_hand))
+    assert table.loc["one", ("OF1", "std")] == pytest.approx(np.std(by_hand, ddof=1))
+
+
+def test_f1_needs_a_validation_split(made):
+    assert runs.f1_table(made[1]).empty
+
+
+# figures and tables
+
+
+def classes(rows) -> pd.DataFrame:
+    tables = {row: runs.class_table(part, "cosine") for row, part in rows.items()}
+    return pd.concat(tables, names=["row"]).reset_index("row")
+
+
+def test_the_heat_map_has_the_change_from_the_baseline(made):
+    table = classes(made[1])
+    heat = plots.ap_heatmap(table, "soft").data[0]
+    ap = table.groupby(["row", "class"])["ap"].mean()
+    assert list(heat.x) == ["soft", "CLIP", "bce"]
+    for i, label in enumerate(heat.y):
+        name = label.rpartition(" ")[0]
+        np.testing.assert_allclose(heat.z[i], [ap[row, name] - ap["soft", name] for row in heat.x], atol=1e-9)
+        assert heat.text[i][0] == f"{ap['soft', name]:.1f}" and heat.text[i][2][0] in "+-"
+
+
+def test_classes_are_in_the_order_of_their_counts(tmp_path):
+    rows = {"one": [write_example(tmp_path, 0, 1.0)], "two": [write_example(tmp_path, 0, 2.0)]}
+    order = ["owl (7)", "cat (9)", "cow (40)", "dog (300)"]  # from the bottom
+    heat = plots.ap_heatmap(classes(rows), "one")
+    assert list(heat.data[0].y) == order and [line.y0 for line in heat.layout.shapes] == [1.5, 2.5]
+    assert list(plots.ap_dumbbells(classes(rows), "one").layout.yaxis.categoryarray) == order
+    axis = paper.ap_heatmap(classes(rows), "one").axes[0]
+    assert [label.get_text() for label in axis.get_yticklabels()] == order[::-1]
+
+
+def test_dumbbells_have_a_panel_a_row(made):
+    figure = plots.ap_dumbbells(classes(made[1]), "soft")
+    assert [annotation.text for annotation in figure.layout.annotations] == ["CLIP", "bce"]
+    assert all(trace.x is not None and len(trace.x) for trace in figure.data)
+
+
+def test_intervals_are_drawn_around_their_value(made):
+    table = runs.compare(made[1], "soft")
+    figure = plots.intervals(table)
+    total = table[(table["group"] == "total") & table["difference"].notna()].iloc[::-1]
+    trace = figure.data[0]
+    np.testing.assert_allclose(trace.x, total["difference"])
+    np.testing.assert_allclose(trace.x + trace.error_x.array, total["difference_high"])
+    np.testing.assert_allclose(trace.x - trace.error_x.arrayminus, total["difference_low"])
+    assert plots.intervals(table, "mean").data
+
+
+def test_static_figures_are_saved(made, tmp_path):
+    table = runs.compare(made[1], "soft")
+    for name, figure in {
+        "heat": paper.ap_heatmap(classes(made[1]), "soft"), "gap": paper.intervals(table),
+        "mean": paper.intervals(table, "mean"),
+    }.items():  # fmt: skip
+        paper.save(figure, tmp_path, name)
+        assert (tmp_path / f"{name}.pdf").stat().st_size > 1000 and (tmp_path / f"{name}.png").stat().st_size > 1000
+
+
+def test_the_latex_table_is_whole(made, tmp_path):
+    sweep, rows, _ = made
+    table = sweep_table(sweep, rows).query("scoring == 'cosine'").replace({"soft": "soft_prompt & 50%"})
+    ticks = pd.DataFrame({"soft prompt": {"CLIP": False, "soft_prompt & 50%": True, "bce": True}})
+    text = paper.latex_table(table, tmp_path / "tables" / "table.tex", ticks).read_text()
+    assert text.count(r"\begin{") == text.count(r"\end{") == 1 and text.count("{") == text.count("}")
+    assert text.count("$") % 2 == 0 and r"soft\_prompt \& 50\%" in text and text.count(r"\checkmark") == 2
+    layout = re.search(r"\\begin\{tabular\}\{(\w+)\}", text)[1]
+    lines = [line for line in text.splitlines() if line.endswith(r"\\")]
+    assert len(lines) == 4
+    for line in lines:
+        assert len(re.findall(r"(?<!\\)&", line)) == len(layout) - 1
+    assert text.count(r"\mathbf") >= 1 and r"\pm" in text and "82.18" in text
+
+
+# the command
+
+
+def lmpt(*args: str, code: int = 0) -> str:
+    result = CliRunner().invoke(main, [str(arg) for arg in args])
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def test_the_command_runs_a_sweep_and_leaves_its_table(made, card):
+    _, _, out = made
+    grid = out.parent / "grid.yaml"
+    text = lmpt("sweep", grid, "--out", out)
+    assert "5 runs, 5 finished, 0 to make" in text and "differences from 'soft'" in text
+    assert len(pd.read_csv(out / "sweeps" / "grid-tiny.csv")) == 2 * 3 * 4
+    fewer = lmpt("sweep", grid, "--out", out, "--seeds", "1")
+    assert "3 runs, 3 finished, 0 to make" in fewer
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["loses"], "no sweep 'loses'. Did you mean 'losses'?"),
+        (["losses", "--seeds", "a"], "--seeds takes whole numbers"),
+        (["losses", "--jobs", "0"], "--jobs must be at least 1"),
+        (["losses", "-p", "epoch", "1"], "has no parameter 'epoch'. Did you mean 'epochs'?"),
+        (["losses", "--notebook", "trian"], "no notebook 'trian'"),
+    ],
+)
+def test_the_command_says_what_is_wrong(args, message):
+    text = lmpt("sweep", *args, code=1)
+    assert message in text and "Traceback" not in text
+
+
+def test_the_command_lists_recipes():
+    assert {"calibrated", "paper", "reported"} <= {line.split()[0] for line in lmpt("recipes").splitlines()}
+    text = lmpt("recipes", "lmpt_table2/asl")
+    assert "loss: asl" in text and "86.4" in text
+    assert "unknown recipe 'papr'. Did you mean 'paper'?" in lmpt("recipes", "papr", code=1)
