@@ -154,10 +154,13 @@ def results(csv: bool, out: Path | None) -> None:
     "-p", "pairs", nargs=2, multiple=True, metavar="NAME VALUE", help="A setting of every run. May be repeated."
 )
 @click.option("--seeds", default=None, metavar="0,1,2", help="Seeds of each row, in place of the grid's.")
+@click.option("--baseline", metavar="ROW", help="The row that the others are compared with, in place of the grid's.")
 @click.option("--jobs", default=1, show_default=True, metavar="N", help="Runs side by side, each in a process.")
 @click.option("--notebook", metavar="NAME", help="Make each run as this notebook, executed (01_train).")
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="In place of outputs/.")
-def sweep(grid: str, pairs, seeds: str | None, jobs: int, notebook: str | None, out: Path | None) -> None:
+def sweep(
+    grid: str, pairs, seeds: str | None, baseline: str | None, jobs: int, notebook: str | None, out: Path | None
+) -> None:
     """Run GRID, a YAML file or a name (losses, ablation, lmpt_table2 ...), and print one table.
 
     Finished runs are read and not repeated, so that a sweep that was stopped goes on where it was. The table is also
@@ -174,7 +177,7 @@ def sweep(grid: str, pairs, seeds: str | None, jobs: int, notebook: str | None, 
     if jobs < 1:
         raise click.ClickException(f"--jobs must be at least 1, not {jobs}")
     path = notebooks.find_notebook(notebook) if notebook else None
-    asked = read_sweep(grid, given)
+    asked = read_sweep(grid, given, baseline)
     click.echo(asked.about)
     try:
         made = run_sweep(asked, out, jobs, path, click.echo)

@@ -64,10 +64,11 @@ def sweep_names() -> list[str]:
     return [*sorted(path.stem for path in _FOLDER.glob("*.yaml")), *tables]
 
 
-def read_sweep(name: str, given: dict | None = None) -> Sweep:
+def read_sweep(name: str, given: dict | None = None, baseline: str | None = None) -> Sweep:
     """A sweep by the path of its grid, by name, or a published table's; `given` settings go over every run's.
 
-    `given` may hold `seeds`. Raises ValueError, one line, for everything that is wrong with it, before anything runs.
+    `given` may hold `seeds`; `baseline` takes the place of the grid's. Raises ValueError, one line, for everything that
+    is wrong with it, before anything runs.
     """
     path = Path(name) if Path(name).suffix in (".yaml", ".yml") else _FOLDER / f"{name}.yaml"
     if path.is_file():
@@ -90,8 +91,8 @@ def read_sweep(name: str, given: dict | None = None) -> Sweep:
             shown = [str(value) for value, choices in zip(values, varied.values()) if len(choices) > 1]
             asked = {**grid.get("settings", {}), **settings, **dict(zip(varied, values)), **given}
             rows[", ".join([*([label] if label else []), *shown]) or path.stem] = _with_seeds(asked, seeds, path)
-    baseline, ensembles = grid.get("baseline"), grid.get("ensembles", {})
-    for row in [row for weights in ensembles.values() for row in weights]:
+    baseline, ensembles = baseline or grid.get("baseline"), grid.get("ensembles", {})
+    for row in itertools.chain.from_iterable(ensembles.values()):
         if row not in rows:
             raise ValueError(f"{path.name}: no row '{row}' to average.{nearest(str(row), rows)}")
     if baseline is not None and baseline not in [*rows, *ensembles]:
@@ -112,6 +113,9 @@ def _read_grid(path: Path) -> dict:
     for key in ("settings", "rows", "grid", "ensembles", "published"):
         if not isinstance(grid.get(key, {}), dict):
             raise ValueError(f"{path}: '{key}' is a mapping of 'name: value' lines")
+    for row, weights in grid.get("ensembles", {}).items():
+        if not isinstance(weights, dict) or not all(type(w) in (int, float) for w in weights.values()) or not weights:
+            raise ValueError(f"{path}: ensemble '{row}' is a mapping of 'row: weight' lines")
     for row, settings in grid.get("rows", {}).items():
         if not isinstance(settings, dict):
             raise ValueError(f"{path}: row '{row}' is a mapping of 'name: value' lines")

@@ -395,3 +395,32 @@ def test_the_command_lists_recipes():
     text = lmpt("recipes", "lmpt_table2/asl")
     assert "loss: asl" in text and "86.4" in text
     assert "unknown recipe 'papr'. Did you mean 'paper'?" in lmpt("recipes", "papr", code=1)
+
+
+def test_ensembles_are_rows_made_of_rows(made, write):
+    _, parts, out = made
+    grid = write(ROWS + "ensembles:\n  both: {soft: 0.75, CLIP: 0.25}\n")
+    averaged = run_sweep(read_sweep(grid, baseline="both"), out, log=quiet)["both"]
+    assert [run.config["settings"]["seed"] for run in averaged] == [0, 1], "zero-shot has a part in every seed"
+    for run, soft in zip(averaged, parts["soft"]):
+        scale = soft.config["logit_scale"]
+        logits = scale * (0.75 * soft.scores()["cosine"] + 0.25 * parts["CLIP"][0].scores()["cosine"])
+        np.testing.assert_allclose(run.ranking("cosine")[1], logits, rtol=1e-5)
+    table = sweep_table(read_sweep(grid, baseline="both"), {**parts, "both": averaged})
+    assert (
+        table.query("row == 'both'")["difference"].isna().all()
+        and table.query("row == 'soft'")["difference"].notna().any()
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("ensembles: {both: {soft: 1, hard: 1}}", "no row 'hard' to average. Known: soft"),
+        ("ensembles: {both: [soft]}", "ensemble 'both' is a mapping of 'row: weight' lines"),
+        ("ensembles: {both: {soft: half}}", "ensemble 'both' is a mapping of 'row: weight' lines"),
+    ],
+)
+def test_wrong_ensembles_are_named(write, text, message):
+    with pytest.raises(ValueError, match=message):
+        read_sweep(write(f"settings: {{TINY}}\nrows: {{soft: {{}}}}\n{text}"))

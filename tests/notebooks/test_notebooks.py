@@ -24,8 +24,8 @@ def read(path: Path) -> nbformat.NotebookNode:
     return notebook
 
 
-def test_the_demo_runs_all_of_them():
-    assert [path.stem for path in PATHS] == sorted(DEMO)
+def test_the_demo_runs_the_first_of_them():
+    assert [path.stem for path in PATHS][: len(DEMO)] == list(DEMO)
 
 
 def test_outputs_are_stripped():
@@ -66,20 +66,26 @@ def test_the_headers_commands_are_accepted(path):
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_parameters_are_the_configurations(path):
     declared = notebooks.parameters(path)
-    assert {"out", "force", "interactive", "recipe", "dataset", "seed", "device"} <= set(declared)
+    assert "interactive" in declared
     for name, parameter in declared.items():
         assert parameter.help, f"{name} has no comment"
         if name in config.FIELDS:
             hint = str(config.TYPES[name])
             assert parameter.kind in hint and parameter.optional == ("None" in hint), name
             assert ast.literal_eval(parameter.default) == config.FIELDS[name].default, name
-    missing = set(config.FIELDS) - set(declared) - {"loss", "method"}
-    assert not missing, "a setting that the notebook does not reach"
+    if "force" in declared:  # it trains
+        missing = set(config.FIELDS) - set(declared) - {"loss", "method", *VARIED.get(path.stem, ())}
+        assert not missing, "a setting that the notebook does not reach"
+        assert {"out", "recipe", "dataset", "seed", "device"} <= set(declared)
 
 
+# What a notebook's sweep varies is no parameter of it.
+VARIED = {"06_probability_control": ("loss_settings",), "08_ablation": ("soft_margin", "reweight", "lam")}
 SMALL = {
     "00_start_here": {}, "01_train": {}, "02_probability_curves": {}, "03_embeddings": {"n_images": 10},
     "04_per_class_ap": {"n_seeds": 2, "compare": "zero_shot, coop, lmpt paper"},
+    "05_loss_landscape": {}, "06_probability_control": {}, "07_loss_table": {"n_seeds": 2}, "08_ablation": {"n_seeds": 2},
+    "09_paper_audit": {},
 }  # fmt: skip
 
 
@@ -94,6 +100,7 @@ def test_runs_through_papermill(path, interactive, tiny, tmp_path):
         "out": str(tmp_path / "out"),
         "interactive": interactive,
     }
+    values = {name: value for name, value in values.items() if name in notebooks.parameters(path)}
     papermill.execute_notebook(
         path,
         executed,
