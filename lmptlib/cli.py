@@ -166,10 +166,10 @@ def sweep(
     Finished runs are read and not repeated, so that a sweep that was stopped goes on where it was. The table is also
     left in outputs/sweeps/, as CSV: mean, deviation and interval over seeds, paired differences from the baseline.
     """
-    from lmptlib import notebooks, runs
+    from lmptlib import config, notebooks, runs
     from lmptlib.sweep import read_sweep, run_sweep, sweep_summary, sweep_table
 
-    given = notebooks.read_parameters(notebooks.find_notebook("train"), dict(pairs))
+    given = config.read_settings(dict(pairs))
     if seeds is not None:
         if not all(seed.strip().isdigit() for seed in seeds.split(",")):
             raise click.ClickException(f"--seeds takes whole numbers with commas between them, not '{seeds}'")
@@ -185,12 +185,13 @@ def sweep(
         raise click.ClickException(str(error)) from error
     table = sweep_table(asked, made)
     dataset = next(iter(made.values()))[0].config["dataset"]
-    target = runs.outputs_folder(out) / "sweeps" / f"{runs.safe_name(f'{asked.name}-{dataset}')}.csv"
+    places = ("dataset", "data_root", "model", "weights", "device")
+    others = [f"{name}={value}" for name, value in given.items() if name not in places]
+    target = runs.outputs_folder(out) / "sweeps" / f"{runs.safe_name('-'.join([asked.name, dataset, *others]))}.csv"
     target.parent.mkdir(parents=True, exist_ok=True)
     table.to_csv(target, index=False)
-    click.echo(
-        f"\nmAP on {dataset}, mean and deviation over seeds; differences from '{asked.baseline}', paired, with 95% intervals"
-    )
+    against = f"; differences from '{asked.baseline}', paired, with 95% intervals" if asked.baseline else ""
+    click.echo(f"\nmAP on {dataset}, mean and deviation over seeds{against}")
     click.echo(sweep_summary(table).to_string(index=False, na_rep=""))
     click.echo(f"table: {target}")
 
@@ -213,7 +214,7 @@ def recipes(name: str | None) -> None:
     click.echo(f"minutes: {recipe['minutes']} (emoji-lt, 2 CPU cores, features cached)")
     if "published" in recipe:
         table = published()
-        table = table[table["source"] + "/" + table["table"] + "/" + table["row"] == recipe["published"]]
+        table = table[table["address"] == recipe["published"]]
         click.echo(f"printed at {recipe['published']} (source/table/row), mAP in percent:")
         click.echo(table[["dataset", "backbone", "total", "head", "medium", "tail"]].to_string(index=False))
     for dataset in ("voc-lt", "coco-lt"):

@@ -1,14 +1,17 @@
 """One configuration for a run: a frozen dataclass, completed from a recipe."""
 
 import dataclasses
+import os
 import typing
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import yaml
 
 from lmptlib.clip import PREPROCESSINGS
 from lmptlib.data import nearest
-from lmptlib.losses import LOSSES, PRESETS, loss_settings
+from lmptlib.losses import LOSSES, PRESETS, make_loss
 from lmptlib.methods import HEADS, METHODS, POSITIONS
 from lmptlib.recipes import load_recipe
 from lmptlib.samplers import SAMPLERS
@@ -42,7 +45,7 @@ class Config:
     eta: float | None = None  # scale of the CSE margins
     gamma: float | None = None  # power of the CSE class weights
     soft_margin: bool | None = None  # CSE margins by class frequency, or one for all
-    reweight: bool | None = None  # CSE weights by class frequency, or 1/C
+    reweight: str | None = None  # CSE weights: frequency, uniform (1/C) or ones (1, the literal reading)
     level: str | None = None  # CSE operands: feature (text tower's outputs) or token (input embeddings)
     head: str | None = None  # logits: raw exp(logit_scale) * cos, or affine, affine_per_class: learned exp(a) * cos + b
     # the optimisation
@@ -65,16 +68,55 @@ class Config:
 FIELDS = {field.name: field for field in dataclasses.fields(Config)}
 TYPES = typing.get_type_hints(Config)
 WORDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text"}  # types, for messages
+# Of the field reweight, as CSELoss takes them.
+REWEIGHT = {"frequency": True, "uniform": False, "ones": "ones"}
 _CHOICES = {
     "method": tuple(METHODS), "loss": tuple(LOSSES), "preset": tuple(PRESETS), "head": HEADS,
     "class_position": POSITIONS, "level": ("feature", "token"), "sampler": SAMPLERS, "preprocess": PREPROCESSINGS,
-    "optimizer": ("sgd", "adamw"), "select": ("last", "val", "test"), "device": ("auto", "cpu", "cuda"),
+    "reweight": tuple(REWEIGHT), "optimizer": ("sgd", "adamw"), "select": ("last", "val", "test"), "device": ("auto", "cpu", "cuda"),
 }  # fmt: skip
 _BOUNDS = {
     "n_ctx": (1, 64), "lam": (0, 1), "hand_written": (0, 1), "residual": (0, 1), "eta": (0, None), "gamma": (0, None), "epochs": (1, None),
     "batch_size": (1, None), "lr": (0, None), "lr_head": (0, None), "warmup": (0, None), "momentum": (0, 0.999),
     "weight_decay": (0, None), "ema": (0, 0.99999), "seed": (0, 2**63 - 1),
 }  # fmt: skip
+
+
+_PATHS = ("dataset", "data_root", "model", "weights", "out")
+_FILES = (".yaml", ".yml", ".json", ".safetensors", ".pt", ".pth", ".bin")
+_KINDS = {"int": int, "float": float, "bool": bool, "str": str}
+
+
+def read_value(name: str, kind: str, optional: bool, value: Any) -> Any:
+    """A value from a command line or a YAML file, as its kind (int, float, bool, str); a path is made absolute.
+
+    Raises ValueError, one line.
+    """
+    text = str(value).strip()
+    if optional and text.lower() in ("none", "null"):
+        return None
+    try:
+        if value is None or isinstance(value, (list, dict)):
+            raise ValueError
+        value = {"true": True, "false": False}[text.lower()] if kind == "bool" else _KINDS[kind](text)
+    except (KeyError, ValueError):
+        raise ValueError(f"parameter '{name}' must be {WORDS[kind]}, not '{text}'") from None
+    if name in _PATHS and kind == "str":
+        path = Path(value).expanduser()  # a name or a tag stays as it is, whatever lies in the caller's folder
+        is_path = name in ("data_root", "out") or path.suffix in _FILES or (os.sep in value and path.exists())
+        return os.path.abspath(path) if is_path else value
+    return value
+
+
+def read_settings(given: dict[str, Any]) -> dict[str, Any]:
+    """Settings from a command line or a YAML file as the types of `Config`. Raises ValueError, one line."""
+    settings = {}
+    for name, value in given.items():
+        if name not in FIELDS:
+            raise ValueError(f"unknown setting '{name}'.{nearest(name, FIELDS)}")
+        kinds = typing.get_args(TYPES[name]) or (TYPES[name],)
+        settings[name] = read_value(name, kinds[0].__name__, len(kinds) > 1, value)
+    return settings
 
 
 def resolve(**settings) -> Config:
@@ -112,6 +154,13 @@ def resolve(**settings) -> Config:
             raise ValueError(
                 f"setting '{name}' must be {f'from {low} to {high}' if high else f'at least {low}'}, not {value}"
             )
+    method = METHODS[config.method]
+    if not method.learns:  # of another method's recipe, and of no effect
+        config = dataclasses.replace(config, hand_written=0.0, residual=0.0)
+    if not method.prompts:
+        for name, none in (("hand_written", 0.0), ("residual", 0.0), ("centred", False), ("head", "raw")):
+            if getattr(config, name) != none:
+                raise ValueError(f"{name} goes with prompts, and method '{config.method}' has none: set it to {none}")
     read_loss_settings(config.loss, config.loss_settings)
     return config
 
@@ -124,15 +173,25 @@ def read_loss_settings(loss: str, text: str) -> dict:
         settings = None
     if not isinstance(settings, dict) or None in settings.values():
         raise ValueError(f"setting 'loss_settings' must be like 'gamma: 3, alpha: 0.25', not '{text}'")
-    free = loss_settings(loss)
-    for name in settings:
-        if name not in free:
-            raise ValueError(
-                f"loss '{loss}' has no setting '{name}'.{nearest(name, free) if free else ' It has none.'}"
-            )
+    settings = {name: _number(value) for name, value in settings.items()}
+    make_loss(loss, [1], 2, **settings)  # says what is wrong with them
     return settings
+
+
+def _number(value: Any) -> Any:
+    """YAML takes 5e-2 for text: a number that is written so is one."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
 def from_namespace(namespace: dict) -> Config:
     """The configuration of a notebook: every setting that its `globals()` hold. Raises ValueError as `resolve` does."""
     return resolve(**{name: namespace[name] for name in FIELDS if name in namespace})
+
+
+def changed(namespace: dict) -> dict[str, Any]:
+    """The settings of a notebook, but for the seed, that are not the defaults: they go over every run of a sweep."""
+    found = {name: namespace[name] for name, f in FIELDS.items() if namespace.get(name, f.default) != f.default}
+    return {name: value for name, value in found.items() if name != "seed"}

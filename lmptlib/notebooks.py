@@ -17,15 +17,12 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat.sign import NotebookNotary
 from papermill.exceptions import PapermillExecutionError
 
-from lmptlib.config import WORDS, Config
+from lmptlib.config import WORDS, Config, read_value
 from lmptlib.data import first_line, nearest
 from lmptlib.paths import shipped
 from lmptlib.train import plan
 
 _TYPE = re.compile(r"^(?:Optional\[(?P<inner>\w+)\]|(?P<plain>\w+))$")
-_PATHS = ("dataset", "data_root", "model", "weights", "out")
-_FILES = (".yaml", ".yml", ".json", ".safetensors", ".pt", ".pth", ".bin")
-_KINDS = {"int": int, "float": float, "bool": bool, "str": str}
 
 
 class NotebookError(ValueError):
@@ -71,25 +68,9 @@ def parameters(notebook: Path) -> dict[str, Parameter]:
         match = _TYPE.match(entry["inferred_type_name"].strip("\"' "))
         kind = (match["inner"] or match["plain"]) if match else "str"
         found[name] = Parameter(
-            name, kind if kind in _KINDS else "str", bool(match and match["inner"]), entry["default"], entry["help"]
+            name, kind if kind in WORDS else "str", bool(match and match["inner"]), entry["default"], entry["help"]
         )
     return found
-
-
-def read_value(parameter: Parameter, value: Any) -> Any:
-    """A value, from the command line or a YAML file, as the parameter's declared type. Raises NotebookError."""
-    kind = _KINDS[parameter.kind]
-    text = str(value).strip()
-    if parameter.optional and text.lower() in ("none", "null"):
-        return None
-    try:
-        if value is None or isinstance(value, (list, dict)):
-            raise ValueError
-        if kind is bool:
-            return {"true": True, "false": False}[text.lower()]
-        return kind(text)
-    except (KeyError, ValueError):
-        raise NotebookError(f"parameter '{parameter.name}' must be {WORDS[parameter.kind]}, not '{text}'") from None
 
 
 def read_parameters(notebook: Path, given: dict[str, Any]) -> dict[str, Any]:
@@ -99,12 +80,7 @@ def read_parameters(notebook: Path, given: dict[str, Any]) -> dict[str, Any]:
     for name, value in given.items():
         if name not in declared:
             raise NotebookError(f"{notebook.stem} has no parameter '{name}'.{nearest(name, declared)}")
-        value = read_value(declared[name], value)
-        if name in _PATHS and isinstance(value, str):
-            path = Path(value).expanduser()  # a name or a tag stays as it is, whatever lies in the caller's folder
-            is_path = name in ("data_root", "out") or path.suffix in _FILES or (os.sep in value and path.exists())
-            value = os.path.abspath(path) if is_path else value
-        values[name] = value
+        values[name] = read_value(name, declared[name].kind, declared[name].optional, value)
     return values
 
 

@@ -33,6 +33,7 @@ def probability_curves(curves: dict[str, pd.DataFrame]) -> Figure:
         for sign, style in (("+", "-"), ("−", ":"))
     ]
     grid.figure.legend(handles=lines, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    close(grid.figure)
     return grid.figure
 
 

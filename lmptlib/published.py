@@ -22,12 +22,14 @@ ROUNDING = {"mAP": 0.005, "accuracy": 0.05}  # half of the last printed digit
 
 
 def published() -> pd.DataFrame:
-    """Every printed row: source, table, dataset, row, method, backbone, metric, scoring, total, head, medium, tail, note.
+    """Every printed row: source, table, dataset, row, address (source/table/row), method, backbone, metric, scoring, total,
+    head, medium, tail, note.
 
     Numbers are in percent; of accuracies, head, medium and tail are many, medium and few. A cell that is not in print is
     NaN, and `note` says why. `scoring` is empty where nobody states it.
     """
     table = pd.read_csv(Path(__file__).with_name("published.csv"), dtype=dict.fromkeys(COLUMNS, float) | {"table": str})
+    table.insert(4, "address", table["source"] + "/" + table["table"] + "/" + table["row"])
     return table.fillna(dict.fromkeys(("backbone", "scoring", "note"), ""))
 
 
@@ -48,7 +50,9 @@ def audit() -> pd.DataFrame:
     difference = (findings["printed"] - findings["computed"]).round(6)
     agrees = np.where(difference.abs() <= findings.pop("slack") + 1e-6, "agrees", "differs")
     findings["difference"], findings["verdict"] = difference, np.where(difference.isna(), "cannot be checked", agrees)
-    gain = (findings["kind"] == "claim") & findings["printed"].isna()  # a claim without a number: better than
+    gain = (
+        (findings["kind"] == "claim") & findings["printed"].isna() & findings["computed"].notna()
+    )  # a claim without a number: better than
     findings.loc[gain, "verdict"] = np.where(findings.loc[gain, "computed"] > 0, "agrees", "differs")
     return findings
 
@@ -101,7 +105,7 @@ def _claims(table: pd.DataFrame, claims: list[dict]) -> list[tuple]:
 
 def _row(table: pd.DataFrame, address: str) -> pd.DataFrame:
     """The cells of one row (`lmpt/1/clip_b16`), by data set."""
-    rows = table[(table["source"] + "/" + table["table"] + "/" + table["row"]) == address].set_index("dataset")
+    rows = table[table["address"] == address].set_index("dataset")
     if rows.empty:
         raise KeyError(f"published.csv has no row {address}")
     return rows[COLUMNS]

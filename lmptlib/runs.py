@@ -4,7 +4,7 @@ outputs/<run>/config.json            the resolved configuration, fingerprints, v
               history.jsonl          a line an epoch: losses, learning rate, gradient norms, seconds
               probabilities.npz      mean probabilities of positives and negatives per class (PG Eq. 6)
               metrics.json           AP per class and group under both scorings, with intervals
-              scores.npz             test cosines and labels
+              scores.npz             scores and labels of test and validation images
               prompts.safetensors    contexts, head, text features before and after
               notebook.ipynb         the executed notebook, where one made the run
 """
@@ -13,7 +13,7 @@ import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -114,7 +114,8 @@ class Run:
     @property
     def leaks(self) -> bool:
         """Whether its epoch was chosen on the test images, so that its numbers are no results."""
-        return self.config["settings"]["select"] == "test"
+        settings = self.config["settings"]
+        return settings["select"] == "test" and METHODS[settings["method"]].learns
 
     @cached_property
     def history(self) -> pd.DataFrame:
@@ -124,17 +125,14 @@ class Run:
     @cached_property
     def classes(self) -> pd.DataFrame:
         """One row a class: class, group, train (images), n_pos (test images) and AP in percent under each scoring."""
-        table = pd.DataFrame(self.config["classes"])
-        table["n_pos"] = table["class"].map(self.metrics["n_pos"])
-        for scoring in SCORINGS:
-            table[scoring] = table["class"].map(self.metrics["scores"][scoring]["per_class"]).astype(float)
-        return table
+        return _class_rows(self)
 
     def probabilities(self, every: str = "iteration") -> pd.DataFrame:
         """Mean probabilities by group (PG Eq. 6): columns step, group, positive, negative.
 
         every: `iteration` (over the batch, before its step) or `epoch` (exact, over the training set; 0 is before
-        training). A group's value is the mean over its classes that are present; NaN where none is.
+        training). A group's value is the mean over its classes that are present; NaN where none is. These are the model
+        in training: before `hand_written` mixes its prompts, before `ema` averages its weights.
         """
         with np.load(self.folder / "probabilities.npz") as file:
             positive, negative = file[f"{every}_positive"], file[f"{every}_negative"]
@@ -160,7 +158,10 @@ class Run:
         return scores[f"{prefix}labels"], ranked
 
     def scores(self) -> dict[str, np.ndarray]:
-        """Test `cosine` (N, C), the score before the head, and `labels` (N, C); with a validation split `val_` of both."""
+        """Test `cosine` (N, C) and `labels` (N, C); with a validation split `val_cosine` and `val_labels`.
+
+        `cosine` is what the run ranks by: the cosine of image and prompt, a probe's W f + b, or, with a `residual`, the logit.
+        """
         with np.load(self.folder / "scores.npz") as file:
             return dict(file)
 
@@ -182,9 +183,10 @@ class Ensemble:
 
     @property
     def config(self) -> dict:
-        """That of the first part, with the largest seed: a part without seeds of its own has seed 0."""
+        """That of the first part, with the seed of the first part that has one of its own."""
+        learned = [run for _, run in self.parts if METHODS[run.config["settings"]["method"]].learns]
+        seed = (learned or [self.parts[0][1]])[0].config["settings"]["seed"]
         first = self.parts[0][1].config
-        seed = max(run.config["settings"]["seed"] for _, run in self.parts)
         return {**first, "settings": {**first["settings"], "seed": seed}}
 
     @property
@@ -192,8 +194,17 @@ class Ensemble:
         return " + ".join(f"{weight:g} x ({run.label})" for weight, run in self.parts)
 
     @property
+    def leaks(self) -> bool:
+        return any(run.leaks for _, run in self.parts)
+
+    @property
     def folder(self) -> Path:
         return self.parts[0][1].folder
+
+    @property
+    def classes(self) -> pd.DataFrame:
+        """As `Run.classes`."""
+        return _class_rows(self)
 
     def ranking(self, scoring: str, split: str = "test") -> tuple[np.ndarray, np.ndarray]:
         """As `Run.ranking`."""
@@ -209,6 +220,14 @@ class Ensemble:
         classes = self.config["classes"]
         groups = np.array([row["group"] for row in classes])
         return evaluate(labels, logits, 1.0, tuple(row["class"] for row in classes), groups)
+
+
+def _class_rows(run: "Run | Ensemble") -> pd.DataFrame:
+    table = pd.DataFrame(run.config["classes"])
+    table["n_pos"] = table["class"].map(run.metrics["n_pos"])
+    for scoring in SCORINGS:
+        table[scoring] = table["class"].map(run.metrics["scores"][scoring]["per_class"]).astype(float)
+    return table
 
 
 def find_runs(out: str | Path | None = None) -> list[Run]:
@@ -251,9 +270,10 @@ def compare(rows: dict[str, list[Run]], baseline: str | None = None, scoring: st
     """One row a label and group (total, head, medium, tail), in percent of mAP over the label's seeds.
 
     Columns row, group, n_seeds, mean, sd, low, high (the 95% t interval of the mean over seeds) and, against the
-    baseline, difference, difference_low, difference_high: paired on seeds and test images, with the 95% interval of a
-    bootstrap over both. A row without seeds of its own (zero-shot) is paired with every seed. NaN where one seed or no
-    baseline leaves nothing to say. Raises ValueError on different data or an unknown baseline.
+    baseline, difference, difference_low, difference_high: paired on seeds and test images. Its 95% interval adds, in
+    squares, the t interval over seeds and the bootstrap interval over test images; with one seed it is over test images
+    alone. A row without seeds of its own (zero-shot) is paired with every seed. NaN where nothing can be said. Raises
+    ValueError on different data, an unknown baseline or rows that share no seed.
     """
     labelled([run for part in rows.values() for run in part])  # refuses different data
     if baseline is not None and baseline not in rows:
@@ -266,7 +286,7 @@ def compare(rows: dict[str, list[Run]], baseline: str | None = None, scoring: st
         seeds = [run.config["settings"]["seed"] for run in part]
         for name in names:
             mean, sd = values[name].mean(), values[name].std()
-            half = sd / np.sqrt(len(part)) * stats.t.ppf(0.975, len(part) - 1) if len(part) > 1 else np.nan
+            half = _half_width(values[name]) if len(part) > 1 else np.nan
             row = {"row": label, "group": name, "n_seeds": len(part), "mean": mean, "sd": sd}
             row |= {"low": mean - half, "high": mean + half}
             if baseline and label != baseline:
@@ -287,17 +307,25 @@ def _resampled(run: Run, scoring: str) -> pd.DataFrame:
 
 
 def _difference(ours: list[pd.DataFrame], theirs: list[pd.DataFrame], our_seeds, their_seeds, name: str) -> dict:
-    """The mean paired difference and its 95% interval, over resampled seeds and test images."""
+    """The mean paired difference and its 95% interval, over seeds and test images."""
     if len(ours) == 1 or len(theirs) == 1:
         pairs = [(a, b) for a in ours for b in theirs]
     else:
         both = [seed for seed in our_seeds if seed in their_seeds]
         pairs = [(ours[our_seeds.index(seed)], theirs[their_seeds.index(seed)]) for seed in both]
+    if not pairs:
+        raise ValueError(f"no seed in common to compare on: {our_seeds} and {their_seeds}")
     gaps = np.array([(a[name] - b[name]).to_numpy(float) for a, b in pairs])  # (seeds, 1 + R)
-    drawn = np.random.default_rng(1).integers(len(gaps), size=(gaps.shape[1] - 1, len(gaps)))
-    means = gaps[drawn, np.arange(1, gaps.shape[1])[:, None]].mean(1)
-    low, high = np.nanpercentile(means, [2.5, 97.5]) if not np.isnan(means).all() else (np.nan, np.nan)
-    return {"difference": gaps[:, 0].mean(), "difference_low": low, "difference_high": high}
+    gap, resampled = gaps[:, 0].mean(), gaps[:, 1:].mean(0)
+    low, high = np.nanpercentile(resampled, [2.5, 97.5]) if not np.isnan(resampled).all() else (np.nan, np.nan)
+    over_seeds = _half_width(gaps[:, 0]) if len(gaps) > 1 else 0.0
+    low, high = gap - np.hypot(gap - low, over_seeds), gap + np.hypot(high - gap, over_seeds)
+    return {"difference": gap, "difference_low": low, "difference_high": high}
+
+
+def _half_width(values: Sequence[float]) -> float:
+    """Half the 95% t interval of the mean of two or more values."""
+    return stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
 
 
 def f1_table(rows: dict[str, list[Run]], scoring: str = "cosine") -> pd.DataFrame:

@@ -13,7 +13,8 @@ def epoch_order(kind: str, targets: Tensor, generator: torch.Generator) -> Tenso
     is never drawn.
     class_aware: shuffled classes in turn, three images each (Shen et al., ECCV 2016; PG's setting).
     square_root: a class in proportion to sqrt(n_i) (Mahajan et al., ECCV 2018).
-    effective_number: in proportion to (1 - b^n_i) / (1 - b), b = 0.999 (Cui et al., CVPR 2019).
+    effective_number: in proportion to (1 - b^n_i) / (1 - b), b = 0.999: the count of Cui et al., CVPR 2019, who weigh a
+    loss by its inverse; to sample by it is ours.
     """
     n_images = len(targets)
     if kind == "shuffle":

@@ -19,9 +19,8 @@ import multiprocessing
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -29,14 +28,14 @@ import torch
 import yaml
 
 from lmptlib import notebooks
-from lmptlib.config import Config, resolve
+from lmptlib.config import Config, read_settings, resolve
 from lmptlib.data import GROUPS, first_line, nearest
 from lmptlib.evaluate import SCORINGS
 from lmptlib.methods import METHODS
 from lmptlib.published import published
 from lmptlib.recipes import recipe_names
 from lmptlib.runs import Ensemble, Run, compare
-from lmptlib.train import plan, train
+from lmptlib.train import Plan, plan, train
 
 _FOLDER = Path(__file__).with_name("sweeps")
 _KEYS = ("about", "settings", "rows", "grid", "ensembles", "seeds", "baseline", "published")
@@ -80,24 +79,58 @@ def read_sweep(name: str, given: dict | None = None, baseline: str | None = None
         grid = {"rows": rows, "published": {row: f"{name.replace('_table', '/')}/{row}" for row in rows}}
     else:
         raise ValueError(f"no sweep '{name}'.{nearest(name, sweep_names())}")
-    given = dict(given or {})
-    seeds = given.pop("seeds", grid.get("seeds", [0, 1, 2]))
-    if not isinstance(seeds, list) or not seeds or not all(type(seed) is int for seed in seeds):
-        raise ValueError(f"{path.name}: 'seeds' is a list of whole numbers, at least one, not {seeds!r}")
+    given, shared = dict(given or {}), grid.get("settings", {})
     varied = {key: values if isinstance(values, list) else [values] for key, values in grid.get("grid", {}).items()}
+    named = {str(label): settings for label, settings in (grid.get("rows") or {"": {}}).items()}
+    seeds = _seeds(path.name, given.pop("seeds", grid.get("seeds", [0, 1, 2])))
+    for key in given:
+        if key in varied or any(key in settings for settings in named.values()):
+            raise ValueError(f"{path.name}: its rows vary '{key}', which cannot be given for all of them")
+    for settings in (shared, varied, given, *named.values()):
+        if "seed" in settings:
+            raise ValueError(f"{path.name}: 'seed' is given by 'seeds', a list")
     rows: dict[str, list[Config]] = {}
-    for label, settings in (grid.get("rows") or {"": {}}).items():
+    for label, settings in named.items():
         for values in itertools.product(*varied.values()):
             shown = [str(value) for value, choices in zip(values, varied.values()) if len(choices) > 1]
-            asked = {**grid.get("settings", {}), **settings, **dict(zip(varied, values)), **given}
+            asked = {**shared, **settings, **dict(zip(varied, values)), **given}
             rows[", ".join([*([label] if label else []), *shown]) or path.stem] = _with_seeds(asked, seeds, path)
+    if not rows:
+        raise ValueError(f"{path.name}: no rows, a list in 'grid' is empty")
+    if len({(part[0].dataset, part[0].data_root) for part in rows.values()}) > 1:
+        raise ValueError(f"{path.name}: rows on several data sets do not compare: a sweep for each (-p dataset)")
     baseline, ensembles = baseline or grid.get("baseline"), grid.get("ensembles", {})
+    published_rows, known = grid.get("published", {}), {*rows, *ensembles}
     for row in itertools.chain.from_iterable(ensembles.values()):
         if row not in rows:
             raise ValueError(f"{path.name}: no row '{row}' to average.{nearest(str(row), rows)}")
-    if baseline is not None and baseline not in [*rows, *ensembles]:
-        raise ValueError(f"{path.name}: no row '{baseline}' to compare with.{nearest(str(baseline), rows)}")
-    return Sweep(path.stem, grid.get("about", name), rows, baseline, ensembles, grid.get("published", {}))
+    for row in ensembles:
+        if row in rows:
+            raise ValueError(f"{path.name}: '{row}' is a row and an ensemble: name one otherwise")
+    for row, address in published_rows.items():
+        if row not in known:
+            raise ValueError(f"{path.name}: no row '{row}' to have a printed counterpart.{nearest(str(row), known)}")
+        if address not in (addresses := published()["address"].to_list()):
+            raise ValueError(f"{path.name}: nothing printed at '{address}'.{nearest(str(address), addresses)[:200]}")
+    if baseline is not None and baseline not in known:
+        raise ValueError(f"{path.name}: no row '{baseline}' to compare with.{nearest(str(baseline), known)}")
+    leaking = [row for row, part in rows.items() if part[0].select == "test" and METHODS[part[0].method].learns]
+    mark = {row: f"{row} (TEST-SET LEAKAGE)" if row in leaking else row for row in known} | {None: None}
+    return Sweep(
+        path.stem,
+        grid.get("about", name),
+        {mark[row]: part for row, part in rows.items()},
+        mark[baseline],
+        {row: {mark[part]: weight for part, weight in weights.items()} for row, weights in ensembles.items()},
+        {mark[row]: address for row, address in published_rows.items()},
+    )
+
+
+def _seeds(name: str, seeds: list[int]) -> list[int]:
+    whole = isinstance(seeds, list) and seeds and all(type(seed) is int for seed in seeds)
+    if not whole or len(set(seeds)) < len(seeds):
+        raise ValueError(f"{name}: 'seeds' is a list of different whole numbers, at least one, not {seeds!r}")
+    return seeds
 
 
 def _read_grid(path: Path) -> dict:
@@ -125,8 +158,8 @@ def _read_grid(path: Path) -> dict:
 def _with_seeds(settings: dict, seeds: list[int], path: Path) -> list[Config]:
     """The configuration of each seed; a method that learns nothing has one."""
     try:
-        typed = notebooks.read_parameters(notebooks.find_notebook("train"), settings)
-        configs = [resolve(**{**typed, "seed": seed}) for seed in seeds]
+        typed = read_settings(settings)
+        configs = [resolve(**typed, seed=seed) for seed in seeds]
     except ValueError as error:
         raise ValueError(f"{path.name}: {error}") from None
     return configs if METHODS[configs[0].method].learns else configs[:1]
@@ -138,61 +171,70 @@ def run_sweep(
     jobs: int = 1,
     notebook: Path | None = None,
     log: Callable[[str], None] = print,
+    force: bool = False,
 ) -> dict[str, list[Run | Ensemble]]:
-    """Make every run that is not finished, `jobs` at a time, and give the runs of each row.
+    """Make every run that is not finished, `jobs` at a time, and give the runs of each row. `force` makes all anew.
 
     With `notebook` each run is that notebook, executed, in the run's folder. A run that fails is named and does not stop
     the others; at the end they raise RuntimeError.
     """
-    plans = {config: plan(config, out) for config in dict.fromkeys(sweep.configs)}
+    known: dict = {}
+    plans = {config: plan(config, out, known) for config in dict.fromkeys(sweep.configs)}
     missing = [
-        config for config, planned in plans.items()
-        if not planned.finished or (notebook and not (planned.folder / "notebook.ipynb").exists())
+        planned for planned in plans.values()
+        if force or not planned.finished or (notebook and not (planned.folder / "notebook.ipynb").exists())
     ]  # fmt: skip
     log(f"{sweep.name}: {len(plans)} runs, {len(plans) - len(missing)} finished, {len(missing)} to make")
     started, failed = time.monotonic(), []
-    attempt = partial(_attempt, out=out, notebook=notebook)
-    with _workers(min(jobs, len(missing))) as run_all:
-        for done, (config, result, error) in enumerate(run_all(attempt, missing), 1):
-            name, left = plans[config].folder.name, (time.monotonic() - started) / done * (len(missing) - done)
-            log(f"[{done}/{len(missing)}] {name}  {error or result}  ({_time(left)} left)")
-            failed += [f"{name}: {error}"] if error else []
+    for done, (planned, result, error) in enumerate(_attempts(missing, out, notebook, force, jobs), 1):
+        name, left = planned.folder.name, (time.monotonic() - started) / done * (len(missing) - done)
+        log(f"[{done}/{len(missing)}] {name}  {error or result}  ({_time(left)} left)")
+        failed += [f"{name}: {error}"] if error else []
     if failed:
         raise RuntimeError("\n".join([f"{len(failed)} of {len(missing)} runs failed, the others are there:", *failed]))
     made = {label: [Run(plans[config].folder) for config in configs] for label, configs in sweep.rows.items()}
     return made | {label: _average(weights, made) for label, weights in sweep.ensembles.items()}
 
 
+def _attempts(
+    missing: list[Plan], out, notebook: Path | None, force: bool, jobs: int
+) -> Iterator[tuple[Plan, str, str]]:
+    """Make runs, here or in `jobs` processes that share the cores: each plan with its mAP or what went wrong, in a line."""
+    if jobs == 1 or len(missing) < 2:
+        for planned in missing:
+            yield planned, *_caught(_make, planned, out, notebook, force)
+        return
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, context, initializer=torch.set_num_threads, initargs=(threads,)) as pool:
+        waiting = {pool.submit(_make, planned, out, notebook, force): planned for planned in missing}
+        for future in as_completed(waiting):
+            yield waiting[future], *_caught(future.result)
+
+
+def _caught(function: Callable[..., str], *arguments) -> tuple[str, str]:
+    try:
+        return function(*arguments), ""
+    except Exception as error:  # whatever stops one run, the others go on; it is named at the end
+        return "", f"FAILED: {first_line(error)}"
+
+
+def _make(planned: Plan, out: str | Path | None, notebook: Path | None, force: bool) -> str:
+    """Make one run: its mAP in a line."""
+    quiet: Callable[[str], None] = lambda line: None  # noqa: E731
+    config = planned.config
+    folder = notebooks.run_training(notebook, config, out) if notebook else train(config, out, force, quiet, planned)
+    totals = {scoring: Run(folder).metrics["scores"][scoring]["total"] for scoring in SCORINGS}
+    return ", ".join(f"{scoring} {'none' if value is None else f'{value:.2f}'}" for scoring, value in totals.items())
+
+
 def _average(weights: dict[str, float], made: dict[str, list[Run]]) -> list[Ensemble]:
     """An ensemble for each seed; a row with a single run has a part in all of them."""
     n_seeds = max(len(made[row]) for row in weights)
     return [
-        Ensemble(tuple((weight, made[row][seed % len(made[row])]) for row, weight in weights.items()))
-        for seed in range(n_seeds)
+        Ensemble(tuple((weight, made[row][i % len(made[row])]) for row, weight in weights.items()))
+        for i in range(n_seeds)
     ]
-
-
-@contextmanager
-def _workers(jobs: int) -> Iterator[Callable]:
-    """`map`, or a map over that many processes that share the cores."""
-    if jobs <= 1:
-        yield map
-        return
-    threads = max(1, (os.cpu_count() or 1) // jobs)
-    with multiprocessing.get_context("spawn").Pool(jobs, torch.set_num_threads, [threads]) as pool:
-        yield pool.imap_unordered
-
-
-def _attempt(config: Config, out: str | Path | None, notebook: Path | None) -> tuple[Config, str, str]:
-    """Make one run: its configuration, its mAP in a line, and what went wrong in a line."""
-    quiet: Callable[[str], None] = lambda line: None  # noqa: E731
-    try:
-        folder = notebooks.run_training(notebook, config, out) if notebook else train(config, out, log=quiet)
-    except Exception as error:  # whatever stops one run, the others go on; it is named at the end
-        return config, "", f"FAILED: {first_line(error)}"
-    totals = {scoring: Run(folder).metrics["scores"][scoring]["total"] for scoring in SCORINGS}
-    shown = [f"{scoring} {'none' if value is None else f'{value:.2f}'}" for scoring, value in totals.items()]
-    return config, ", ".join(shown), ""
 
 
 def _time(seconds: float) -> str:
@@ -210,7 +252,6 @@ def sweep_table(sweep: Sweep, made: dict[str, list[Run]]) -> pd.DataFrame:
     )
     if sweep.published:
         printed = published()
-        printed["address"] = printed["source"] + "/" + printed["table"] + "/" + printed["row"]
         printed = printed.melt(["address", "dataset"], ["total", *GROUPS], "group", "printed")
         for dataset in ("voc-lt", "coco-lt"):
             values = printed[printed["dataset"] == dataset].set_index(["address", "group"])["printed"]
@@ -222,7 +263,10 @@ def sweep_table(sweep: Sweep, made: dict[str, list[Run]]) -> pd.DataFrame:
 def sweep_summary(table: pd.DataFrame) -> pd.DataFrame:
     """A sweep's table for reading: a line a row and ranking, `mean ± sd` by group and the paired difference of the total."""
     text = table.assign(
-        value=[f"{m:.1f} ± {s:.1f}" if s == s else f"{m:.1f}" for m, s in zip(table["mean"], table["sd"])]
+        value=[
+            "" if mean != mean else f"{mean:.1f}" + (f" ± {sd:.1f}" if sd == sd else "")
+            for mean, sd in zip(table["mean"], table["sd"])
+        ]
     )
     wide = text.pivot_table("value", ["scoring", "row"], "group", aggfunc="first", sort=False)[["total", *GROUPS]]
     total = table[table["group"] == "total"].set_index(["scoring", "row"])

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 
 from lmptlib import __version__, runs
 from lmptlib.clip import Clip, load_clip, weights_fingerprint
-from lmptlib.config import Config, read_loss_settings, resolve
+from lmptlib.config import REWEIGHT, Config, read_loss_settings, resolve
 from lmptlib.data import Dataset, load_dataset
 from lmptlib.evaluate import average_precision, evaluate, softmax_scores
 from lmptlib.features import Features, extract
@@ -60,22 +61,21 @@ class Plan:
         return runs.is_finished(self.folder, self.key)
 
 
-def plan(config: Config, out: str | Path | None = None) -> Plan:
+def plan(config: Config, out: str | Path | None = None, known: dict | None = None) -> Plan:
     """The plan of a run: completes the configuration, checks the lists, hashes images and weights.
 
-    Raises DataError or ValueError for everything that is wrong with them.
+    `known` keeps data sets and weights' hashes from one call to the next, for the runs of one sweep. Raises DataError or
+    ValueError for everything that is wrong with them.
     """
     config = resolve(**vars(config))
     config = dataclasses.replace(config, device=pick_device(config.device))
-    weights = weights_fingerprint(config.model, config.weights)
-    dataset = load_dataset(config.dataset, config.data_root)
+    known = {} if known is None else known
+    weights = _once(known, weights_fingerprint, config.model, config.weights)
+    dataset = _once(known, load_dataset, config.dataset, config.data_root)
     if METHODS[config.method].captions and dataset.train.captions is None:
         raise ValueError(
             f"{dataset.name}: method '{config.method}' learns from captions, and the card names none: add them, or use coop"
         )
-    for name in ("hand_written", "residual"):
-        if getattr(config, name) and not METHODS[config.method].prompts:
-            raise ValueError(f"{name} goes with prompts, and method '{config.method}' has none: set it to 0")
     if config.select == "val" and dataset.val is None:
         raise ValueError(f"{dataset.name}: select 'val' needs a validation split, and there is none: use 'last'")
     fingerprints = {"dataset": dataset.fingerprint(), "clip": weights}
@@ -84,15 +84,26 @@ def plan(config: Config, out: str | Path | None = None) -> Plan:
     return Plan(config, dataset, fingerprints, key, folder)
 
 
+def _once(known: dict, function: Callable, *arguments: str | None) -> Any:
+    if (function, arguments) not in known:
+        known[function, arguments] = function(*arguments)
+    return known[function, arguments]
+
+
 def train(
-    config: Config, out: str | Path | None = None, force: bool = False, log: Callable[[str], None] = print
+    config: Config,
+    out: str | Path | None = None,
+    force: bool = False,
+    log: Callable[[str], None] = print,
+    planned: Plan | None = None,
 ) -> Path:
     """Train, evaluate and write one run; return its folder.
 
-    A finished run with the same key (configuration, data, weights, version) is returned as it is, unless `force`.
+    `planned` is what `plan` made of the same configuration, where it is at hand. A finished run with the same key
+    (configuration, data, weights, version) is returned as it is, unless `force`.
     Raises DataError or ValueError for wrong input before training starts, NonFiniteLoss if the loss stops being finite.
     """
-    planned = plan(config, out)
+    planned = planned or plan(config, out)
     config, dataset, folder = planned.config, planned.dataset, planned.folder
     if planned.finished and not force:
         log(f"finished already: {folder}")
@@ -137,7 +148,8 @@ def train(
     }
     runs.write_run(folder, record, state.history, probabilities, metrics, scores, state.tensors())
     softmax, cos = (metrics["scores"][scoring]["total"] for scoring in ("softmax", "cosine"))
-    log(f"mAP {_show(softmax)} softmax, {_show(cos)} cosine; written to {folder}")
+    leaks = " TEST-SET LEAKAGE (select test)" if runs.Run(folder).leaks else ""
+    log(f"mAP {_show(softmax)} softmax, {_show(cos)} cosine{leaks}; written to {folder}")
     return folder
 
 
@@ -175,9 +187,9 @@ class _Fit:
         self.criterion = make_loss(
             config.loss, counts, len(dataset.train), config.preset, allow_empty=True, **settings
         ).to(device)
-        self.cse = CSELoss(counts, config.eta, config.gamma, config.soft_margin, config.reweight, config.level).to(
-            device
-        )
+        self.cse = CSELoss(
+            counts, config.eta, config.gamma, config.soft_margin, REWEIGHT[config.reweight], config.level
+        ).to(device)
         self.history: list[dict] = []
         self.selected = 0
         self.probabilities: dict[str, list[np.ndarray]] = {
@@ -339,8 +351,10 @@ class _Fit:
         """The averaged weights in place of the live ones."""
         live = [parameter.detach().clone() for parameter in self.learned]
         self._put(self.average)
-        yield
-        self._put(live)
+        try:
+            yield
+        finally:
+            self._put(live)
 
     def _explain(self, epoch: int, index: Tensor, logits: Tensor, parts: tuple[Tensor, Tensor]) -> str:
         per_class = self.criterion.elementwise(logits, self.targets[index]).sum(0)

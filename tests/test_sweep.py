@@ -97,7 +97,7 @@ def test_zero_shot_has_one_run(write):
         ("setings: {epochs: 1}", "unknown key 'setings'. Did you mean 'settings'?"),
         ("rows: {one: {loss: bce}}\nbaseline: on", "no row 'True' to compare with"),
         ("rows: {one: {loss: bce}}\nbaseline: ones", "no row 'ones' to compare with. Did you mean 'one'?"),
-        ("settings: {epoch: 1}", "01_train has no parameter 'epoch'. Did you mean 'epochs'?"),
+        ("settings: {epoch: 1}", "unknown setting 'epoch'. Did you mean 'epochs'?"),
         ("settings: {epochs: many}", "parameter 'epochs' must be a whole number, not 'many'"),
         ("rows: {one: {loss: bse}}", "setting 'loss' is one of"),
         ("settings: {lam: 2}", "setting 'lam' must be from 0 to 1"),
@@ -105,9 +105,19 @@ def test_zero_shot_has_one_run(write):
         ("rows: {one: {loss: bce}", "not a YAML file"),
         ("just words", "a grid has the keys about, settings"),
         ("", "a grid has the keys about, settings"),
-        ("seeds: 3", "'seeds' is a list of whole numbers, at least one, not 3"),
-        ("seeds: [one]", "'seeds' is a list of whole numbers"),
-        ("seeds: []", "'seeds' is a list of whole numbers"),
+        ("seeds: 3", "'seeds' is a list of different whole numbers, at least one, not 3"),
+        ("seeds: [one]", "'seeds' is a list of different whole numbers"),
+        ("seeds: []", "'seeds' is a list of different whole numbers"),
+        ("seeds: [0, 0]", "'seeds' is a list of different whole numbers"),
+        ("settings: {seed: 5}", "'seed' is given by 'seeds', a list"),
+        ("grid: {loss: []}", "no rows, a list in 'grid' is empty"),
+        ("grid: {dataset: [emoji-lt, voc-lt]}", "rows on several data sets do not compare"),
+        ("rows: {one: {}}\nensembles: {one: {one: 1}}", "'one' is a row and an ensemble"),
+        ("rows: {one: {}}\npublished: {two: lmpt/2/bce}", "no row 'two' to have a printed counterpart"),
+        (
+            "rows: {one: {}}\npublished: {one: lmpt/9/bce}",
+            "nothing printed at 'lmpt/9/bce'. Did you mean 'lmpt/2/bce'?",
+        ),
         ("rows: {one: bce}", "row 'one' is a mapping of 'name: value' lines"),
     ],
 )
@@ -115,6 +125,24 @@ def test_what_is_wrong_with_a_grid_is_said_in_a_line(write, text, message):
     with pytest.raises(ValueError, match=re.escape(message)) as caught:
         read_sweep(write(text))
     assert len(str(caught.value).splitlines()) == 1
+
+
+def test_what_rows_vary_cannot_be_given_for_all():
+    with pytest.raises(ValueError, match=r"losses\.yaml: its rows vary 'loss', which cannot be given for all of them"):
+        read_sweep("losses", {"loss": "bce"})
+    with pytest.raises(ValueError, match="its rows vary 'recipe'"):
+        read_sweep("lmpt_table2", {"recipe": "calibrated"})
+
+
+def test_labels_may_be_numbers_and_leaks_are_named(write):
+    sweep = read_sweep(
+        write(
+            "settings: {TINY, select: test}\nrows: {4: {n_ctx: 4}, 16: {n_ctx: 16}}\nbaseline: 4".replace(
+                "baseline: 4", "baseline: '4'"
+            )
+        )
+    )
+    assert list(sweep.rows) == ["4 (TEST-SET LEAKAGE)", "16 (TEST-SET LEAKAGE)"] and sweep.baseline in sweep.rows
 
 
 def test_an_unknown_sweep_is_named():
@@ -381,7 +409,7 @@ def test_the_command_runs_a_sweep_and_leaves_its_table(made, card):
         (["loses"], "no sweep 'loses'. Did you mean 'losses'?"),
         (["losses", "--seeds", "a"], "--seeds takes whole numbers"),
         (["losses", "--jobs", "0"], "--jobs must be at least 1"),
-        (["losses", "-p", "epoch", "1"], "has no parameter 'epoch'. Did you mean 'epochs'?"),
+        (["losses", "-p", "epoch", "1"], "unknown setting 'epoch'. Did you mean 'epochs'?"),
         (["losses", "--notebook", "trian"], "no notebook 'trian'"),
     ],
 )
@@ -424,3 +452,19 @@ def test_ensembles_are_rows_made_of_rows(made, write):
 def test_wrong_ensembles_are_named(write, text, message):
     with pytest.raises(ValueError, match=message):
         read_sweep(write(f"settings: {{TINY}}\nrows: {{soft: {{}}}}\n{text}"))
+
+
+def test_the_paired_interval_covers_what_it_should():
+    """95 in 100 intervals of three seeds hold the true difference when seeds and test images both move it."""
+    rng, held = np.random.default_rng(0), 0
+    for _ in range(400):
+        over_images = rng.normal()
+        resampled = rng.normal(over_images, 1.0, 500)
+        gaps = over_images + rng.normal(0, 1.5, 3)
+        ours = [pd.DataFrame({"total": [gap, *(resampled + gap - over_images)]}) for gap in gaps]
+        theirs = [pd.DataFrame({"total": np.zeros(501)})] * 3
+        found = runs._difference(ours, theirs, [0, 1, 2], [0, 1, 2], "total")
+        held += found["difference_low"] <= 0 <= found["difference_high"]
+    assert 0.92 <= held / 400 <= 1.0
+    with pytest.raises(ValueError, match="no seed in common"):
+        runs._difference(ours[:2], theirs[:2], [0, 1], [2, 3], "total")

@@ -112,7 +112,8 @@ def test_zero_shot_learns_nothing_and_leaves_a_folder(tiny, tmp_path):
     "settings",
     [
         {"method": "coop"}, {"recipe": "paper"}, {"loss": "bce"}, {"class_specific": False}, {"ctx_init": "a bad photo of a"},
-        {"n_ctx": 3}, {"soft_margin": False, "reweight": False}, {"lam": 0.0}, {"method": "coop", "loss": "db_focal"},
+        {"n_ctx": 3}, {"soft_margin": False, "reweight": "uniform"}, {"reweight": "ones"}, {"lam": 0.0},
+        {"method": "coop", "loss": "db_focal"},
         {"class_position": "front"}, {"class_position": "middle"}, {"class_specific": False, "n_ctx": 16}, {"level": "token"},
         {"head": "affine_per_class"}, {"centred": True}, {"hand_written": 0.5}, {"ema": 0.9}, {"warmup": 3},
         {"sampler": "class_aware"}, {"sampler": "square_root"}, {"sampler": "effective_number"}, {"loss": "pg"},
@@ -185,6 +186,11 @@ def test_captions_are_needed_by_lmpt_alone(tiny, tmp_path):
         ({"loss": "pr", "loss_settings": "l1_ng: 5"}, "loss 'pr' has no setting 'l1_ng'. Did you mean 'l1_neg'?"),
         ({"loss_settings": "lam"}, "setting 'loss_settings' must be like 'gamma: 3, alpha: 0.25', not 'lam'"),
         ({"loss_settings": "lam: ["}, "setting 'loss_settings' must be like"),
+        ({"loss": "db", "loss_settings": "lam: -5"}, "loss 'db': lam is above 0 and finite, not -5"),
+        ({"loss": "focal", "loss_settings": "gamma: two"}, "loss 'focal': gamma is a number, not 'two'"),
+        ({"loss": "pg", "loss_settings": "focal: some"}, "focal is one of none, fixed, adaptive, not 'some'"),
+        ({"method": "linear_probe", "head": "affine"}, "head goes with prompts, and method 'linear_probe' has none"),
+        ({"method": "linear_probe", "centred": True}, "centred goes with prompts"),
         ({"hand_written": 1.5}, "setting 'hand_written' must be from 0 to 1, not 1.5"),
         ({"sampler": "class-aware"}, "setting 'sampler' is one of shuffle, class_aware"),
         ({"recipe": "lmpt_table2/bcee"}, "unknown recipe 'lmpt_table2/bcee'. Did you mean 'lmpt_table2/bce'?"),
@@ -231,7 +237,9 @@ def test_the_linear_probe_is_one(tiny, tmp_path):
     kept = run.prompts()
     assert not kept["before"].any() and torch.equal(kept["weight"], kept["after"]) and kept["a"] == 0
     np.testing.assert_allclose(run.scores()["cosine"], images @ kept["weight"].T + kept["bias"], atol=1e-5)
-    with pytest.raises(ValueError, match="hand_written goes with prompts, and method 'linear_probe' has none"):
+    with pytest.raises(
+        ValueError, match="hand_written goes with prompts, and method 'linear_probe' has none: set it to 0"
+    ):
         run_tiny(tiny, tmp_path, method="linear_probe", hand_written=0.5)
 
 
@@ -242,7 +250,10 @@ def test_an_ensemble_averages_logits(tiny, tmp_path):
     np.testing.assert_allclose(both.ranking("cosine")[1], logits, rtol=1e-5)
     ap = 100 * average_precision(probe.scores()["labels"], logits)
     assert both.metrics["scores"]["cosine"]["total"] == pytest.approx(ap.mean(), abs=1e-3)
-    assert both.config["settings"]["seed"] == 3
+    assert both.config["settings"]["seed"] == 0, "that of the first part that learns"
+    zero_shot = run_tiny(tiny, tmp_path, method="zero_shot", seed=7)
+    assert runs.Ensemble(((0.5, zero_shot), (0.5, prompts))).config["settings"]["seed"] == 3
+    assert len(runs.class_table([both])) == 4 and not both.leaks
     table = runs.compare({"both": [both], "probe": [probe]}, "probe")
     gap = table.query("row == 'both' and group == 'total'")["difference"].item()
     assert gap == pytest.approx(ap.mean() - probe.metrics["scores"]["cosine"]["total"], abs=1e-3)
@@ -257,6 +268,29 @@ def test_shares_and_centring_are_of_the_text_features(tiny, tmp_path):
     plain, centred = (run_tiny(tiny, tmp_path, method="zero_shot", centred=c) for c in (False, True))
     np.testing.assert_allclose(plain.ranking("softmax")[1], centred.ranking("softmax")[1], atol=1e-5)
     assert np.abs(plain.scores()["cosine"] - centred.scores()["cosine"]).max() > 0.1
+
+
+def test_what_zero_shot_does_not_use_does_not_reach_it(tiny, tmp_path):
+    """Recipe best has a linear head and a share of hand-written prompts: neither is zero-shot's."""
+    plain = run_tiny(tiny, tmp_path, method="zero_shot", centred=True)
+    stamp = (plain.folder / "metrics.json").stat().st_mtime_ns
+    again = run_tiny(tiny, tmp_path, method="zero_shot", recipe="best", select="test")
+    assert (again.folder / "metrics.json").stat().st_mtime_ns == stamp and not again.leaks
+    clip, dataset = load_clip(log=silent), load_dataset(str(tiny.path))
+    text = template_features(clip, dataset.class_names)
+    images = extract(clip, dataset, log=silent).test
+    np.testing.assert_allclose(again.scores()["cosine"], images @ (text - text.mean(0)).T, atol=1e-5)
+
+
+def test_a_residual_is_a_linear_head_in_the_logits(tiny, tmp_path):
+    run = run_tiny(tiny, tmp_path, residual=0.75, centred=True)
+    kept = run.prompts()
+    images = extract(load_clip(log=silent), load_dataset(str(tiny.path)), log=silent).test
+    cosine = images @ (kept["after"] - kept["after"].mean(0)).T
+    expected = 0.25 * (kept["head_a"].exp() * cosine + kept["head_b"])
+    expected += 0.75 * (images @ kept["residual_weight"].T + kept["residual_bias"])
+    np.testing.assert_allclose(run.scores()["cosine"], expected, atol=1e-4)
+    assert kept["residual_weight"].any() and kept["a"] == kept["b"] == 0 and run.config["logit_scale"] == 1
 
 
 def test_averaged_weights_replace_the_live_ones(tiny, tmp_path):

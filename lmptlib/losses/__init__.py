@@ -18,7 +18,7 @@ from lmptlib.losses.cse import CSELoss
 from lmptlib.losses.distribution_balanced import DistributionBalancedLoss
 from lmptlib.losses.focal import FocalLoss
 from lmptlib.losses.ldam import LDAMLoss
-from lmptlib.losses.probability_guided import ProbabilityGuidedLoss, mean_probabilities
+from lmptlib.losses.probability_guided import FACTORS, ProbabilityGuidedLoss, mean_probabilities
 
 _DB, _PG = DistributionBalancedLoss, ProbabilityGuidedLoss
 # What a name fixes is no setting of it.
@@ -97,6 +97,13 @@ def make_loss(
     for key in settings:
         if key not in free:
             raise ValueError(f"loss '{name}' has no setting '{key}'.{nearest(key, free) if free else ' It has none.'}")
+    for key, value in settings.items():
+        low = "above 0" if key in ("lam", "scale") else "at least 0"
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if number and not (0 <= value < float("inf") and (value or low == "at least 0")):
+            raise ValueError(f"loss '{name}': {key} is {low} and finite, not {value}")
+        if type(free[key]) in (int, float) and not number and key not in FACTORS:
+            raise ValueError(f"loss '{name}': {key} is a number, not {value!r}")
     kind, fixed = LOSSES[name]
     published = PRESETS[preset].get(kind, {}) if preset else {}
     return kind(class_counts, n_images, **{**published, **fixed, **settings})

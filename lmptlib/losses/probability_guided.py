@@ -32,7 +32,8 @@ class ProbabilityGuidedLoss(ClassificationLoss):
     y=1: (1 - q)^L+ / l2+ * log(1 + exp(-l1+ (z - v)))      q = sigmoid(z - v)
     y=0:      q^L-  / l2- * log(1 + exp( l1- (z - v)))      v_i = kappa log(N/n_i - 1), n_i kept in [1, N - 1]
 
-    Raising l1 quickens, raising l2 damps. A factor is a number, three (head, medium, tail), or one a class. PR has fixed
+    Raising l1 quickens, raising l2 damps. A factor is a number, three
+    (head, medium, tail), or one for each of more than three classes. PR has fixed
     factors and no focal exponents. With the mean confidences pbar+ and pbar- of the batch (`mean_probabilities`, on z)
     and R = (pbar+ + 1e-6) / (pbar- + 1e-6) per class, detached and kept in [1/4, 4] (ours):
 
@@ -71,10 +72,12 @@ class ProbabilityGuidedLoss(ClassificationLoss):
         self.register_buffer("shift", kappa * torch.log(n_images / counts.clamp(1, max(n_images - 1, 1)) - 1))
         for name, value in zip(FACTORS, (l1_pos, l2_pos, l1_neg, l2_neg)):
             value = torch.as_tensor(value, dtype=torch.float64)
-            if value.shape == (3,) != counts.shape:
+            if value.shape == (3,):
                 value = value[self.group]
             if value.shape not in ((), counts.shape) or not (value > 0).all():
-                raise ValueError(f"{name} is a positive number, three (head, medium, tail) or one a class")
+                raise ValueError(
+                    f"{name} is a positive number, three (head, medium, tail) or one a class, not {value.tolist()}"
+                )
             self.register_buffer(name, value.expand_as(counts).clone())
 
     def elementwise(self, logits: Tensor, targets: Tensor, means: tuple[Tensor, Tensor] | None = None) -> Tensor:
