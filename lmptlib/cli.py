@@ -212,6 +212,8 @@ def recipes(name: str | None) -> None:
     recipe = read_recipe(name)
     click.echo(f"{name}: {recipe['about']}\ncommand: lmpt run train -p recipe {name}")
     click.echo(f"minutes: {recipe['minutes']} (emoji-lt, 2 CPU cores, features cached)")
+    if "expected" in recipe:
+        click.echo(f"measured: {recipe['expected']}")
     if "published" in recipe:
         table = published()
         table = table[table["address"] == recipe["published"]]

@@ -264,7 +264,7 @@ class _Fit:
     def scores(self, images: Tensor) -> np.ndarray:
         """Scores (N, C) of image features (N, D) by the run as it stands, with its share of the hand-written prompt."""
         text, share = self.model(), self.config.hand_written
-        if self.method.learns and self.method.prompts and share:
+        if share:
             text = F.normalize((1 - share) * text + share * self.hand_written, dim=-1)
         images = images.to(self.config.device)
         scores = self._logits(images, text) if self.residual else self._scores(images, text)

@@ -30,8 +30,8 @@ def recipe_names() -> list[str]:
 def read_recipe(name: str) -> dict:
     """What a recipe says by itself: about, settings, datasets, methods, base, minutes, published.
 
-    `minutes` is the time of one run on emoji-lt with 2 CPU cores, features cached; `published` the key of the expected
-    result in `lmptlib.published`. Raises ValueError on an unknown name.
+    `minutes` is the time of one run on emoji-lt with 2 CPU cores, features cached; `expected` what it gave there;
+    `published` the address in `lmptlib.published` of the result that it goes for. Raises ValueError on an unknown name.
     """
     if name not in recipe_names():
         raise ValueError(f"unknown recipe '{name}'.{nearest(name, recipe_names())}")
