@@ -161,10 +161,15 @@ def results(csv: bool, out: Path | None) -> None:
 def sweep(
     grid: str, pairs, seeds: str | None, baseline: str | None, jobs: int, notebook: str | None, out: Path | None
 ) -> None:
-    """Run GRID, a YAML file or a name (losses, ablation, lmpt_table2 ...), and print one table.
+    """Run GRID, a YAML file or a name, and print one table.
 
-    Finished runs are read and not repeated, so that a sweep that was stopped goes on where it was. The table is also
-    left in outputs/sweeps/, as CSV: mean, deviation and interval over seeds, paired differences from the baseline.
+    Names: losses, ablation, rivals, probabilities, and the printed tables lmpt_table2, lmpt_table3, pg_table2 to
+    pg_table5. A file has `settings` of every run, named `rows` of settings, a `grid` of lists to combine, `seeds`,
+    `ensembles`, a `baseline`: the README has one.
+
+    Finished runs are read and not repeated: a sweep that was stopped goes on when it is called again. The table is also
+    left in outputs/sweeps/, as CSV: mean, deviation and t interval over seeds, and differences from the baseline, paired
+    on seeds and test images, whose intervals hold both (one seed: test images alone).
     """
     from lmptlib import config, notebooks, runs
     from lmptlib.sweep import read_sweep, run_sweep, sweep_summary, sweep_table
@@ -187,12 +192,15 @@ def sweep(
     dataset = next(iter(made.values()))[0].config["dataset"]
     places = ("dataset", "data_root", "model", "weights", "device")
     others = [f"{name}={value}" for name, value in given.items() if name not in places]
+    others += [f"from={baseline}"] if baseline else []
     target = runs.outputs_folder(out) / "sweeps" / f"{runs.safe_name('-'.join([asked.name, dataset, *others]))}.csv"
     target.parent.mkdir(parents=True, exist_ok=True)
     table.to_csv(target, index=False)
     against = f"; differences from '{asked.baseline}', paired, with 95% intervals" if asked.baseline else ""
     click.echo(f"\nmAP on {dataset}, mean and deviation over seeds{against}")
     click.echo(sweep_summary(table).to_string(index=False, na_rep=""))
+    if asked.published:
+        click.echo("(printed: the papers' totals on other data with another backbone; orders compare, levels do not)")
     click.echo(f"table: {target}")
 
 
@@ -210,7 +218,9 @@ def recipes(name: str | None) -> None:
             click.echo(f"{known:34} {read_recipe(known)['about']}")
         return
     recipe = read_recipe(name)
-    click.echo(f"{name}: {recipe['about']}\ncommand: lmpt run train -p recipe {name}")
+    click.echo(
+        f"{name}: {recipe['about']}\ncommand: lmpt run train -p recipe {name}   (-p dataset, model, weights as you like)"
+    )
     click.echo(f"minutes: {recipe['minutes']} (emoji-lt, 2 CPU cores, features cached)")
     if "expected" in recipe:
         click.echo(f"measured: {recipe['expected']}")

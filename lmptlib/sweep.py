@@ -38,6 +38,7 @@ from lmptlib.runs import Ensemble, Run, compare
 from lmptlib.train import Plan, plan, train
 
 _FOLDER = Path(__file__).with_name("sweeps")
+PRINTED = ("voc-lt", "coco-lt")
 _KEYS = ("about", "settings", "rows", "grid", "ensembles", "seeds", "baseline", "published")
 
 
@@ -69,7 +70,10 @@ def read_sweep(name: str, given: dict | None = None, baseline: str | None = None
     `given` may hold `seeds`; `baseline` takes the place of the grid's. Raises ValueError, one line, for everything that
     is wrong with it, before anything runs.
     """
-    path = Path(name) if Path(name).suffix in (".yaml", ".yml") else _FOLDER / f"{name}.yaml"
+    given_path = Path(name).suffix in (".yaml", ".yml") or os.sep in name
+    path = Path(name) if given_path else _FOLDER / f"{name}.yaml"
+    if given_path and not path.is_file():
+        raise ValueError(f"{name}: no such file")
     if path.is_file():
         grid = _read_grid(path)
     elif name in sweep_names():
@@ -92,14 +96,20 @@ def read_sweep(name: str, given: dict | None = None, baseline: str | None = None
     rows: dict[str, list[Config]] = {}
     for label, settings in named.items():
         for values in itertools.product(*varied.values()):
-            shown = [str(value) for value, choices in zip(values, varied.values()) if len(choices) > 1]
-            asked = {**shared, **settings, **dict(zip(varied, values)), **given}
-            rows[", ".join([*([label] if label else []), *shown]) or path.stem] = _with_seeds(asked, seeds, path)
+            shown = [
+                value if isinstance(value, str) else f"{key} {value}"
+                for (key, choices), value in zip(varied.items(), values) if len(choices) > 1
+            ]  # fmt: skip
+            row = ", ".join([*([label] if label else []), *shown]) or path.stem
+            if row in rows:
+                raise ValueError(f"{path.name}: two rows are called '{row}'")
+            rows[row] = _with_seeds({**shared, **settings, **dict(zip(varied, values)), **given}, seeds, path)
     if not rows:
         raise ValueError(f"{path.name}: no rows, a list in 'grid' is empty")
     if len({(part[0].dataset, part[0].data_root) for part in rows.values()}) > 1:
         raise ValueError(f"{path.name}: rows on several data sets do not compare: a sweep for each (-p dataset)")
     baseline, ensembles = baseline or grid.get("baseline"), grid.get("ensembles", {})
+    baseline = None if baseline is None else str(baseline)
     published_rows, known = grid.get("published", {}), {*rows, *ensembles}
     for row in itertools.chain.from_iterable(ensembles.values()):
         if row not in rows:
@@ -143,6 +153,8 @@ def _read_grid(path: Path) -> dict:
     for key in grid:
         if key not in _KEYS:
             raise ValueError(f"{path}: unknown key '{key}'.{nearest(str(key), _KEYS)}")
+    if not grid.keys() & {"settings", "rows", "grid"}:
+        raise ValueError(f"{path}: a grid needs 'settings', 'rows' or 'grid'")
     for key in ("settings", "rows", "grid", "ensembles", "published"):
         if not isinstance(grid.get(key, {}), dict):
             raise ValueError(f"{path}: '{key}' is a mapping of 'name: value' lines")
@@ -185,9 +197,13 @@ def run_sweep(
         if force or not planned.finished or (notebook and not (planned.folder / "notebook.ipynb").exists())
     ]  # fmt: skip
     log(f"{sweep.name}: {len(plans)} runs, {len(plans) - len(missing)} finished, {len(missing)} to make")
+    names = {
+        planned.config: f"{row}, seed {planned.config.seed}: {planned.folder.name}"
+        for row, part in sweep.rows.items() for planned in (plans[config] for config in part)
+    }  # fmt: skip
     started, failed = time.monotonic(), []
     for done, (planned, result, error) in enumerate(_attempts(missing, out, notebook, force, jobs), 1):
-        name, left = planned.folder.name, (time.monotonic() - started) / done * (len(missing) - done)
+        name, left = names[planned.config], (time.monotonic() - started) / done * (len(missing) - done)
         log(f"[{done}/{len(missing)}] {name}  {error or result}  ({_time(left)} left)")
         failed += [f"{name}: {error}"] if error else []
     if failed:
@@ -253,7 +269,7 @@ def sweep_table(sweep: Sweep, made: dict[str, list[Run]]) -> pd.DataFrame:
     if sweep.published:
         printed = published()
         printed = printed.melt(["address", "dataset"], ["total", *GROUPS], "group", "printed")
-        for dataset in ("voc-lt", "coco-lt"):
+        for dataset in PRINTED:
             values = printed[printed["dataset"] == dataset].set_index(["address", "group"])["printed"]
             keys = [(sweep.published.get(row), group) for row, group in zip(table["row"], table["group"])]
             table[f"{dataset} printed"] = [values.get(key, float("nan")) for key in keys]

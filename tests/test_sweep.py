@@ -82,7 +82,7 @@ seeds: [0, 1]
 """)
     )
     assert len(sweep.rows) == 12 and len(sweep.configs) == len(set(sweep.configs)) == 24
-    config = sweep.rows["two, focal, 0.003"][1]
+    config = sweep.rows["two, focal, lr 0.003"][1]
     assert (config.lam, config.loss, config.lr, config.head, config.seed) == (0.5, "focal", 0.003, "raw", 1)
 
 
@@ -105,10 +105,12 @@ def test_zero_shot_has_one_run(write):
         ("rows: {one: {loss: bce}", "not a YAML file"),
         ("just words", "a grid has the keys about, settings"),
         ("", "a grid has the keys about, settings"),
-        ("seeds: 3", "'seeds' is a list of different whole numbers, at least one, not 3"),
-        ("seeds: [one]", "'seeds' is a list of different whole numbers"),
-        ("seeds: []", "'seeds' is a list of different whole numbers"),
-        ("seeds: [0, 0]", "'seeds' is a list of different whole numbers"),
+        ("about: nothing", "a grid needs 'settings', 'rows' or 'grid'"),
+        ("grid: {loss: [bce, bce]}", "two rows are called 'bce'"),
+        ("settings: {}\nseeds: 3", "'seeds' is a list of different whole numbers, at least one, not 3"),
+        ("settings: {}\nseeds: [one]", "'seeds' is a list of different whole numbers"),
+        ("settings: {}\nseeds: []", "'seeds' is a list of different whole numbers"),
+        ("settings: {}\nseeds: [0, 0]", "'seeds' is a list of different whole numbers"),
         ("settings: {seed: 5}", "'seed' is given by 'seeds', a list"),
         ("grid: {loss: []}", "no rows, a list in 'grid' is empty"),
         ("grid: {dataset: [emoji-lt, voc-lt]}", "rows on several data sets do not compare"),
@@ -135,19 +137,16 @@ def test_what_rows_vary_cannot_be_given_for_all():
 
 
 def test_labels_may_be_numbers_and_leaks_are_named(write):
-    sweep = read_sweep(
-        write(
-            "settings: {TINY, select: test}\nrows: {4: {n_ctx: 4}, 16: {n_ctx: 16}}\nbaseline: 4".replace(
-                "baseline: 4", "baseline: '4'"
-            )
-        )
-    )
+    text = "settings: {TINY, select: test}\nrows: {4: {n_ctx: 4}, 16: {n_ctx: 16}}\nbaseline: 4"
+    sweep = read_sweep(write(text))
     assert list(sweep.rows) == ["4 (TEST-SET LEAKAGE)", "16 (TEST-SET LEAKAGE)"] and sweep.baseline in sweep.rows
 
 
 def test_an_unknown_sweep_is_named():
     with pytest.raises(ValueError, match=re.escape("no sweep 'loses'. Did you mean 'losses'?")):
         read_sweep("loses")
+    with pytest.raises(ValueError, match=re.escape("no/grid.yaml: no such file")):
+        read_sweep("no/grid.yaml")
 
 
 # runs
