@@ -51,7 +51,7 @@ def main() -> None:
 @click.option("--force", is_flag=True, help="Repeat a training run that is finished already.")
 @click.option("--list", "show", is_flag=True, help="List the notebook's parameters and stop.")
 def run(notebook: str, pairs, file: Path | None, out: Path | None, timeout: int, force: bool, show: bool) -> None:
-    """Run NOTEBOOK in batch: its name (01_train or train) or a path.
+    """Run NOTEBOOK in batch: its name (03_train or train) or a path.
 
     Parameters are checked before anything starts; relative paths are taken from the current folder. A training run that
     is finished already (same settings, data, weights and version) is not repeated. Files that it leaves: the run's
@@ -83,7 +83,7 @@ def run(notebook: str, pairs, file: Path | None, out: Path | None, timeout: int,
         planned = plan(wanted, outputs)
         click.echo(f"{path.stem} on {planned.dataset.name} with {planned.config.model}, {planned.config.device}")
         target = target.with_stem(runs.safe_name(f"{path.stem}-{planned.dataset.name}"))
-        if path.stem == "01_train":
+        if path == notebooks.find_notebook("train"):
             target = planned.folder / "notebook.ipynb"
             if planned.finished and target.exists() and not values.get("force"):
                 click.echo(f"finished already: {planned.folder} (--force repeats it)")
@@ -95,7 +95,10 @@ def run(notebook: str, pairs, file: Path | None, out: Path | None, timeout: int,
     click.echo(f"notebook: {target}")
 
 
-DEMO = ("00_start_here", "01_train", "02_probability_curves", "03_embeddings", "04_per_class_ap")
+DEMO = (
+    "00_start_here", "01_dataset_explorer", "02_zero_shot", "03_train", "04_probability_curves", "05_embeddings",
+    "06_per_class_ap",
+)  # fmt: skip
 
 
 @main.command()
@@ -156,7 +159,7 @@ def results(csv: bool, out: Path | None) -> None:
 @click.option("--seeds", default=None, metavar="0,1,2", help="Seeds of each row, in place of the grid's.")
 @click.option("--baseline", metavar="ROW", help="The row that the others are compared with, in place of the grid's.")
 @click.option("--jobs", default=1, show_default=True, metavar="N", help="Runs side by side, each in a process.")
-@click.option("--notebook", metavar="NAME", help="Make each run as this notebook, executed (01_train).")
+@click.option("--notebook", metavar="NAME", help="Make each run as this notebook, executed (03_train).")
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="In place of outputs/.")
 def sweep(
     grid: str, pairs, seeds: str | None, baseline: str | None, jobs: int, notebook: str | None, out: Path | None

@@ -41,17 +41,18 @@ class Parameter:
 
 
 def find_notebook(name: str) -> Path:
-    """A notebook by path, by name (`01_train`) or by name without its number (`train`). Raises NotebookError."""
+    """A notebook by path or by name, with or without its number (`03_train`, `train`). Raises NotebookError."""
     path = Path(name).expanduser()
     if path.suffix == ".ipynb":
         if path.is_file():
             return path
         raise NotebookError(f"no notebook {name}")
     paths = sorted(shipped("notebooks").glob("*.ipynb"))
-    known = {name: p for p in paths for name in (p.stem, p.stem.partition("_")[2])}
-    if name not in known:
-        raise NotebookError(f"no notebook '{name}'.{nearest(name, known)}")
-    return known[name]
+    known = {p.stem.partition("_")[2]: p for p in paths}
+    plain = re.sub(r"^\d+_", "", name)
+    if plain not in known:
+        raise NotebookError(f"no notebook '{name}'.{nearest(plain, known)}")
+    return known[plain]
 
 
 def parameters(notebook: Path) -> dict[str, Parameter]:

@@ -31,7 +31,7 @@ def test_help_is_everywhere():
     assert "0.1.0" in lmpt("--version")
 
 
-@pytest.mark.parametrize("name", ["train", "01_train", str(TRAIN)])
+@pytest.mark.parametrize("name", ["train", "03_train", str(TRAIN)])
 def test_a_notebook_has_three_names(name):
     assert notebooks.find_notebook(name).resolve() == TRAIN.resolve()
 
@@ -52,7 +52,7 @@ def test_values_are_read_by_the_declared_type(kind, text, value):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["-p", "epoch", "3"], "01_train has no parameter 'epoch'. Did you mean 'epochs'?"),
+        (["-p", "epoch", "3"], "03_train has no parameter 'epoch'. Did you mean 'epochs'?"),
         (["-p", "epochs", "many"], "parameter 'epochs' must be a whole number, not 'many'"),
         (["-p", "epochs", "2.5"], "parameter 'epochs' must be a whole number, not '2.5'"),
         (["-p", "lr", "fast"], "parameter 'lr' must be a number, not 'fast'"),
@@ -149,7 +149,7 @@ def test_train_once_then_results(tiny, tmp_path):
     (tmp_path / "settings.yaml").write_text("epochs: 3\nlr: 5e-4\nseed: 1\n")
     args = (
         "run",
-        "01_train",
+        "03_train",
         "-f",
         tmp_path / "settings.yaml",
         "-p",
@@ -200,7 +200,7 @@ def test_the_command_exits_as_a_program_should(tmp_path):
     command = [sys.executable, "-m", "lmptlib.cli", "run", "train", "-p", "epoch", "3"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env={**os.environ})
     assert done.returncode == 1 and done.stdout == ""
-    assert done.stderr.strip() == "Error: 01_train has no parameter 'epoch'. Did you mean 'epochs'?"
+    assert done.stderr.strip() == "Error: 03_train has no parameter 'epoch'. Did you mean 'epochs'?"
 
 
 def test_the_page_holds_every_figure(tmp_path):
