@@ -23,8 +23,10 @@ class Config:
 
     # what is learned, from what, on what
     recipe: str = "calibrated"  # a complete set of settings; `lmpt recipes` lists them
-    dataset: str = "emoji-lt"  # emoji-lt, voc-lt, coco-lt or the path of a .yaml card
-    data_root: str | None = None  # where a built-in data set lies; None: data/
+    dataset: str = "emoji-lt"  # emoji-lt, voc-lt, coco-lt, or the path of a .csv file or a .yaml card
+    data_root: str | None = (
+        None  # where a built-in data set lies (None: data/), or the images of a .csv file (None: beside it)
+    )
     model: str = "clip-emoji"  # an open_clip model name, or the path of a config .json
     weights: str | None = None  # a pretrained tag of open_clip, or a weights file
     preprocess: str | None = None  # images as clip was trained on, or imagenet: squashed, ImageNet's mean and deviation
@@ -83,7 +85,7 @@ _BOUNDS = {
 
 
 _PATHS = ("dataset", "data_root", "model", "weights", "out")
-_FILES = (".yaml", ".yml", ".json", ".safetensors", ".pt", ".pth", ".bin")
+_FILES = (".csv", ".yaml", ".yml", ".json", ".safetensors", ".pt", ".pth", ".bin")
 _KINDS = {"int": int, "float": float, "bool": bool, "str": str}
 
 

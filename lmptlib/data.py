@@ -1,10 +1,11 @@
-"""Data sets: one table type, read from the list format of VOC-LT and COCO-LT.
+"""Data sets: one table type, read from the list format of VOC-LT and COCO-LT or from a CSV file.
 
 Three files describe a data set: image lists `path id id ...`, captions `path caption`, classes `name id`. `load_dataset`
-finds them for a built-in name (`emoji-lt`, `voc-lt`, `coco-lt`) or through a YAML card of your own, and checks every line
-before anything else happens.
+finds them for a built-in name (`emoji-lt`, `voc-lt`, `coco-lt`) or through a YAML card of your own; a CSV file with columns
+`image`, `labels`, `caption` and `split` says all of it at once. Every line is checked before anything else happens.
 """
 
+import csv
 import difflib
 import hashlib
 import os
@@ -228,6 +229,134 @@ def read_captions(path: Path, train: Split) -> tuple[str, ...]:
     return tuple(captions[name] for name in train.names)
 
 
+_COLUMNS = ("image", "labels", "caption", "split")
+
+
+def read_csv(path: Path, root: Path, check_images: bool = True) -> tuple[tuple[str, ...], dict[str, Split], list[str]]:
+    """Class names, splits and warnings of a CSV file with columns image and labels, and caption and split where wanted.
+
+    image: a path below `root`. labels: class names with `;` between them, or nothing. caption: text, of training images.
+    split: train, val or test; without the column a fifth of each class is drawn for testing. Classes are in alphabetical
+    order. Raises DataError with every problem.
+    """
+    rows, problems = _csv_rows(path)
+    seen: dict[str, int] = {}
+    known: dict[str, str] = {}  # class names by their lower case
+    labels, missing = [], []
+    for number, row in rows:
+        where, name, given = f"{path} line {number}", row["image"], row.get("split", "train")
+        found = [label.strip() for label in row["labels"].split(";")] if row["labels"] else []
+        bad = [label for label in found if not label or "," in label or "|" in label]
+        if not _IMAGE_LINE.match(name):
+            problems.append(f"{where}: '{name}' is not an image path (.jpg, .png, ...)")
+        elif name in seen:
+            problems.append(f"{where}: {name} is in line {seen[name]} already")
+        elif check_images and not (root / name).is_file():
+            missing.append(f"{where}: no image {root / name}")
+        if bad:
+            problems.append(f"{where}: labels '{row['labels']}' are not names with ';' between them")
+        elif len(set(found)) < len(found):
+            problems.append(f"{where}: a label stands twice in '{row['labels']}'")
+        if given not in ("train", "val", "test"):
+            problems.append(f"{where}: split is train, val or test, not '{given}'")
+        for label in found:
+            if known.setdefault(label.lower(), label) != label:
+                problems.append(f"{where}: label '{label}' is '{known[label.lower()]}' elsewhere; write one of them")
+        seen.setdefault(name, number)
+        labels.append(found)
+    if len(missing) > 5:
+        missing = [*missing[:3], f"{path}: {len(missing):,} of its {len(rows):,} images are missing below {root}"]
+    problems += missing
+    if not problems and not known:
+        problems.append(f"{path}: no labels in it" if rows else f"{path}: no images in it")
+    if problems:
+        raise DataError(problems)
+    class_names = tuple(sorted(known.values()))
+    table = np.array([[name in found for name in class_names] for found in labels])  # (N, C)
+    warnings = []
+    if "split" in rows[0][1]:
+        where = np.array([row["split"] for _, row in rows])
+    else:
+        where = np.where(draw_test(table), "test", "train")
+        warnings.append(
+            f"no column 'split': {(where == 'test').sum():,} of {len(rows):,} images, a fifth of each class, drawn for testing"
+        )
+    splits = {}
+    for key in ("train", "val", "test"):
+        chosen = np.flatnonzero(where == key)
+        if len(chosen):
+            part = [rows[i] for i in chosen]
+            names = tuple(row["image"] for _, row in part)
+            captions = tuple(row.get("caption", "") for _, row in part) if key == "train" else None
+            paths = tuple(root / name for name in names)
+            splits[key] = Split(path, tuple(number for number, _ in part), names, paths, table[chosen], captions)
+        elif key != "val":
+            problems.append(
+                f"{path}: no image has split '{key}'" if len(rows) > 1 else f"{path}: one image is no data set"
+            )
+    if "train" in splits and not any(splits["train"].captions):
+        splits["train"] = replace(splits["train"], captions=None)
+    elif "train" in splits:
+        train = splits["train"]
+        problems += [
+            f"{path} line {number}: {name} has no caption, and other training images have"
+            for number, name, caption in zip(train.lines, train.names, train.captions)
+            if not caption
+        ]
+    if problems:
+        raise DataError(problems)
+    return class_names, splits, warnings
+
+
+def _csv_rows(path: Path) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
+    """The rows of a CSV file with the line on which each begins, and problems. Raises DataError for its columns."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            columns = [name.strip() for name in reader.fieldnames or ()]
+            wrong = [f"{path}: unknown column '{n}'.{nearest(n, _COLUMNS)}" for n in columns if n not in _COLUMNS]
+            wrong += [f"{path}: no column '{name}'" for name in _COLUMNS[:2] if name not in columns]
+            wrong += [f"{path}: column '{n}' stands twice" for n in sorted(set(columns)) if columns.count(n) > 1]
+            if wrong:
+                raise DataError(wrong)
+            reader.fieldnames = columns
+            rows, problems, number = [], [], reader.line_num + 1
+            for row in reader:
+                if None in row or None in row.values():
+                    problems.append(
+                        f"{path} line {number}: not {len(columns)} fields, as the first line has; quote commas"
+                    )
+                else:
+                    rows.append((number, {key: value.strip() for key, value in row.items()}))
+                number = reader.line_num + 1
+    except FileNotFoundError:
+        raise DataError([f"{path}: no such file"]) from None
+    except (UnicodeDecodeError, OSError, csv.Error) as error:
+        raise DataError([f"{path}: cannot be read as a CSV file in UTF-8 ({first_line(error)})"]) from None
+    return rows, problems
+
+
+def draw_test(labels: np.ndarray, share: float = 0.2) -> np.ndarray:
+    """Which images (N,) of labels (N, C) are for testing: `share` of each class, rarest first, the same draw each time.
+
+    At least one image of a class with two or more, where that leaves every class one for training. A class is dealt out
+    before more frequent ones are, as in Sechidis et al., "On the stratification of multi-label data" (2011).
+    """
+    generator = np.random.default_rng(0)
+    counts = labels.sum(0)
+    test, open_ = np.zeros(len(labels), bool), np.ones(len(labels), bool)
+    kinds = [labels[:, c] for c in np.argsort(counts, kind="stable")] + [~labels.any(1)]
+    for of_class in kinds:
+        wanted = max(round(share * of_class.sum()), int(of_class.sum() > 1)) - (test & of_class).sum()
+        for image in generator.permutation(np.flatnonzero(of_class & open_)):
+            left = (labels & ~test[:, None]).sum(0)
+            if wanted > 0 and (left[labels[image]] > 1).all():
+                test[image] = True
+                wanted -= 1
+        open_ &= ~of_class
+    return test
+
+
 # ---------------------------------------------------------------------------------------- finding data sets
 
 _OFFICIAL = {"voc-lt": "voc", "coco-lt": "coco"}
@@ -294,7 +423,8 @@ def official_card(name: str, root: Path) -> dict:
     return card
 
 
-def _resolve_card(dataset: str, data_root: str | Path | None) -> dict:
+def _find_card(dataset: str, data_root: str | Path | None) -> dict:
+    """The card of a built-in data set or of a YAML file; for a CSV file its place."""
     if dataset == "emoji-lt":
         return read_card(emoji.write_emoji_lt(Path(data_root or home() / "data") / "emoji-lt"))
     if dataset in _OFFICIAL:
@@ -304,17 +434,15 @@ def _resolve_card(dataset: str, data_root: str | Path | None) -> dict:
         if data_root:
             raise DataError([f"data_root is for built-in data sets; the card {path} says its own root"])
         return read_card(path)
-    raise DataError([f"unknown dataset '{dataset}'.{nearest(dataset, BUILT_IN)} Your own: the path of a .yaml card"])
+    if path.suffix.lower() == ".csv":
+        return {"name": path.stem, "csv": path, "root": Path(data_root or path.parent)}
+    raise DataError([
+        f"unknown dataset '{dataset}'.{nearest(dataset, BUILT_IN)} Your own: the path of a .csv file or a .yaml card"
+    ])  # fmt: skip
 
 
-def load_dataset(dataset: str = "emoji-lt", data_root: str | Path | None = None, check_images: bool = True) -> Dataset:
-    """Read and check a data set by its name or by the path of its YAML card.
-
-    `data_root` is where a built-in data set lies (default `data/`). Every problem in the lists is reported at once, one
-    line each, in a DataError: bad lines, unknown ids, duplicate or missing images, captions that do not match, classes
-    without a training image (unless the card says `allow_empty: true`). Classes without a test image are warnings.
-    """
-    card = _resolve_card(dataset, data_root)
+def _read_lists(card: dict, check_images: bool) -> tuple[tuple[str, ...], dict[str, Split], list[str]]:
+    """Class names, splits and warnings of a card's lists. Raises DataError with the problems of all of them."""
     class_names = read_classes(card["classes"])
     problems: list[str] = []
     splits: dict[str, Split] = {}
@@ -330,42 +458,51 @@ def load_dataset(dataset: str = "emoji-lt", data_root: str | Path | None = None,
             splits["train"] = replace(splits["train"], captions=captions)
         except DataError as error:
             problems += error.problems
-
     owner: dict[str, str] = {}
     for split in splits.values():
         for number, name in zip(split.lines, split.names):
             if name in owner:
                 problems.append(f"{split.source} line {number}: {name} is in {owner[name]} too")
             owner[name] = split.source.name
-
-    warnings = []
-    if "train" in splits:
-        train = splits["train"]
-        empty = [name for name, count in zip(class_names, train.labels.sum(0)) if not count]
-        if empty and card.get("allow_empty"):
-            warnings.append(f"left out of the class weights, no training image: {', '.join(empty)}")
-        else:
-            problems += [
-                f"{train.source}: class '{name}' has no training image; add one, or 'allow_empty: true' to the card"
-                for name in empty
-            ]
-        unlabelled = [line for line, label in zip(train.lines, train.labels) if not label.any()]
-        if unlabelled:
-            lines = ", ".join(map(str, unlabelled[:5])) + (", ..." if len(unlabelled) > 5 else "")
-            warnings.append(
-                f"training images without a label ({len(unlabelled)}, {train.source.name} line {lines}) "
-                "count as negatives of every class"
-            )
-        if train.captions is None:
-            warnings.append("no captions: zero_shot and coop can be run, lmpt cannot")
-    if "test" in splits:
-        untested = [name for name, count in zip(class_names, splits["test"].labels.sum(0)) if not count]
-        if untested:
-            warnings.append(f"no AP, no test image: {', '.join(untested)}")
     if problems:
         raise DataError(problems)
+    return class_names, splits, []
+
+
+def load_dataset(dataset: str = "emoji-lt", data_root: str | Path | None = None, check_images: bool = True) -> Dataset:
+    """Read and check a data set by its name, by the path of its YAML card or by that of a CSV file.
+
+    `data_root` is where a built-in data set lies (default `data/`), or the folder of a CSV file's images (default: its own).
+    Every problem is reported at once, one line each, in a DataError: bad lines, unknown ids, duplicate or missing images,
+    captions that do not match, classes without a training image (unless the card says `allow_empty: true`). Classes
+    without a test image are warnings.
+    """
+    card = _find_card(dataset, data_root)
+    if "csv" in card:
+        class_names, splits, warnings = read_csv(card["csv"], card["root"], check_images)
+    else:
+        class_names, splits, warnings = _read_lists(card, check_images)
+    train, test = splits["train"], splits["test"]
+    empty = [name for name, count in zip(class_names, train.labels.sum(0)) if not count]
+    if empty and not card.get("allow_empty"):
+        what = "add one" if "csv" in card else "add one, or 'allow_empty: true' to the card"
+        raise DataError([f"{train.source}: class '{name}' has no training image; {what}" for name in empty])
+    if empty:
+        warnings.append(f"left out of the class weights, no training image: {', '.join(empty)}")
+    unlabelled = [line for line, label in zip(train.lines, train.labels) if not label.any()]
+    if unlabelled:
+        lines = ", ".join(map(str, unlabelled[:5])) + (", ..." if len(unlabelled) > 5 else "")
+        warnings.append(
+            f"training images without a label ({len(unlabelled)}, {train.source.name} line {lines}) "
+            "count as negatives of every class"
+        )
+    if train.captions is None:
+        warnings.append("no captions: zero_shot and coop can be run, lmpt cannot")
+    untested = [name for name, count in zip(class_names, test.labels.sum(0)) if not count]
+    if untested:
+        warnings.append(f"no AP, no test image: {', '.join(untested)}")
     warnings = tuple(f"{card['name']}: {warning}" for warning in warnings)
-    return Dataset(card["name"], class_names, splits["train"], splits["test"], splits.get("val"), warnings)
+    return Dataset(card["name"], class_names, train, test, splits.get("val"), warnings)
 
 
 def check_dataset(dataset: str, data_root: str | Path | None = None) -> Dataset:

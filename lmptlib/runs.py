@@ -7,6 +7,7 @@ outputs/<run>/config.json            the resolved configuration, fingerprints, v
               scores.npz             scores and labels of test and validation images
               prompts.safetensors    contexts, head, text features before and after
               notebook.ipynb         the executed notebook, where one made the run
+              checkpoint.pt          of a run that was stopped: where it goes on from
 """
 
 import dataclasses
@@ -20,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 from safetensors.torch import load_file, save
 from scipy import stats
 from torch import Tensor
@@ -66,6 +68,7 @@ def write_run(
     metrics: dict,
     scores: dict[str, np.ndarray],
     prompts: dict[str, Tensor],
+    checkpoint: dict | None = None,
 ) -> Path:
     """Write a run folder in one step: it appears whole or not at all, in place of an earlier one of its name."""
     with replace_folder(folder) as draft:
@@ -76,23 +79,34 @@ def write_run(
         np.savez_compressed(draft / "scores.npz", **scores)
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in prompts.items()}
         (draft / "prompts.safetensors").write_bytes(save(tensors))
+        if checkpoint:
+            torch.save(checkpoint, draft / "checkpoint.pt")
     return folder
 
 
 def is_finished(folder: Path, key: str) -> bool:
     """Whether the folder holds the finished run of this key."""
+    return _holds(folder, key) and not Run(folder).stopped
+
+
+def checkpoint(folder: Path, key: str) -> Path | None:
+    """Where the run of this key goes on from, if the folder holds it and it was stopped."""
+    return folder / "checkpoint.pt" if _holds(folder, key) and Run(folder).stopped else None
+
+
+def _holds(folder: Path, key: str) -> bool:
     return (folder / "metrics.json").is_file() and Run(folder).config["key"] == key
 
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run, read from its folder."""
+    """A run, finished or stopped, read from its folder."""
 
     folder: Path
 
     def __post_init__(self):
         if not (self.folder / "metrics.json").is_file():
-            raise ValueError(f"{self.folder}: not a finished run, it has no metrics.json")
+            raise ValueError(f"{self.folder}: not a run, it has no metrics.json")
 
     @cached_property
     def config(self) -> dict:
@@ -109,7 +123,19 @@ class Run:
         parts = [settings["method"]]
         if METHODS[settings["method"]].learns:
             parts += [settings["loss"], settings["recipe"]]
-        return ", ".join(parts) + (", TEST-SET LEAKAGE" if self.leaks else "")
+        return ", ".join([*parts, *self.marks])
+
+    @property
+    def marks(self) -> list[str]:
+        """What whoever reads its numbers must know."""
+        leakage = ["TEST-SET LEAKAGE"] if self.leaks else []
+        epochs = self.config["settings"]["epochs"]
+        return leakage + ([f"stopped after {self.stopped} of {epochs} epochs"] if self.stopped else [])
+
+    @property
+    def stopped(self) -> int | None:
+        """The epochs that it had when it was stopped; None for a finished run."""
+        return self.config.get("stopped_after")
 
     @property
     def leaks(self) -> bool:
@@ -231,7 +257,7 @@ def _class_rows(run: "Run | Ensemble") -> pd.DataFrame:
 
 
 def find_runs(out: str | Path | None = None) -> list[Run]:
-    """Every finished run below the outputs folder, oldest first."""
+    """Every run below the outputs folder, oldest first."""
     folders = [
         path.parent for path in outputs_folder(out).glob("*/metrics.json") if not path.parent.name.startswith(".")
     ]
@@ -374,7 +400,7 @@ def results_table(runs: Iterable[Run]) -> pd.DataFrame:
         row |= {"model": Path(settings["model"]).stem, "method": settings["method"]}
         learned = METHODS[settings["method"]].learns
         row |= {key: settings[key] if learned else "" for key in ("loss", "recipe", "seed")}
-        row["recipe"] += " (TEST-SET LEAKAGE)" if run.leaks else ""
+        row["recipe"] += f" ({', '.join(run.marks)})" if run.marks else ""
         for scoring in SCORINGS:
             for name in ("total", *GROUPS):
                 row[f"{scoring} {name}"] = run.metrics["scores"][scoring][name]

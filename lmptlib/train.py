@@ -1,5 +1,6 @@
-"""One training loop: a run is `train(config) -> folder`."""
+"""One training loop: a run is `train(config) -> folder`. One that was stopped goes on when it is called again."""
 
+import copy
 import dataclasses
 import math
 import platform
@@ -60,6 +61,11 @@ class Plan:
     def finished(self) -> bool:
         return runs.is_finished(self.folder, self.key)
 
+    @property
+    def checkpoint(self) -> Path | None:
+        """Where a run that was stopped goes on from."""
+        return runs.checkpoint(self.folder, self.key)
+
 
 def plan(config: Config, out: str | Path | None = None, known: dict | None = None) -> Plan:
     """The plan of a run: completes the configuration, checks the lists, hashes images and weights.
@@ -96,12 +102,16 @@ def train(
     force: bool = False,
     log: Callable[[str], None] = print,
     planned: Plan | None = None,
+    watch: "Callable[[Fit], bool] | None" = None,
 ) -> Path:
     """Train, evaluate and write one run; return its folder.
 
     `planned` is what `plan` made of the same configuration, where it is at hand. A finished run with the same key
-    (configuration, data, weights, version) is returned as it is, unless `force`.
-    Raises DataError or ValueError for wrong input before training starts, NonFiniteLoss if the loss stops being finite.
+    (configuration, data, weights, version) is returned as it is, unless `force`. `watch` sees the training after each
+    epoch, and stops it by returning False. What was stopped, by `watch` or by an interrupt, is written as a run of the
+    epochs it had, and goes on from there when `train` is called again, to the very result of a run without a break.
+    Raises DataError or ValueError for wrong input before training starts, NonFiniteLoss if the loss stops being finite,
+    KeyboardInterrupt after an interrupted run is written.
     """
     planned = planned or plan(config, out)
     config, dataset, folder = planned.config, planned.dataset, planned.folder
@@ -113,9 +123,19 @@ def train(
         log(f"note: {warning}")
     clip = load_clip(config.model, config.weights, config.device, log, config.preprocess)
     features = extract(clip, dataset, captions=METHODS[config.method].captions and config.level == "feature", log=log)
-    state = _Fit(config, dataset, clip, features)
+    state = Fit(config, dataset, clip, features)
+    interrupted = None
     if METHODS[config.method].learns:
-        state.fit(log)
+        if planned.checkpoint and not force:
+            state.go_on_from(torch.load(planned.checkpoint, map_location=config.device, weights_only=True))
+            log(f"going on after epoch {len(state.history)} of {config.epochs}: {folder}")
+        try:
+            state.fit(log, watch)
+        except KeyboardInterrupt as error:
+            if not state.history:
+                raise
+            interrupted = error
+    stopped = METHODS[config.method].learns and len(state.history) < config.epochs
 
     scores = {"cosine": state.scores(features.test), "labels": dataset.test.labels}
     if dataset.val:
@@ -141,15 +161,18 @@ def train(
         else platform.processor() or platform.machine(),
         "seconds": round(time.time() - started, 2),
         "selected_epoch": state.selected,
-    }
+    } | ({"stopped_after": len(state.history)} if stopped else {})
     probabilities = {
         name: np.array(rows, np.float32).reshape(-1, len(dataset.class_names))
         for name, rows in state.probabilities.items()
     }
-    runs.write_run(folder, record, state.history, probabilities, metrics, scores, state.tensors())
+    checkpoint = state.checkpoint if stopped else None
+    runs.write_run(folder, record, state.history, probabilities, metrics, scores, state.tensors(), checkpoint)
     softmax, cos = (metrics["scores"][scoring]["total"] for scoring in ("softmax", "cosine"))
-    leaks = " TEST-SET LEAKAGE (select test)" if runs.Run(folder).leaks else ""
-    log(f"mAP {_show(softmax)} softmax, {_show(cos)} cosine{leaks}; written to {folder}")
+    marks = "".join(f" {mark}" for mark in runs.Run(folder).marks)
+    log(f"mAP {_show(softmax)} softmax, {_show(cos)} cosine{marks}; written to {folder}")
+    if interrupted:
+        raise interrupted
     return folder
 
 
@@ -157,8 +180,11 @@ def _show(percent: float | None) -> str:
     return "none" if percent is None else f"{percent:.2f}"
 
 
-class _Fit:
-    """The state of one training: model, head, losses and what is recorded along the way."""
+class Fit:
+    """The state of one training: model, head, losses and what is recorded along the way.
+
+    history: a dict an epoch. probabilities: lists of (C,) arrays, `epoch_positive` and `epoch_negative` among them.
+    """
 
     def __init__(self, config: Config, dataset: Dataset, clip: Clip, features: Features):
         self.config, self.dataset, self.features = config, dataset, features
@@ -191,11 +217,33 @@ class _Fit:
             counts, config.eta, config.gamma, config.soft_margin, REWEIGHT[config.reweight], config.level
         ).to(device)
         self.history: list[dict] = []
-        self.selected = 0
+        self.best, self.selected, self.kept = (
+            -1.0,
+            0,
+            None,
+        )  # kept: the weights of the best epoch, where one is selected
         self.probabilities: dict[str, list[np.ndarray]] = {
             f"{every}_{side}": [] for every in ("iteration", "epoch") for side in ("positive", "negative")
         }
         self._record_epoch()
+        if self.method.learns:
+            self.optimizer, self.schedule = self._optimizer()
+            self.checkpoint = self._snapshot()
+
+    def _optimizer(self) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR]:
+        config = self.config
+        groups = [{"params": self.trained, "lr": config.lr, "weight_decay": config.weight_decay}]
+        if self.head.learned:
+            groups.append({"params": list(self.head.parameters()), "lr": config.lr_head, "weight_decay": 0.0})
+        if config.optimizer == "sgd":
+            optimizer = torch.optim.SGD(groups, momentum=config.momentum)
+        else:
+            optimizer = torch.optim.AdamW(groups, betas=(config.momentum, 0.999))
+        n_steps = config.epochs * -(-len(self.targets) // config.batch_size)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: learning_rate(step, n_steps, config.warmup)
+        )
+        return optimizer, schedule
 
     def _build(self, clip: Clip) -> nn.Module:
         config, names = self.config, self.dataset.class_names
@@ -207,58 +255,82 @@ class _Fit:
             clip, names, config.ctx_init, config.n_ctx, config.class_specific, config.class_position, self.generator
         )
 
-    def fit(self, log: Callable[[str], None]) -> None:
-        config, n_images = self.config, len(self.targets)
-        groups = [{"params": self.trained, "lr": config.lr, "weight_decay": config.weight_decay}]
-        if self.head.learned:
-            groups.append({"params": list(self.head.parameters()), "lr": config.lr_head, "weight_decay": 0.0})
-        if config.optimizer == "sgd":
-            optimizer = torch.optim.SGD(groups, momentum=config.momentum)
-        else:
-            optimizer = torch.optim.AdamW(groups, betas=(config.momentum, 0.999))
-        n_steps = config.epochs * -(-n_images // config.batch_size)
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: learning_rate(step, n_steps, config.warmup)
+    def fit(self, log: Callable[[str], None], watch: "Callable[[Fit], bool] | None" = None) -> None:
+        """Train to the last epoch, or until `watch` returns False after one; then put the kept weights in place.
+
+        An interrupt takes back the epoch that it broke, and is raised again.
+        """
+        try:
+            while len(self.history) < self.config.epochs:
+                self._epoch(log)
+                self.checkpoint = self._snapshot()
+                if watch is not None and not watch(self):
+                    break
+        except KeyboardInterrupt:
+            self.go_on_from(self.checkpoint)
+            raise
+        finally:
+            if self.kept is None:
+                self.selected = len(self.history)
+            self._put(self.average if self.kept is None else self.kept)
+
+    def _epoch(self, log: Callable[[str], None]) -> None:
+        config, started = self.config, time.perf_counter()
+        epoch, lr = len(self.history) + 1, self.optimizer.param_groups[0]["lr"]
+        sums = np.zeros(3)  # loss, loss_cls, loss_cse
+        diagnostics: dict[str, float] = {}
+        for index in epoch_order(config.sampler, self.targets, self.generator).split(config.batch_size):
+            flip = torch.randint(2, (len(index),), generator=self.generator)
+            loss, parts, logits, text = self._forward(index, flip)
+            if not torch.isfinite(loss):
+                raise NonFiniteLoss(self._explain(epoch, index, logits, parts))
+            self._record("iteration", logits.detach(), self.targets[index])
+            if not diagnostics:
+                diagnostics = self._diagnose(parts, text, index)
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+            self.schedule.step()
+            for average, parameter in zip(self.average, self.learned):
+                average.lerp_(parameter.detach(), 1 - config.ema)
+            sums += len(index) * np.array([loss.item(), parts[0].item(), parts[1].item()])
+        self._record_epoch()
+        means = dict(zip(("loss", "loss_cls", "loss_cse"), (sums / len(self.targets)).tolist()))
+        row = {"epoch": epoch, **means, "lr": lr, **diagnostics}
+        if config.select != "last":
+            with self._averaged():
+                row[f"{config.select}_map"] = self.mean_ap(config.select)
+            if row[f"{config.select}_map"] > self.best:
+                self.best, self.selected = row[f"{config.select}_map"], epoch
+                self.kept = [average.clone() for average in self.average]
+        row["seconds"] = time.perf_counter() - started
+        self.history.append(row)
+        log(
+            f"epoch {epoch:2d}/{config.epochs}  loss {row['loss']:.4f}  (classification {row['loss_cls']:.4f}, "
+            f"CSE {row['loss_cse']:.4f})  lr {lr:.1e}  {row['seconds']:.2f} s"
         )
-        best, kept = -1.0, None
-        for epoch in range(1, config.epochs + 1):
-            started = time.perf_counter()
-            lr = optimizer.param_groups[0]["lr"]
-            sums = np.zeros(3)  # loss, loss_cls, loss_cse
-            diagnostics: dict[str, float] = {}
-            for index in epoch_order(config.sampler, self.targets, self.generator).split(config.batch_size):
-                flip = torch.randint(2, (len(index),), generator=self.generator)
-                loss, parts, logits, text = self._forward(index, flip)
-                if not torch.isfinite(loss):
-                    raise NonFiniteLoss(self._explain(epoch, index, logits, parts))
-                self._record("iteration", logits.detach(), self.targets[index])
-                if not diagnostics:
-                    diagnostics = self._diagnose(parts, text, index)
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                schedule.step()
-                for average, parameter in zip(self.average, self.learned):
-                    average.lerp_(parameter.detach(), 1 - config.ema)
-                sums += len(index) * np.array([loss.item(), parts[0].item(), parts[1].item()])
-            self._record_epoch()
-            means = dict(zip(("loss", "loss_cls", "loss_cse"), (sums / n_images).tolist()))
-            row = {"epoch": epoch, **means, "lr": lr, **diagnostics}
-            if config.select != "last":
-                with self._averaged():
-                    row[f"{config.select}_map"] = self._select_on(config.select)
-                if row[f"{config.select}_map"] > best:
-                    best, self.selected = row[f"{config.select}_map"], epoch
-                    kept = [average.clone() for average in self.average]
-            row["seconds"] = time.perf_counter() - started
-            self.history.append(row)
-            log(
-                f"epoch {epoch:2d}/{config.epochs}  loss {row['loss']:.4f}  (classification {row['loss_cls']:.4f}, "
-                f"CSE {row['loss_cse']:.4f})  lr {lr:.1e}  {row['seconds']:.2f} s"
-            )
-        if kept is None:
-            self.selected, kept = config.epochs, self.average
-        self._put(kept)
+
+    def _snapshot(self) -> dict:
+        """All that the next epochs depend on."""
+        moving = {name: getattr(self, name) for name in ("average", "kept", "best", "selected", "history")}
+        moving["learned"] = [parameter.detach() for parameter in self.learned]
+        moving["probabilities"] = {name: list(map(torch.from_numpy, rows)) for name, rows in self.probabilities.items()}
+        moving["generator"] = self.generator.get_state()
+        moving |= {name: getattr(self, name).state_dict() for name in ("optimizer", "schedule")}
+        return copy.deepcopy(moving)
+
+    def go_on_from(self, checkpoint: dict) -> None:
+        """Take up a training where its checkpoint was made."""
+        self.checkpoint, moving = checkpoint, copy.deepcopy(checkpoint)
+        self._put(moving["learned"])
+        self.generator.set_state(moving["generator"].cpu())
+        self.optimizer.load_state_dict(moving["optimizer"])
+        self.schedule.load_state_dict(moving["schedule"])
+        for name in ("average", "kept", "best", "selected", "history"):
+            setattr(self, name, moving[name])
+        self.probabilities = {
+            name: [row.cpu().numpy() for row in rows] for name, rows in moving["probabilities"].items()
+        }
 
     @torch.no_grad()
     def scores(self, images: Tensor) -> np.ndarray:
@@ -335,11 +407,11 @@ class _Fit:
         self.probabilities[f"{every}_positive"].append(positive.cpu().numpy())
         self.probabilities[f"{every}_negative"].append(negative.cpu().numpy())
 
-    def _select_on(self, name: str) -> float:
-        """mAP under the softmax ranking on the validation or, which is leakage, the test images."""
-        split = self.dataset.splits[name]
-        scores = softmax_scores(self.scores(getattr(self.features, name)), self.scale)
-        return float(100 * np.nanmean(average_precision(split.labels, scores)))
+    def mean_ap(self, split: str, scoring: str = "softmax") -> float:
+        """mAP in percent of the live weights on a split: val, train or, which is leakage where it chooses, test."""
+        scores = self.scores(getattr(self.features, split))
+        ranked = softmax_scores(scores, self.scale) if scoring == "softmax" else scores
+        return float(100 * np.nanmean(average_precision(self.dataset.splits[split].labels, ranked)))
 
     @torch.no_grad()
     def _put(self, values: list[Tensor]) -> None:

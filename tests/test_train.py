@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -19,7 +20,8 @@ from lmptlib.methods import template_features
 from lmptlib.paths import replace_folder, shipped
 from lmptlib.published import published
 from lmptlib.recipes import read_recipe, recipe_names
-from lmptlib.train import NonFiniteLoss, learning_rate, train
+from lmptlib.runs import Run
+from lmptlib.train import Fit, NonFiniteLoss, learning_rate, plan, train
 
 silent = lambda line: None  # noqa: E731
 
@@ -371,7 +373,58 @@ def test_tables_of_runs(tiny, tmp_path):
     assert [run.folder for run in runs.pick_runs("all", tmp_path / "outputs")] == [run.folder for run in made]
     with pytest.raises(ValueError, match="no finished run 'tiny-lmp'"):
         runs.pick_runs("tiny-lmp", tmp_path / "outputs")
-    with pytest.raises(ValueError, match="not a finished run"):
+    with pytest.raises(ValueError, match="not a run"):
         runs.Run(tmp_path)
     config = json.loads((made[1].folder / "config.json").read_text())
     assert {"settings", "fingerprints", "versions", "classes", "device", "seconds"} <= set(config)
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"optimizer": "sgd", "lr": 0.02, "ema": 0.9, "warmup": 3, "sampler": "class_aware"}]
+)
+def test_a_stopped_run_goes_on_to_the_same_result(tiny, tmp_path, settings):
+    config = resolve(dataset=str(tiny.path), epochs=4, batch_size=8, **settings)
+    whole = Run(train(config, tmp_path / "whole", log=silent))
+    seen, lines = [], []
+    folder = train(config, tmp_path / "broken", log=silent, watch=lambda fit: len(fit.history) < 2)
+    part = Run(folder)
+    assert part.stopped == 2 and "stopped after 2 of 4 epochs" in part.label and len(part.history) == 2
+    assert "stopped after 2 of 4 epochs" in runs.results_table([part])["recipe"][0]
+    assert not plan(config, tmp_path / "broken").finished
+    again = train(
+        config, tmp_path / "broken", log=lines.append, watch=lambda fit: not seen.append(fit.mean_ap("train"))
+    )
+    assert again == folder and any("going on after epoch 2 of 4" in line for line in lines) and len(seen) == 2
+    joined = Run(folder)
+    assert joined.stopped is None and not (folder / "checkpoint.pt").exists()
+    assert seen[-1] > 0
+    columns = whole.history.columns.drop("seconds")
+    pd.testing.assert_frame_equal(joined.history[columns], whole.history[columns], check_exact=True)
+    pd.testing.assert_frame_equal(joined.probabilities(), whole.probabilities(), check_exact=True)
+    for name, tensor in whole.prompts().items():
+        assert torch.equal(joined.prompts()[name], tensor), name
+    assert joined.metrics == whole.metrics
+    assert train(config, tmp_path / "broken", log=lines.append) == folder and "finished already" in lines[-1]
+
+
+def test_an_interrupt_leaves_a_run_that_goes_on(tiny, tmp_path, monkeypatch):
+    config = resolve(dataset=str(tiny.path), epochs=3, batch_size=8, select="test")
+    whole = Run(train(config, tmp_path / "whole", log=silent))
+    steps = []
+
+    def interrupt(self, index, flip):
+        steps.append(index)
+        if len(steps) == 5:  # in the second epoch
+            raise KeyboardInterrupt
+        return forward(self, index, flip)
+
+    forward = Fit._forward
+    monkeypatch.setattr(Fit, "_forward", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, tmp_path / "broken", log=silent)
+    (part,) = runs.find_runs(tmp_path / "broken")
+    assert part.stopped == 1
+    joined = Run(train(config, tmp_path / "broken", log=silent))
+    columns = whole.history.columns.drop("seconds")
+    pd.testing.assert_frame_equal(joined.history[columns], whole.history[columns], check_exact=True)
+    assert joined.metrics == whole.metrics and joined.config["selected_epoch"] == whole.config["selected_epoch"]
