@@ -80,6 +80,22 @@ class Clip:
         inside = torch.arange(1, length + 1, device=tokens.device) < tokens.argmax(-1, keepdim=True)
         return torch.where(inside[..., None], self.embed(tokens[:, 1 : length + 1]).float(), 0.0)
 
+    @torch.inference_mode()
+    def nearest_words(self, vectors: Tensor, k: int) -> list[list[list[tuple[str, float]]]]:
+        """The k words whose embeddings are nearest to each of vectors (B, M, W), with their Euclidean distances."""
+        words = self._known.clone()
+        words[self.tokenizer([""])[0, :2]] = False  # start and end of text
+        known = words.nonzero().flatten()
+        table = self.text.token_embedding.weight[known.to(vectors.device)].float()
+        distances, nearest = torch.cdist(vectors.float(), table).topk(k, largest=False)
+        return [
+            [
+                [(self.tokenizer.decode([known[i].item()]).strip(), d.item()) for d, i in zip(ds, ids)]
+                for ds, ids in zip(*of_row)
+            ]
+            for of_row in zip(distances, nearest)
+        ]
+
     def encode_embeddings(self, embeddings: Tensor, end: Tensor) -> Tensor:
         """Unit features (B, D) of token embeddings (B, L, W) whose end-of-text token is at `end` (B,).
 

@@ -315,7 +315,7 @@ def _csv_rows(path: Path) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
             reader = csv.DictReader(file, strict=True)
             columns = [name.strip() for name in reader.fieldnames or ()]
             wrong = [f"{path}: unknown column '{n}'.{nearest(n, _COLUMNS)}" for n in columns if n not in _COLUMNS]
-            wrong += [f"{path}: no column '{name}'" for name in _COLUMNS[:2] if name not in columns]
+            wrong = wrong or [f"{path}: no column '{name}'" for name in _COLUMNS[:2] if name not in columns]
             wrong += [f"{path}: column '{n}' stands twice" for n in sorted(set(columns)) if columns.count(n) > 1]
             if wrong:
                 raise DataError(wrong)

@@ -46,6 +46,19 @@ def template_features(clip: Clip, class_names: tuple[str, ...], templates: tuple
     return F.normalize(torch.stack(features).mean(0), dim=-1)
 
 
+def with_hand_written(text: Tensor, hand_written: Tensor, share: float) -> Tensor:
+    """Unit text features (C, D) with a share of the hand-written prompt's."""
+    return F.normalize((1 - share) * text + share * hand_written, dim=-1)
+
+
+def class_scores(images: Tensor, text: Tensor, centred: bool) -> Tensor:
+    """Cosines (B, C) of unit image features (B, D) with text features (C, D).
+
+    `centred` text features are without what all classes share: a score is then relative to the other classes.
+    """
+    return images @ (text - text.mean(0) if centred else text).T
+
+
 class PromptLearner(nn.Module):
     """Learned context tokens around each class name: `[SOT] [V]_1 .. [V]_M [class name] [.] [EOT]` (LMPT Eq. 1).
 

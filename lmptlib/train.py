@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lmptlib import __version__, runs
@@ -31,7 +30,9 @@ from lmptlib.methods import (
     Head,
     LinearProbe,
     PromptLearner,
+    class_scores,
     template_features,
+    with_hand_written,
 )  # fmt: skip
 from lmptlib.samplers import epoch_order
 
@@ -337,7 +338,7 @@ class Fit:
         """Scores (N, C) of image features (N, D) by the run as it stands, with its share of the hand-written prompt."""
         text, share = self.model(), self.config.hand_written
         if share:
-            text = F.normalize((1 - share) * text + share * self.hand_written, dim=-1)
+            text = with_hand_written(text, self.hand_written, share)
         images = images.to(self.config.device)
         scores = self._logits(images, text) if self.residual else self._scores(images, text)
         return scores.cpu().numpy()
@@ -348,13 +349,8 @@ class Fit:
         return (1 - share) * logits + share * self.residual.scores(images) if self.residual else logits
 
     def _scores(self, images: Tensor, text: Tensor) -> Tensor:
-        """Scores (B, C) of image features (B, D) by text features or a probe's weights (C, D).
-
-        `centred` text features are without what all classes share: a score is then relative to the other classes.
-        """
-        if not self.method.prompts:
-            return self.model.scores(images)
-        return images @ (text - text.mean(0) if self.config.centred else text).T
+        """Scores (B, C) of image features (B, D) by text features or a probe's weights (C, D)."""
+        return class_scores(images, text, self.config.centred) if self.method.prompts else self.model.scores(images)
 
     def tensors(self) -> dict[str, Tensor]:
         """What a run keeps: parameters, the head, and text features (a probe's weights) before and after training."""

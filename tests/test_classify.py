@@ -1,0 +1,74 @@
+"""A run reloaded: the scores it was saved with, probabilities of new photographs, words of its prompts."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from lmptlib.classify import Classifier
+from lmptlib.clip import load_clip
+from lmptlib.config import resolve
+from lmptlib.data import load_dataset
+from lmptlib.features import extract
+from lmptlib.runs import Run
+from lmptlib.train import train
+
+SETTINGS = {
+    "zero-shot": {"method": "zero_shot"},
+    "templates": {"method": "zero_shot_templates"},
+    "prompts": {"method": "lmpt"},
+    "per class": {"method": "coop", "head": "affine_per_class", "n_ctx": 2, "class_specific": False},
+    "probe": {"recipe": "probe", "method": "linear_probe"},
+    "best": {"recipe": "best"},
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_reloaded_run_scores_as_the_saved_one(name, tiny, tmp_path):
+    settings = {"dataset": str(tiny.path), "epochs": 2, "batch_size": 8, **SETTINGS[name]}
+    run = Run(train(resolve(**settings), tmp_path, log=lambda line: None))
+    classifier, dataset = Classifier(run.folder), load_dataset(str(tiny.path))
+    features = extract(classifier.clip, dataset, captions=False, log=lambda line: None)
+    np.testing.assert_allclose(classifier.scores(features.test), run.scores()["cosine"], atol=1e-5)
+    found = classifier(dataset.test.paths)
+    assert list(found.columns) == list(dataset.class_names) and list(found.index) == list(map(str, dataset.test.paths))
+    kept = run.prompts()
+    logits = kept["a"].exp() * torch.from_numpy(run.scores()["cosine"]) + kept["b"]
+    np.testing.assert_allclose(found.to_numpy(), logits.sigmoid().numpy(), atol=1e-4)
+    opened = classifier([Image.open(path) for path in dataset.test.paths[:2]])
+    np.testing.assert_allclose(opened.to_numpy(), found.to_numpy()[:2], atol=1e-6)
+    if run.history.size and "val" not in dataset.splits:  # the probabilities are those that training recorded
+        train_probabilities = classifier.probabilities(features.train)
+        positives = (train_probabilities * dataset.train.labels).sum(0) / dataset.train.labels.sum(0)
+        with np.load(run.folder / "probabilities.npz") as file:
+            if not run.config["settings"]["hand_written"] and not run.config["settings"]["ema"]:
+                np.testing.assert_allclose(positives, file["epoch_positive"][-1], atol=1e-4)
+
+
+def test_contexts_at_words_have_those_words_nearest(tiny, tmp_path):
+    config = resolve(dataset=str(tiny.path), method="coop", epochs=1, lr=0.0, ctx_init="a photo of a")
+    words = Classifier(train(config, tmp_path, log=lambda line: None)).words(2)
+    nearest = words[words["rank"] == 1]
+    assert list(nearest["word"]) == 4 * ["a", "photo", "of", "a"] and (nearest["distance"] < 1e-3).all()
+    assert set(words["class"]) == set(load_dataset(str(tiny.path)).class_names)
+    assert (words[words["rank"] == 2]["distance"] > 0.01).all()
+    clip = load_clip()
+    a, photo = clip.embed(clip.tokenize(["a photo"])[:, 1:3])[0]
+    assert words.query("`class` == 'dog' and token == 2 and rank == 1")["word"].item() == "photo"
+    (between,) = clip.nearest_words((0.4 * a + 0.6 * photo)[None, None], 1)[0]
+    assert between[0][0] in ("photo", "a") and between[0][1] <= 0.4 * (a - photo).norm() + 1e-4
+
+
+def test_what_cannot_be_done_is_said(tiny, tmp_path):
+    config = resolve(dataset=str(tiny.path), method="zero_shot")
+    run = Run(train(config, tmp_path, log=lambda line: None))
+    with pytest.raises(ValueError, match="learned no context"):
+        Classifier(run).words()
+    with pytest.raises(ValueError, match="not a run"):
+        Classifier(tmp_path / "nothing")
+    (tmp_path / "text.jpg").write_text("no image")
+    with pytest.raises(ValueError, match=r"text.jpg: cannot be decoded"):
+        Classifier(run)([tmp_path / "text.jpg"])
+    run.config["fingerprints"]["clip"] = "another"
+    with pytest.raises(ValueError, match="its model or weights have changed"):
+        Classifier(run)
