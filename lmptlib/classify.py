@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from lmptlib.clip import load_clip, weights_fingerprint
+from lmptlib.clip import Clip, load_clip, weights_fingerprint
 from lmptlib.data import open_image
 from lmptlib.methods import METHODS, LinearProbe, class_scores, template_features, with_hand_written
 from lmptlib.runs import Run
@@ -21,16 +21,17 @@ _BATCH = 32
 class Classifier:
     """The model of a run, read from its folder. Calling it gives probabilities of images.
 
-    Raises ValueError, one line, when the folder holds no run or the weights it was made with have changed.
+    clip: the run's, where it is loaded already. Raises ValueError, one line, when the folder holds no run or the weights it
+    was made with have changed.
     """
 
-    def __init__(self, run: Run | str | Path, device: str = "auto"):
+    def __init__(self, run: Run | str | Path, device: str = "auto", clip: Clip | None = None):
         self.run = run if isinstance(run, Run) else Run(Path(run))
         self.class_names = tuple(row["class"] for row in self.run.config["classes"])
         self.settings = settings = self.run.config["settings"]
         if weights_fingerprint(settings["model"], settings["weights"]) != self.run.config["fingerprints"]["clip"]:
             raise ValueError(f"{self.run.folder.name}: its model or weights have changed since ({settings['weights']})")
-        self.clip = load_clip(
+        self.clip = clip or load_clip(
             settings["model"], settings["weights"], pick_device(device), lambda line: None, settings["preprocess"]
         )
         self.tensors = {name: tensor.to(self.clip.device) for name, tensor in self.run.prompts().items()}

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -104,10 +105,10 @@ def class_groups(class_counts: np.ndarray) -> np.ndarray:
     return np.where(class_counts >= 100, "head", np.where(class_counts >= 20, "medium", "tail"))
 
 
-def open_image(path: Path) -> Image.Image:
-    """The image, decoded, in RGB. ValueError with one line when it cannot be decoded."""
+def open_image(path: Path | str, content: BinaryIO | None = None) -> Image.Image:
+    """The image at `path`, or in `content` which goes by that name, decoded, in RGB. ValueError, one line, where it is none."""
     try:
-        with Image.open(path) as image:
+        with Image.open(content or path) as image:
             return image.convert("RGB")
     except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"{path}: cannot be decoded as an image ({first_line(error)})") from None

@@ -12,6 +12,7 @@ from lmptlib.data import load_dataset
 from lmptlib.features import extract
 from lmptlib.runs import Run
 from lmptlib.train import train
+from lmptlib.widgets import ClassifyExplorer
 
 SETTINGS = {
     "zero-shot": {"method": "zero_shot"},
@@ -72,3 +73,27 @@ def test_what_cannot_be_done_is_said(tiny, tmp_path):
     run.config["fingerprints"]["clip"] = "another"
     with pytest.raises(ValueError, match="its model or weights have changed"):
         Classifier(run)
+
+
+def test_dropped_photographs_are_scored_by_the_chosen_runs(tiny, tmp_path):
+    common = {"dataset": str(tiny.path), "epochs": 2, "batch_size": 8}
+    runs = [
+        Run(train(resolve(method=method, **common), tmp_path / "out", log=lambda line: None))
+        for method in ("zero_shot", "coop", "lmpt")
+    ]
+    explorer = ClassifyExplorer(runs, k=3)
+    paths = [tiny.folder / "test" / f"{i}.jpg" for i in (0, 5)]
+    for path in paths:
+        explorer.zone._handle_custom_msg({"name": path.name}, [memoryview(path.read_bytes())])
+    assert explorer.photograph.options == ("0.jpg", "5.jpg") and explorer.photograph.value == "5.jpg"
+    explorer.chosen.value = runs[1:]
+    explorer.photograph.value = "0.jpg"
+    (figure,) = explorer.scores.children
+    assert len(figure.data) == 2 and explorer.picture.value[:2] == b"\xff\xd8"
+    for trace, run in zip(figure.data, runs[1:]):
+        expected = Classifier(run)(paths[:1]).iloc[0].sort_values().tail(3)
+        assert [name.rpartition(" ")[0] for name in trace.y] == list(expected.index)
+        np.testing.assert_allclose(trace.x, expected, atol=1e-6)
+    assert len(explorer.clips) == 1
+    explorer.add("notes.jpg", b"no image")
+    assert "notes.jpg: cannot be decoded" in explorer.status.value and len(explorer.photograph.options) == 2
