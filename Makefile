@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lab clean
+.PHONY: demo test test-browser lab clean
 
 demo: $(VENV)/installed
 	$(BIN)/lmpt demo
@@ -11,8 +11,11 @@ test: $(VENV)/installed-test
 	$(BIN)/ruff check lmptlib tests data/emoji
 	$(BIN)/python -m pytest
 
+test-browser: $(VENV)/installed-test  # every notebook in JupyterLab; Chromium must be there
+	$(BIN)/python -m pytest tests/browser -m 'every_notebook or not every_notebook'
+
 lab: $(VENV)/installed
-	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
+	$(BIN)/jupyter lab --LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate notebooks/00_start_here.ipynb
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one: make PYTHON=python3.12")'

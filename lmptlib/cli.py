@@ -28,6 +28,7 @@ def main() -> None:
     Train:        lmpt run train -p method lmpt -p seed 1
     Your photos:  lmpt run train -p dataset card.yaml -p model ViT-B-16 -p weights openai
     Compare:      lmpt sweep losses, lmpt results
+    Pass on:      lmpt report
     """
 
 
@@ -106,7 +107,7 @@ DEMO = (
 def demo(out: Path | None) -> None:
     """Run the notebooks on the embedded default: no network, no GPU, a few minutes.
 
-    Leaves executed notebooks and a page with their figures in outputs/demo/.
+    Leaves executed notebooks and pages with their figures in outputs/demo/.
     """
     import time
 
@@ -118,10 +119,10 @@ def demo(out: Path | None) -> None:
     for i, name in enumerate(DEMO, 1):
         click.echo(f"\n[{i}/{len(DEMO)}] {name}")
         path = notebooks.find_notebook(name)
-        given = {"interactive": "false"} | ({"out": str(out)} if out else {})
+        given = {"interactive": "false"} | ({"out": str(out)} if out and "out" in notebooks.parameters(path) else {})
         values = notebooks.read_parameters(path, given)
         made.append(notebooks.execute(path, values, folder / f"{name}.ipynb", folder / f"{name}-failed.ipynb", 1800))
-    page = pages.write_page(made, folder / "index.html", "lmptlib: what prompt tuning moves, on emoji-lt")
+    page = pages.write_site(made, [], folder, "lmptlib: what prompt tuning moves, on emoji-lt")
     click.echo(f"\nDone in {time.monotonic() - started:.0f} s. Open these:")
     click.echo(f"  {page}   (the figures, in any browser)")
     for path in made:
@@ -149,6 +150,53 @@ def results(csv: bool, out: Path | None) -> None:
     click.echo(table.to_csv(index=False), nl=False) if csv else click.echo(
         table.round(2).to_string(index=False, na_rep="-")
     )
+
+
+@main.command()
+@click.argument("notebooks", nargs=-1, metavar="[NOTEBOOK]...")
+@click.option(
+    "--runs",
+    "names",
+    default="all",
+    show_default=True,
+    metavar="NAMES",
+    help="Finished runs by the names of their folders, comma-separated; all, or none.",
+)
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where both are, in place of outputs/.")
+@click.option("--to", type=click.Path(path_type=Path), metavar="FOLDER", help="The site, in place of outputs/report/.")
+@click.option("--title", default="Prompt tuning: notebooks and runs", show_default=True, metavar="TEXT")
+def report(notebooks: tuple[str, ...], names: str, out: Path | None, to: Path | None, title: str) -> None:
+    """Make a site of executed notebooks and finished runs, to read without a network or to pass on.
+
+    NOTEBOOK is a path, or a name in outputs/notebooks/, outputs/demo/ or a run's folder; without one, all that are in
+    outputs/notebooks/. The folder holds all that its pages need, and takes the place of an earlier report.
+    """
+    from lmptlib import pages, runs
+
+    outputs = runs.outputs_folder(out)
+    if notebooks:
+        found = list(dict.fromkeys(path for name in notebooks for path in pages.find_executed(name, out)))
+    else:
+        found = sorted((outputs / "notebooks").glob("*.ipynb"))
+    chosen = [] if names == "none" else runs.pick_runs(names, out)
+    if not found and not chosen:
+        raise click.ClickException(f"nothing to report in {outputs}: start with 'lmpt run train'")
+    target = (to or outputs / "report").expanduser().resolve()
+    pages.check_place(target)
+    index = pages.write_site(found, chosen, target, title)
+    size = sum(path.stat().st_size for path in target.iterdir()) / 1e6
+    click.echo(
+        f"report: {index}   (notebooks: {len(found)}, runs: {len(chosen)}; pass on the whole folder, {size:.0f} MB)"
+    )
+
+
+@main.command()
+def info() -> None:
+    """Show versions, device, places, which data sets are there, and what is missing. Downloads and draws nothing."""
+    from lmptlib.info import describe
+
+    for line in describe():
+        click.echo(line)
 
 
 @main.command()

@@ -33,6 +33,8 @@ from lmptlib.evaluate import SCORINGS, bootstrap, evaluate, f1_scores, softmax_s
 from lmptlib.methods import METHODS
 from lmptlib.paths import home, replace_folder
 
+_WITHOUT_LEARNING = ("head", "centred", "preprocess", "device")  # settings that matter to methods that learn nothing
+
 
 def outputs_folder(out: str | Path | None = None) -> Path:
     """The folder that holds the runs: `out`, or `outputs/`."""
@@ -45,7 +47,7 @@ def run_key(config: Config, fingerprints: dict[str, str]) -> str:
     for place in ("dataset", "data_root", "model", "weights"):
         settings.pop(place)  # their content counts, by its fingerprint, and not where it lies
     if not METHODS[config.method].learns:
-        settings = {name: settings[name] for name in ("method", "head", "centred", "preprocess", "device")}
+        settings = {name: settings[name] for name in ("method", *_WITHOUT_LEARNING)}
     return hashlib.sha256(json.dumps([settings, fingerprints, __version__], sort_keys=True).encode()).hexdigest()
 
 
@@ -272,6 +274,58 @@ def pick_runs(names: str, out: str | Path | None = None) -> list[Run]:
         if name not in found:
             raise ValueError(f"no finished run '{name}' in {outputs_folder(out)}.{nearest(name, found)}")
     return [found[name] for name in wanted]
+
+
+def by_dataset(runs: Iterable[Run]) -> dict[str, list[Run]]:
+    """Runs by the name of their data set, most runs first; data sets of one name have a bit of their hash behind it."""
+    found: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        found.setdefault((run.config["dataset"], run.config["fingerprints"]["dataset"][:6]), []).append(run)
+    names = [name for name, _ in found]
+    ordered = sorted(found.items(), key=lambda item: -len(item[1]))
+    return {name if names.count(name) == 1 else f"{name} {digest}": part for (name, digest), part in ordered}
+
+
+def by_label(runs: Iterable[Run]) -> dict[str, list[Run]]:
+    """Runs by their label among each other: the seeds of one configuration together, as `compare` takes them."""
+    rows: dict[str, list[Run]] = {}
+    for label, run in labelled(runs):
+        rows.setdefault(label, []).append(run)
+    return rows
+
+
+def settings_table(runs: Iterable[Run]) -> pd.DataFrame:
+    """One row a run, by its folder's name: the settings in which the runs differ; empty where one has no effect."""
+    used = {}
+    for run in runs:
+        settings = {name: "none" if value is None else value for name, value in run.config["settings"].items()}
+        settings |= {name: Path(settings[name]).stem for name in ("model", "weights")}
+        shown = set(settings) - {"dataset", "data_root"}
+        if not METHODS[settings["method"]].learns:
+            shown &= {"method", "model", "weights", *_WITHOUT_LEARNING}
+        used[run.folder.name] = {name: value for name, value in settings.items() if name in shown}
+    table = pd.DataFrame.from_dict(used, orient="index").astype(object)
+    differ = [name for name in table if table[name].dropna().astype(str).nunique() > 1]
+    return table[differ].where(table[differ].notna(), "")
+
+
+def curve_table(runs: Iterable[Run], quantity: str = "probability") -> pd.DataFrame:
+    """Means over the seeds of each label, epoch by epoch: columns run, panel, side, epoch, value.
+
+    quantity: `probability` (exact, over the training set: a panel a group, sides positive and negative) or `loss` (panels
+    loss, loss_cls and loss_cse, without sides).
+    """
+    tables = []
+    for label, run in labelled(runs):
+        if quantity == "loss":
+            table = run.history.reindex(columns=["epoch", "loss", "loss_cls", "loss_cse"])
+            table = table.melt("epoch", var_name="panel").assign(side="")
+        else:
+            table = run.probabilities("epoch").rename(columns={"step": "epoch", "group": "panel"})
+            table = table.melt(["epoch", "panel"], var_name="side")
+        tables.append(table.assign(run=label))
+    keys = ["run", "panel", "side", "epoch"]
+    return pd.concat(tables).dropna().groupby(keys, sort=False)["value"].mean().reset_index()
 
 
 def group_table(runs: Iterable[Run], scoring: str = "softmax") -> pd.DataFrame:

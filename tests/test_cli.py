@@ -25,7 +25,7 @@ def lmpt(*args: str, code: int = 0) -> str:
 
 
 def test_help_is_everywhere():
-    for command in ([], ["run"], ["demo"], ["results"], ["data"], ["data", "list"], ["data", "check"]):
+    for command in ([], ["run"], ["demo"], ["results"], ["report"], ["data"], ["data", "list"], ["data", "check"]):
         text = lmpt(*command, "--help")
         assert "Usage:" in text and len(text.splitlines()) > 5
     assert "0.1.0" in lmpt("--version")
@@ -203,31 +203,16 @@ def test_the_command_exits_as_a_program_should(tmp_path):
     assert done.stderr.strip() == "Error: 03_train has no parameter 'epoch'. Did you mean 'epochs'?"
 
 
-def test_the_page_holds_every_figure(tmp_path):
-    from lmptlib.pages import write_page
-
-    path = own_notebook(
-        tmp_path,
-        "import plotly.graph_objects as go, plotly.io as pio\npio.renderers.default='plotly_mimetype'\ngo.Figure(go.Bar(y=[1, 2])).show()",
-    )
-    notebook = nbformat.read(path, as_version=4)
-    notebook.cells.insert(0, nbformat.v4.new_markdown_cell("# A <b>title</b>\n\n**A question?**"))
-    nbformat.write(notebook, path)
-    lmpt("run", path, "--out", tmp_path / "out")
-    page = write_page([tmp_path / "out" / "notebooks" / "own.ipynb"], tmp_path / "page.html", "All & more")
-    text = page.read_text()
-    assert text.count("plotly-graph-div") == 1 and "A &lt;b&gt;title" in text and "A question?" in text
-    assert (tmp_path / "plotly.min.js").stat().st_size > 1e6 and "cdn.plot" not in text
-
-
-def test_the_demo_makes_every_notebook_and_the_page(tmp_path):
+def test_the_demo_makes_every_notebook_and_its_page(tmp_path):
     """The main job, whole, on the embedded default."""
     output = lmpt("demo", "--out", tmp_path)
     folder = tmp_path / "demo"
     made = sorted(path.name for path in folder.iterdir())
-    assert made == sorted([f"{name}.ipynb" for name in DEMO] + ["index.html", "plotly.min.js"])
+    pages = [f"{name}.{kind}" for name in DEMO for kind in ("ipynb", "html")]
+    assert made == sorted([*pages, "index.html", "plotly.min.js", "style.css"])
     assert f"{folder / 'index.html'}" in output and "Done in" in output
-    assert (folder / "index.html").read_text().count("plotly-graph-div") >= 10
+    assert all(f"href='{name}.html'" in (folder / "index.html").read_text() for name in DEMO)
+    assert sum(path.read_text().count("class='box paper figure'") for path in folder.glob("*.html")) >= 10
     table = pd.read_csv(StringIO(lmpt("results", "--csv", "--out", tmp_path)))
     assert set(table["method"]) == {"zero_shot", "coop", "lmpt"}
     zero_shot = table.loc[table["method"] == "zero_shot", "softmax total"].item()

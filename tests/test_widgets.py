@@ -1,7 +1,6 @@
 """Explorers: a control is changed, and its effect read from the figure."""
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from lmptlib.config import resolve
@@ -9,19 +8,7 @@ from lmptlib.landscape import landscape
 from lmptlib.losses import LOSSES, PRESETS, loss_settings
 from lmptlib.runs import Run
 from lmptlib.train import train
-from lmptlib.widgets import class_curves, class_on_map, loss_comparison, loss_sliders, probability_explorer
-
-
-def test_the_chosen_class_is_drawn_larger():
-    rows = [("image", "head", "cat, dog"), ("image", "tail", "dog"), ("image", "tail", "cat")]
-    rows += [(kind, group, name) for kind in ("before", "after") for group, name in (("head", "cat"), ("tail", "dog"))]
-    points = pd.DataFrame(rows, columns=["kind", "group", "label"]).assign(x=0.0, y=1.0)
-    chooser, figure = class_on_map(points).children
-    head, _, tail = figure.data[:3]
-    chooser.value = "cat"
-    assert list(head.marker.size) == [10] and list(tail.marker.size) == [3, 10]
-    chooser.value = "all"
-    assert list(head.marker.size) == [5] and list(tail.marker.size) == [5, 5]
+from lmptlib.widgets import class_curves, loss_comparison, loss_sliders, probability_explorer
 
 
 def test_the_chosen_class_has_its_curves_drawn(tiny, tmp_path):

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from lmptlib.classify import Classifier
 from lmptlib.data import open_image
-from lmptlib.plots import top_probabilities
+from lmptlib.plots import jpeg, top_probabilities
 from lmptlib.runs import Run
+from lmptlib.widgets.figures import redraw
 
 
 class DropZone(anywidget.AnyWidget):
@@ -68,7 +69,8 @@ class ClassifyExplorer(ipywidgets.VBox):
         self.photograph = ipywidgets.Dropdown(options=[], description="photograph", **wide)
         self.zone, self.status = DropZone(), ipywidgets.HTML()
         self.picture = ipywidgets.Image(format="jpeg", layout={"max_width": "320px", "max_height": "320px"})
-        self.scores = ipywidgets.VBox(layout={"flex": "1 1 480px"})
+        figure = go.FigureWidget(layout={"template": "plotly_white"})
+        self.scores = ipywidgets.Box([figure], layout={"flex": "1 1 480px", "display": "none"})
         self.zone.on_msg(lambda _, content, buffers: self.add(content["name"], bytes(buffers[0])))
         self.photograph.observe(self._show, names="value")
         self.chosen.observe(self._show, names="value")
@@ -93,16 +95,15 @@ class ClassifyExplorer(ipywidgets.VBox):
         name = self.photograph.value
         if name is None:
             return
-        small, buffer = self.images[name].copy(), io.BytesIO()
-        small.thumbnail((640, 640))
-        small.save(buffer, "JPEG")
-        self.picture.value = buffer.getvalue()
+        self.picture.value = jpeg(self.images[name], 640)
         try:
             tables = [self._probabilities(run, name) for run in self.chosen.value]
         except ValueError as error:
             self._say(str(error))
             return
-        self.scores.children = [go.FigureWidget(top_probabilities(pd.concat(tables), self.k))] if tables else []
+        self.scores.layout.display = "flex" if tables else "none"
+        if tables:
+            redraw(self.scores.children[0], top_probabilities(pd.concat(tables), self.k))
 
     def _probabilities(self, run: Run, name: str) -> pd.DataFrame:
         """A row a class: the probability that a run gives it in a photograph."""

@@ -44,7 +44,7 @@ class LiveTraining(ipywidgets.VBox):
             "lr": ipywidgets.FloatLogSlider(base.lr, min=-5, max=1, step=0.1, description="learning rate", **slide),
             "eta": ipywidgets.FloatSlider(base.eta, min=0, max=4, step=0.1, description="margin (eta)", **slide),
             "soft_margin": ipywidgets.Checkbox(base.soft_margin, description="margins by class frequency", **look),
-            "epochs": ipywidgets.IntSlider(base.epochs, min=1, max=100, description="epochs", **slide),
+            "epochs": ipywidgets.BoundedIntText(base.epochs, min=1, max=1000, description="epochs", **look),
             "seed": ipywidgets.BoundedIntText(base.seed, min=0, max=10**6, description="seed", **look),
         }
         self.start = ipywidgets.Button(description="start", icon="play", button_style="success")
@@ -58,9 +58,10 @@ class LiveTraining(ipywidgets.VBox):
         panel = ipywidgets.Box(list(self.controls.values()), layout={"flex_flow": "row wrap"})
         buttons = ipywidgets.HBox([self.start, self.pause, self.stop, self.status])
         super().__init__([panel, buttons, self.figure])
+        self.add_class("lmpt-live")
 
     def _empty_figure(self) -> go.FigureWidget:
-        titles = ["losses", "mean probability of the true label", "mAP (%)"]
+        titles = ["losses", "mean probability", "mAP (%)"]
         figure = go.FigureWidget(make_subplots(rows=1, cols=3, subplot_titles=titles, horizontal_spacing=0.06))
         for (name, label), dash in zip(_LOSSES.items(), _DASHES):
             figure.add_scatter(name=label, line={"color": "#0072B2", "dash": dash}, meta=name, row=1, col=1)
@@ -72,8 +73,11 @@ class LiveTraining(ipywidgets.VBox):
             style = {"color": RUN_COLOURS[i + 2], "dash": _DASHES[i]}
             figure.add_scatter(name=f"{scoring} ranking", line=style, meta=scoring, row=1, col=3)
         figure.update_traces(mode="lines+markers")
-        figure.update_xaxes(title="epoch").update_yaxes(range=[0, 1], col=2).update_yaxes(range=[0, 100], col=3)
-        figure.update_layout(template="plotly_white", height=430, font_size=13, legend={"orientation": "h", "y": -0.2})
+        figure.update_xaxes(title="epoch").update_yaxes(range=[0, 1.02], col=2).update_yaxes(range=[0, 102], col=3)
+        figure.update_layout(
+            template="plotly_white", autosize=True, height=430, font_size=13, margin={"l": 50, "r": 20, "t": 50}
+        )
+        figure.update_layout(legend={"orientation": "h", "y": -0.2})
         return figure
 
     def _on_start(self, _: ipywidgets.Button) -> None:
@@ -121,7 +125,7 @@ class LiveTraining(ipywidgets.VBox):
                     trace.x = np.append(trace.x, [row["epoch"] for row in rows])
                     trace.y = np.append(trace.y, values)
                 images = {"val": "validation", "train": "training"}[rows[-1]["split"]]
-                self.figure.layout.annotations[2].text = f"mAP on the {images} images (%)"
+                self.figure.layout.annotations[2].text = f"mAP (%), {images} images"
         if lines:
             self._say(lines[-1])
         if not running:

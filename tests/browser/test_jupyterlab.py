@@ -1,79 +1,182 @@
-"""A notebook in JupyterLab, in a real browser: it shows what batch left, runs, and its explorer answers."""
+"""The notebooks in JupyterLab, in a real browser: run, drawn, explored, saved and opened again."""
 
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
+import base64
 
 import papermill
 import pytest
 
-from lmptlib.notebooks import find_notebook, sign
+from lmptlib.notebooks import find_notebook, parameters
+from lmptlib.paths import shipped
+from lmptlib.runs import Run, find_runs
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="the extra 'browser' is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+PATHS = sorted(shipped("notebooks").glob("*.ipynb"))
+QUICK = ("03_train", "05_embeddings")  # run by `make test`; `make test-browser` runs them all
+NOTEBOOKS = [pytest.param(p, id=p.stem, marks=[] if p.stem in QUICK else pytest.mark.every_notebook) for p in PATHS]
+SMALL = {"epochs": 2, "batch_size": 8, "n_seeds": 1, "n_images": 10, "interactive": True}
+
+DRAWN = """() => [...document.querySelectorAll('.js-plotly-plot')].every(plot => plot.querySelector('.main-svg'))"""
+DONE = """() => {
+  const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].map(prompt => prompt.textContent);
+  return prompts.length > 0 && prompts.every(text => /\\[\\d+\\]/.test(text));
+}"""
+# What an explorer shows, without what its controls say of themselves.
+SHOWN = """output => {
+  const copy = output.cloneNode(true);
+  copy.querySelectorAll('.noUi-target, .widget-readout, .modebar-container, select, option, input').forEach(e => e.remove());
+  const texts = [...output.querySelectorAll('.widget-text input, .widget-textarea textarea')].map(e => e.value);
+  return copy.innerHTML + texts;
+}"""
+# The titles of the figures that a saved notebook holds, where they are drawn.
+STATIC = """() => [...document.querySelectorAll('[data-mime-type="application/vnd.plotly.v1+json"] .js-plotly-plot')]
+  .filter(plot => plot.querySelector('.main-svg')).map(plot => plot.querySelector('.gtitle')?.textContent ?? '')"""
+CONTROLS = "select, .noUi-handle, input[type=checkbox], .widget-toggle-buttons button, button.widget-button"
 
 
-@pytest.fixture
-def lab(tmp_path):
-    """A JupyterLab that serves tmp_path; its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}"]
-    command += [f"--ServerApp.root_dir={tmp_path}", "--IdentityProvider.token=t", "--LabApp.news_url=None"]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(60):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/api?token=t")
+DROP = """content => {
+  const bytes = Uint8Array.from(atob(content), letter => letter.charCodeAt(0)), data = new DataTransfer();
+  data.items.add(new File([bytes], 'dropped.jpg', { type: 'image/jpeg' }));
+  document.querySelector('.lmpt-drop-zone').dispatchEvent(new DragEvent('drop', { dataTransfer: data, bubbles: true }));
+}"""
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS)
+def test_a_notebook_runs_and_its_explorers_answer(path, lab, tab, tiny):
+    declared = parameters(path)
+    given = {**SMALL, "dataset": str(tiny.path), "out": str(tiny.folder / "out")}
+    given = {name: value for name, value in given.items() if name in declared}
+    page = tab.page
+    run_all(page, lab, path, given)
+    figures = page.locator(".jp-OutputArea-output .js-plotly-plot").count()
+    explorers = page.locator(".jp-OutputArea-output:has(.jupyter-widgets)")
+    assert page.locator('[data-mime-type="application/vnd.jupyter.error"]').count() == 0
+    assert page.get_by_text("Error displaying widget").count() == 0
+    assert figures and explorers.count()
+    for i in range(explorers.count()):
+        if explorers.nth(i).locator(".lmpt-live").count():
+            continue  # has a test of its own
+        change_every_control(page, explorers.nth(i))
+        explorers.nth(i).scroll_into_view_if_needed()
+        tab.screenshot(f"{path.stem}-explorer-{i}")
+    page.keyboard.press("Control+s")
+    page.get_by_text("Saving completed").first.wait_for(timeout=60_000)
+    drawn = page.evaluate(STATIC)
+    assert drawn and not tab.outside and not tab.errors
+
+    page.goto("about:blank")
+    lab.shut_down_kernels()
+    page.goto(lab.url(path.name))
+    page.wait_for_function(f"({STATIC})().length === {len(drawn)}", timeout=90_000)
+    page.set_viewport_size({"width": 1300, "height": 6000})
+    page.wait_for_timeout(1000)
+    tab.screenshot(f"{path.stem}-saved")
+    assert page.evaluate(STATIC) == drawn
+    missed = [error for error in tab.errors if "widget model not found" not in error]  # an explorer without its kernel
+    assert not tab.outside and not missed
+
+
+def change_every_control(page, explorer) -> None:
+    """Change each control of an explorer, and wait until what it shows is another."""
+    controls = explorer.locator(CONTROLS)
+    for i in range(controls.count()):
+        control = controls.nth(i)
+        if not control.is_enabled() or not control.is_visible():
+            continue
+        before = explorer.evaluate(SHOWN)
+        name = control.evaluate(
+            "e => e.closest('.jupyter-widgets')?.textContent.slice(0, 40) + ' ' + e.outerHTML.slice(0, 80)"
+        )
+        if not change(control):
+            continue
+        for _ in range(100):
+            if explorer.evaluate(SHOWN) != before:
                 break
-            except OSError:
-                time.sleep(1)
-        yield f"http://127.0.0.1:{port}/lab/tree/{{}}?token=t&reset"
-    finally:
-        server.terminate()
-        server.wait()
+            page.wait_for_timeout(100)
+        else:
+            raise AssertionError(f"nothing changed with the control '{name}'")
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
-def test_an_executed_notebook_shows_and_runs(lab, tiny, tmp_path):
-    values = {"dataset": str(tiny.path), "epochs": 2, "batch_size": 8, "out": str(tmp_path / "out")}
-    notebook, executed, live = find_notebook("probability_curves"), tmp_path / "executed.ipynb", tmp_path / "live.ipynb"
-    batch = {**values, "interactive": False}
-    papermill.execute_notebook(notebook, executed, batch, kernel_name="python3", progress_bar=False)
-    papermill.execute_notebook(notebook, live, values, kernel_name="python3", prepare_only=True)
-    sign(executed)
-    errors, outside = [], []
-    with sync_api.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1300, "height": 6000})
-        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-        page.on("request", lambda request: outside.append(request.url) if is_outside(request.url) else None)
-        page.goto(lab.format("executed.ipynb"))
-        page.wait_for_selector(".js-plotly-plot .main-svg", timeout=90_000)
-        drawn = page.locator(".js-plotly-plot").count()
-        page.goto(lab.format("live.ipynb"))
-        page.get_by_text("| Idle").first.wait_for(timeout=90_000)
-        page.get_by_role("menuitem", name="Run", exact=True).click()
-        page.get_by_text("Run All Cells", exact=True).click()
-        chooser = page.locator(".widget-dropdown select")
-        chooser.wait_for(timeout=120_000)
-        page.wait_for_function("document.querySelectorAll('.js-plotly-plot').length >= 2", timeout=60_000)
-        path = "[...document.querySelectorAll('.js-plotly-plot')].at(-1).querySelector('.js-line').getAttribute('d')"
-        before = page.evaluate(path)
-        chooser.select_option(index=3)
-        page.wait_for_function(f"{path} !== {before!r}", timeout=30_000)
-        failed = page.locator('[data-mime-type="application/vnd.jupyter.error"]').count()
-        page.screenshot(path=tmp_path / "jupyterlab.png")
-        browser.close()
-    assert drawn == 1 and failed == 0
-    assert not outside
-    assert not errors
+def change(control) -> bool:
+    """Choose another value of a control, as a person would; whether there was one."""
+    kind = control.evaluate("e => e.tagName + (e.multiple ? ' multiple' : '')")
+    if kind.startswith("SELECT"):
+        values = control.locator("option").evaluate_all("options => options.map(option => option.value)")
+        chosen = control.evaluate("e => [...e.selectedOptions].map(option => option.value)")
+        others = [value for value in values if value not in chosen]
+        if len(values) < 2:
+            return False
+        if "multiple" in kind:
+            control.select_option([*chosen, others[-1]] if others else chosen[:1])
+        else:
+            control.select_option(others[-1])
+    elif "noUi-handle" in (control.get_attribute("class") or ""):
+        low, high, now = (float(control.get_attribute(f"aria-value{end}")) for end in ("min", "max", "now"))
+        control.focus()
+        for _ in range(3):
+            control.press("ArrowLeft" if now - low > (high - low) / 2 else "ArrowRight")
+    else:
+        control.click()
+    return True
 
 
-def is_outside(url: str) -> bool:
-    return not url.startswith(("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:"))
+def run_all(page, lab, path, values: dict) -> None:
+    """Open a copy of a notebook with these parameters, and run all of it."""
+    papermill.execute_notebook(
+        path, lab.folder / path.name, values, kernel_name="python3", progress_bar=False, prepare_only=True
+    )
+    page.goto(lab.url(path.name))
+    page.get_by_text("| Idle").first.wait_for(timeout=90_000)
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_text("Run All Cells", exact=True).click()
+    page.wait_for_function(DONE, timeout=240_000)
+    page.wait_for_function(DRAWN, timeout=60_000)
+
+
+def test_a_run_is_watched_paused_stopped_and_taken_up(lab, tab, tiny):
+    out, page = tiny.folder / "out", tab.page
+    values = {"dataset": str(tiny.path), "epochs": 40, "batch_size": 2, "method": "coop", "out": str(out)}
+    run_all(page, lab, find_notebook("train"), values | {"epochs": 2})
+    live = page.locator(".lmpt-live")
+    live.scroll_into_view_if_needed()
+    count = "document.querySelectorAll('.lmpt-live .scatterlayer .trace .points path').length"
+    epochs = live.get_by_label("epochs")
+    epochs.fill("40")
+    epochs.press("Enter")
+    start, pause, stop = (live.get_by_role("button", name=name) for name in ("start", "pause", "stop"))
+    start.click()
+    page.wait_for_function(f"{count} > 30", timeout=60_000)
+    pause.click()
+    live.get_by_role("button", name="go on").wait_for()
+    page.wait_for_timeout(1500)
+    held = page.evaluate(count)
+    page.wait_for_timeout(1500)
+    assert page.evaluate(count) == held
+    tab.screenshot("live-training")
+    live.get_by_role("button", name="go on").click()
+    page.wait_for_function(f"{count} > {held}", timeout=30_000)
+    stop.click()
+    live.get_by_text("written to").wait_for(timeout=60_000)
+    (part,) = [run for run in find_runs(out) if run.stopped]
+    assert 0 < part.stopped < 40
+    start.click()
+    page.wait_for_function(f"{count} > {held}", timeout=60_000)
+    start.wait_for()
+    page.wait_for_function("!document.querySelector('.lmpt-live .mod-success').disabled", timeout=120_000)
+    assert not Run(part.folder).stopped and len(Run(part.folder).history) == 40
+    assert not tab.outside and not tab.errors
+
+
+@pytest.mark.every_notebook
+def test_photographs_are_dropped_and_classified(lab, tab, tiny):
+    page, values = tab.page, {"dataset": str(tiny.path), "epochs": 2, "batch_size": 8, "out": str(tiny.folder / "out")}
+    run_all(page, lab, find_notebook("own_data"), values)
+    zone = page.locator(".lmpt-drop-zone")
+    zone.locator("input").set_input_files([tiny.folder / "test" / "3.jpg", tiny.folder / "test" / "4.jpg"])
+    chooser = page.locator(".widget-dropdown select").last
+    page.wait_for_function("[...document.querySelectorAll('.widget-dropdown select')].at(-1).options.length == 3")
+    content = base64.b64encode((tiny.folder / "test" / "5.jpg").read_bytes()).decode()
+    page.evaluate(DROP, content)
+    page.wait_for_function("[...document.querySelectorAll('.widget-dropdown select')].at(-1).options.length == 4")
+    assert chooser.evaluate("e => e.selectedOptions[0].textContent") == "dropped.jpg"
+    zone.scroll_into_view_if_needed()
+    tab.screenshot("classify")
+    assert not tab.outside and not tab.errors

@@ -1,0 +1,259 @@
+"""The report: a site that is read without a network; and what `lmpt info` says."""
+
+import base64
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import pytest
+from click.testing import CliRunner
+from conftest import make_tiny
+
+from lmptlib import emoji, info, pages, paths
+from lmptlib.cli import main
+from lmptlib.config import resolve
+from lmptlib.runs import Run
+from lmptlib.train import train
+
+EVIL = "</script><script>alert('x')</script>"
+PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n").decode()
+
+
+def lmpt(*args, code: int = 0) -> str:
+    result = CliRunner().invoke(main, [str(a) for a in args])
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+class Read(HTMLParser):
+    """What a page holds, read as a browser does: tags with attributes, scripts, and the text outside of them."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.tags: list[tuple[str, dict]] = []
+        self.scripts: list[str] = []
+        self.text, self.inside = "", False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        self.inside = tag == "script"
+
+    def handle_endtag(self, tag):
+        self.inside = False
+
+    def handle_data(self, data):
+        if self.inside:
+            self.scripts.append(data)
+        else:
+            self.text += data
+
+    def figures(self) -> list[dict]:
+        return [json.loads(script) for script in self.scripts if script.startswith("{")]
+
+
+def code(source: str, *outputs) -> nbformat.NotebookNode:
+    return nbformat.v4.new_code_cell(source, outputs=list(outputs), execution_count=1)
+
+
+def shows(kind: str, content, **more) -> nbformat.NotebookNode:
+    return nbformat.v4.new_output("display_data", {kind: content, **more})
+
+
+def write(path: Path, *cells) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(nbformat.v4.new_notebook(cells=list(cells)), path)
+    return path
+
+
+@pytest.fixture
+def notebook(tmp_path) -> Path:
+    """An executed notebook with every kind of output, and with class names that are scripts."""
+    figure = go.Figure(go.Bar(x=["dog", EVIL], y=[1.5, float("nan")]), {"title": EVIL, "height": 400})
+    table = pd.DataFrame({"class": ["dog", EVIL], "AP": [12.5, 34.0]})
+    opening = nbformat.v4.new_markdown_cell(
+        "# What <i>moved</i>?\n\n**The `bold` line,\ngoing on.**\n\n| a | b |\n|--:|---|\n| 1 | $p_t < x_1$ |\n\n"
+        f"See [the paper](https://arxiv.org/abs/2305.04536), [bad](javascript:alert(1)), ![far](https://example.org/a.png), "
+        f"![near](attachment:a.png) and {EVIL}."
+    )
+    opening.attachments = {"a.png": {"image/png": PNG}}
+    return write(
+        tmp_path / "out" / "notebooks" / "10_moved-tiny.ipynb",
+        opening,
+        code("print('<b>')", nbformat.v4.new_output("stream", text="10%\r100%\n\x1b[31mred\x1b[0m <b>\n")),
+        code("table", shows("text/html", table._repr_html_(), **{"text/plain": "plain table"})),
+        code("figure", shows("application/vnd.plotly.v1+json", json.loads(figure.to_json()))),
+        code("widget", shows("application/vnd.jupyter.widget-view+json", {"model_id": "x"}, **{"text/plain": "VBox()"})),
+        code("png", shows("image/png", PNG, **{"text/plain": "<Figure>"})),
+        code("1 / 0", nbformat.v4.new_output("error", ename="ZeroDivisionError", evalue=EVIL, traceback=["\x1b[31mline 1", EVIL])),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def runs(tmp_path) -> list[Run]:
+    """A zero-shot and a trained run with a class name that is a script, in out/."""
+    common = {"dataset": str(make_tiny(tmp_path / "tiny").path), "epochs": 2, "batch_size": 8}
+    made = []
+    for method in ("zero_shot", "coop"):
+        folder = train(resolve(**common, method=method), tmp_path / "out", log=lambda *_: None)
+        for file in (folder / "config.json", folder / "metrics.json"):  # clip-emoji has no token for the name
+            file.write_text(file.read_text().replace("potted_plant", "<script>x"))
+        made.append(Run(folder))
+    return made
+
+
+def test_a_notebooks_page_holds_all_that_it_showed(notebook, tmp_path):
+    pages.write_site([notebook], [], tmp_path / "site", "A & <b>")
+    page = Read((tmp_path / "site" / "10_moved-tiny.html").read_text())
+    (figure,) = page.figures()
+    assert figure["data"][0]["x"] == ["dog", EVIL] and figure["data"][0]["y"][1] is None
+    assert figure["layout"]["title"]["text"] == EVIL
+    assert len(page.scripts) == 2, "the figure and what draws it, and no script of a class name"
+    for text in ("p_t < x_1", "100%\nred <b>", "12.5", EVIL, "it lives in JupyterLab", "line 1", "1 / 0", "far"):
+        assert text in page.text
+    for text in ("VBox", "plain table", "<Figure>", "\x1b", "10%\r"):
+        assert text not in page.text
+    assert [a["src"] for tag, a in page.tags if tag == "img"] == [f"data:image/png;base64,{PNG}"] * 2
+    assert ("details", {}) in page.tags and ("h1", {}) in page.tags
+    index = Read((tmp_path / "site" / "index.html").read_text())
+    assert (
+        "What <i>moved</i>?The bold line, going on." in index.text
+        and "2 figures" in index.text
+        and "A & <b>" in index.text
+    )
+
+
+def test_nothing_is_fetched_and_every_address_is_there(notebook, runs, tmp_path):
+    twin = write(tmp_path / "elsewhere" / "10_moved-tiny.ipynb", nbformat.v4.new_markdown_cell("only words"))
+    site = pages.write_site([notebook, twin], runs, tmp_path / "site", "All").parent
+    assert len(list(site.glob("*.html"))) == 5 and len(list(site.glob("*.ipynb"))) == 2
+    web = []
+    for path in site.glob("*.html"):
+        for tag, attributes in Read(path.read_text()).tags:
+            for address in (attributes.get("src"), attributes.get("href")):
+                if address and re.match(r"\w+:|//", address) and not address.startswith("data:image/"):
+                    web.append((tag, address))
+                elif address and not address.startswith("data:"):
+                    assert (site / address).is_file(), f"{path.name} refers to {address}"
+    assert web == [("a", "https://arxiv.org/abs/2305.04536")]
+    assert not re.search(r"url\(|@import", (site / "style.css").read_text())
+
+    seen, name = [], "10_moved-tiny.html"
+    while name:
+        seen.append(name)
+        tags = Read((site / name).read_text()).tags
+        name = next((a["href"] for _, a in tags if a.get("rel") == "next"), None)
+    assert len(seen) == 4 and seen[0] == "10_moved-tiny.html" and seen[1] == "10_moved-tiny-2.html"
+
+
+def test_a_runs_page_and_row_are_its_numbers(runs, tmp_path):
+    site = pages.write_site([], runs, tmp_path / "site", "Runs").parent
+    index = Read((site / "index.html").read_text())
+    for run in runs:
+        page = Read((site / f"run-{run.folder.name}.html").read_text())
+        metrics = json.loads((run.folder / "metrics.json").read_text())["scores"]["cosine"]
+        low, high = metrics["ci95"]["total"]
+        for text in (f"{metrics['total']:.1f}{low:.1f}–{high:.1f}", run.folder.name):
+            assert text in page.text and text in index.text
+        assert (
+            "<script>x" in page.text and f"{metrics['per_class']['dog']:.1f}" in page.text and "clip-emoji" in page.text
+        )
+        trained = run.config["settings"]["method"] == "coop"
+        assert len(page.figures()) == (3 if trained else 1)
+        assert len(page.scripts) == len(page.figures()) + 1
+    losses = [json.loads(line)["loss"] for line in (runs[1].folder / "history.jsonl").read_text().splitlines()]
+    drawn = Read((site / f"run-{runs[1].folder.name}.html").read_text()).figures()[1]["data"][0]["y"]
+    assert np.frombuffer(base64.b64decode(drawn["bdata"]), drawn["dtype"]) == pytest.approx(losses)
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("<p onclick='x()'>a<script>b</script>c</p>", "<p>ac</p>"),
+        ("<style>p{}</style><table><tr style='text-align: right;'><td style='color:red' colspan='2'>1", None),
+        ("<a href='JavaScript:x()'>a</a><a href='http://x.org?a=1&amp;b'>b</a>", "<a>a</a><a href='http://x.org?a=1&amp;b'>b</a>"),
+        ("<iframe src='http://x.org'></iframe><img src='http://x.org/a.png' alt='<far>'>", "&lt;far&gt;"),
+        ("</div></main><b>bold", "<b>bold</b>"),
+        ("a &lt;script&gt; & b", "a &lt;script&gt; &amp; b"),
+    ],
+)  # fmt: skip
+def test_html_is_cleaned(given, shown):
+    table = "<div class='box'><table><tr style='text-align: right;'><td colspan='2'>1</td></tr></table></div>"
+    assert pages.clean(given) == (shown or table)
+
+
+def test_a_failure_leaves_the_earlier_site(notebook, tmp_path):
+    out, site = tmp_path / "out", tmp_path / "out" / "report"
+    assert f"report: {site / 'index.html'}   (notebooks: 1, runs: 0; " in lmpt("report", "--out", out)
+    before = {path.name: path.read_bytes() for path in site.iterdir()}
+    fresh = write(tmp_path / "fresh.ipynb", nbformat.v4.new_code_cell("1 + 1"))
+    (tmp_path / "broken.ipynb").write_text("{}")
+    for args, message in (
+        ([fresh], "fresh.ipynb: was never executed"),
+        ([tmp_path / "broken.ipynb"], "broken.ipynb: not a notebook"),
+        ([tmp_path / "absent.ipynb"], "no notebook "),
+        (["absent"], "no executed notebook 'absent'"),
+        (["moved", "--runs", "absent"], "no finished run 'absent'"),
+        (["--to", tmp_path], "holds other files"),
+        (["--to", notebook.parent], "holds other files"),
+    ):
+        output = lmpt("report", "--out", out, *args, code=1)
+        assert output.startswith("Error: ") and message in output and len(output.splitlines()) == 1
+    assert {path.name: path.read_bytes() for path in site.iterdir()} == before and notebook.is_file()
+    assert sorted(path.name for path in out.iterdir()) == ["notebooks", "report"]
+    lmpt("report", "--out", out)
+    (site / "notes.txt").write_text("mine")
+    lmpt("report", "--out", out, "--to", site, code=1)
+    assert (site / "notes.txt").exists()
+    assert "nothing to report" in lmpt("report", "--out", tmp_path / "empty", code=1)
+
+
+def test_executed_notebooks_are_found_by_name(notebook, runs, tmp_path):
+    out = tmp_path / "out"
+    other = write(notebook.with_name("10_moved-photos.ipynb"), nbformat.v4.new_markdown_cell("words"))
+    own = write(runs[0].folder / "notebook.ipynb", nbformat.v4.new_markdown_cell("words"))
+    demo = write(out / "demo" / "00_start.ipynb", nbformat.v4.new_markdown_cell("words"))
+    for name, found in {
+        "moved": [other, notebook], "10_moved": [other, notebook], "10_moved-tiny": [notebook], "start": [demo],
+        runs[0].folder.name: [own], str(demo): [demo],
+    }.items():  # fmt: skip
+        assert pages.find_executed(name, out) == found
+    with pytest.raises(ValueError, match="no executed notebook 'mov'"):
+        pages.find_executed("mov", out)
+    output = lmpt(
+        "report", "moved", runs[0].folder.name, "--runs", runs[1].folder.name, "--out", out, "--to", tmp_path / "site"
+    )
+    assert "notebooks: 3, runs: 1" in output
+    assert (tmp_path / "site" / f"{runs[0].folder.name}.html").is_file()
+
+
+def test_info_says_what_is_there_and_makes_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "_CHECKOUT", None)
+    monkeypatch.chdir(tmp_path)
+    text = lmpt("info")
+    assert "emoji-lt    not drawn yet" in text and "voc-lt      incomplete: voc_lt_train.txt is missing" in text
+    assert "jupyterlab 4" in text and "plotly 7" in text and "device      " in text and "features " in text
+    assert text.splitlines()[-1] == "everything that the notebooks need is there"
+    assert not list(tmp_path.iterdir())
+
+    card = make_tiny(tmp_path / "data" / "emoji-lt")
+    card.edit(version=emoji.VERSION)
+    card.path.rename(card.folder / "emoji-lt.yaml")
+    size = sum(path.stat().st_size for path in card.folder.rglob("*") if path.is_file())
+    text = lmpt("info")
+    assert "emoji-lt    complete: 24 train, 12 test images" in text and f"files, {size / 1e6:.0f} MB" in text
+    (card.folder / "train" / "3.jpg").unlink()
+    text = lmpt("info")
+    assert "emoji-lt    incomplete: " in text and "3.jpg" in text and text.splitlines()[-1].startswith("to mend: ")
+
+
+def test_info_names_what_to_install(monkeypatch):
+    wanted = ["torch>=2.6", "anywidget>=99", "absent-package>=1", 'pytest>=999; extra == "test"']
+    monkeypatch.setattr(info.metadata, "requires", lambda _: wanted)
+    assert info.missing_packages() == ["anywidget>=99", "absent-package>=1"]
+    assert lmpt("info") == "to install: python -m pip install 'anywidget>=99' 'absent-package>=1'\n"

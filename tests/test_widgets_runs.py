@@ -1,0 +1,140 @@
+"""Runs beside each other, and tables by pages: controls are changed, and their effect read."""
+
+import base64
+import dataclasses
+import io
+import json
+import re
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import make_tiny
+
+from lmptlib import runs
+from lmptlib.config import resolve
+from lmptlib.runs import Run
+from lmptlib.train import train
+from lmptlib.widgets import paged_table, run_explorer
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> list[Run]:
+    """Zero-shot, two seeds of CoOp, and one that was selected on the test images."""
+    folder = tmp_path_factory.mktemp("runs")
+    common = {"dataset": str(make_tiny(folder / "tiny").path), "epochs": 2, "batch_size": 8}
+    asked = [{"method": "zero_shot"}, {"method": "coop"}, {"method": "coop", "seed": 1}]
+    asked.append({"method": "coop", "select": "test"})
+    return [Run(train(resolve(**common, **one), folder / "out", log=lambda line: None)) for one in asked]
+
+
+def saved(html: str) -> dict[str, pd.DataFrame]:
+    """The CSV files that links in a text save, by name."""
+    links = re.findall(r"download='([^']+)' href='data:text/csv;base64,([^']+)'", html)
+    return {name: pd.read_csv(io.BytesIO(base64.b64decode(text))) for name, text in links}
+
+
+def test_settings_that_differ_and_curves_over_seeds(made):
+    zero_shot, first, second, leaking = made
+    table = runs.settings_table([zero_shot, first, second])
+    assert set(table) == {"method", "seed"}
+    assert table.loc[zero_shot.folder.name, "seed"] == "" and table["seed"].tolist()[1:] == [0, 1]
+    assert set(runs.settings_table([first, leaking])) == {"select"}
+    curves = runs.curve_table([first, second]).query("panel == 'tail' and side == 'positive'")["value"]
+    both = [run.probabilities("epoch").query("group == 'tail'")["positive"].to_numpy() for run in (first, second)]
+    np.testing.assert_allclose(curves, np.mean(both, axis=0), rtol=1e-6)
+    losses = runs.curve_table([zero_shot, leaking], "loss").query("panel == 'loss'")
+    np.testing.assert_allclose(losses["value"], leaking.history["loss"])
+
+
+def test_the_chosen_runs_are_shown_and_saved(made):
+    controls, settings, figures = run_explorer(made).children
+    bars, of_curves, classes, *_ = figures.children
+    chosen, choosers = controls.children
+    _, scoring, quantity = choosers.children
+    assert ["TEST-SET LEAKAGE" in label for label in chosen._options_labels] == [False, False, False, True]
+    chosen.value, scoring.value, quantity.value = (0, 3), "softmax", "loss"
+    assert settings.value.count("TEST-SET LEAKAGE") == 1
+    files = saved(settings.value)
+    assert files["runs.csv"]["run"].tolist() == [made[0].folder.name, made[3].folder.name]
+    totals = [made[i].metrics["scores"]["softmax"]["total"] for i in (0, 3)]
+    np.testing.assert_allclose(files["runs.csv"]["total"], totals, atol=0.005)
+    np.testing.assert_allclose(files["groups.csv"].query("name == 'total'")["value"], totals)
+    assert [trace.y[0] for trace in bars.data] == totals
+    np.testing.assert_allclose(of_curves.children[0].data[0].y, made[3].history["loss"], atol=1e-4)
+    order = made[0].classes.sort_values("train", ascending=False)["class"].tolist()
+    ap = made[3].classes.set_index("class")["softmax"].reindex(order)
+    np.testing.assert_allclose(classes.data[2].y, ap)
+    chosen.value = (0,)
+    assert of_curves.layout.display == "none"  # zero-shot has no losses
+    chosen.value = ()
+    assert "Choose" in settings.value and figures.layout.display == "none"
+
+
+def test_differences_are_those_of_compare(made):
+    controls, _, figures = run_explorer(made).children
+    *_, pairing, of_gaps, differences = figures.children
+    chosen, _ = controls.children
+    baseline, button = pairing.children
+    chosen.value = (0, 1, 2)
+    assert baseline.value == "zero_shot"
+    button.click()
+    expected = runs.compare(runs.by_label(made[:3]), "zero_shot", "cosine")
+    table = saved(differences.value)["differences.csv"]
+    pd.testing.assert_frame_equal(table, expected, check_dtype=False)
+    drawn = of_gaps.children[0].data[0]
+    assert of_gaps.layout.display == "flex" and drawn.x[0] == expected["difference"].dropna().iloc[0]
+    chosen.value = (0, 1)
+    assert of_gaps.layout.display == "none" and not differences.value  # they were of other runs
+
+
+def test_one_data_set_at_a_time_and_a_hundred_runs_are_read_when_chosen(made, tmp_path):
+    config = made[1].config
+    for run in made:
+        shutil.copytree(run.folder, tmp_path / run.folder.name)
+    for i in range(100):
+        copy = tmp_path / f"copy{i}"
+        shutil.copytree(made[1].folder, copy)
+        other = {"dataset": "other", "fingerprints": config["fingerprints"] | {"dataset": "f" * 64}}
+        (copy / "config.json").write_text(json.dumps(config | other | {"settings": config["settings"] | {"seed": i}}))
+    found = runs.find_runs(tmp_path)
+    assert {name: len(part) for name, part in runs.by_dataset(found).items()} == {"other": 100, "tiny": 4}
+    chosen, choosers = run_explorer(found).children[0].children
+    assert len(chosen.options) == 100
+    read = [run for run in found if "metrics" in vars(run)]
+    assert len(read) == 2
+    choosers.children[0].value = "tiny"
+    assert len(chosen.options) == 4
+    with pytest.raises(ValueError, match="lmpt run train"):
+        run_explorer([])
+
+
+def test_data_sets_of_one_name_are_told_apart(made):
+    twin = dataclasses.replace(made[0])
+    vars(twin)["config"] = made[0].config | {"fingerprints": made[0].config["fingerprints"] | {"dataset": "0" * 64}}
+    assert set(runs.by_dataset([made[0], twin])) == {
+        "tiny 000000",
+        f"tiny {made[0].config['fingerprints']['dataset'][:6]}",
+    }
+
+
+def test_a_long_table_is_paged_and_sorted():
+    table = pd.DataFrame({"class": [f"<{i}>" for i in range(40)], "ap": np.arange(40)[::-1] / 2}).set_index("class")
+    bar, view = paged_table(table, rows=15).children
+    by, falling, previous, following, place, link = bar.children
+
+    def shown() -> list[str]:
+        return [f"<{number}>" for number in re.findall(r"<td>&lt;(\d+)&gt;</td>", view.value)]
+
+    assert place.value == "1-15 of 40" and previous.disabled and shown() == [f"<{i}>" for i in range(15)]
+    following.click()
+    following.click()
+    assert place.value == "31-40 of 40" and following.disabled and shown() == [f"<{i}>" for i in range(30, 40)]
+    by.value = "ap"
+    assert place.value == "1-15 of 40" and shown()[0] == "<39>"
+    falling.value = True
+    assert shown()[0] == "<0>"
+    assert saved(link.value)["table.csv"]["class"].tolist() == [f"<{i}>" for i in range(40)]
+    empty = paged_table(table.iloc[:0]).children[0].children
+    assert empty[4].value == "no rows" and empty[2].disabled and empty[3].disabled
