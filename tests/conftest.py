@@ -1,6 +1,9 @@
 """Shared fixtures: small data sets in the real formats, and the reference material where it lies beside the project."""
 
 import os
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: tests run side by side, a core each
+
 from dataclasses import dataclass
 from pathlib import Path
 

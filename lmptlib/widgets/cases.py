@@ -7,6 +7,7 @@ from lmptlib.cases import RANKINGS, changes, read_cases, top_classes
 from lmptlib.data import Dataset, open_image
 from lmptlib.plots import case_figure
 from lmptlib.runs import Ensemble, Run
+from lmptlib.widgets.figures import redraw
 
 _FILTERS = {"all": "all", "fixed by B": "fixed", "broken by B": "broke", "missed by both": "neither"}
 
@@ -29,30 +30,17 @@ def case_explorer(runs: dict[str, Run | Ensemble], dataset: Dataset, scoring: st
     back, on = (ipywidgets.Button(description=text, layout={"width": "100px"}) for text in ("previous", "next"))
     caption, chosen = ipywidgets.Label(), []
 
-    def drawn(image: int) -> go.Figure:
-        cases = read[ranking.value]
-        return case_figure([open_image(cases.paths[image])], [""], [top_classes(cases, image)])
-
-    figure = go.FigureWidget(drawn(0))
+    figure = go.FigureWidget(layout={"template": "plotly_white"})
+    box = ipywidgets.Box([figure])
 
     def show(_: dict | None = None) -> None:
-        with figure.batch_update():
-            for part in (*figure.data, *figure.layout.images, *figure.layout.shapes):
-                part.visible = bool(chosen)
-            if not chosen:
-                caption.value = "no such image"
-                return
-            image = chosen[number.value - 1]
-            fresh = drawn(image)
-            for trace, new in zip(figure.data, fresh.data):
-                trace.update(x=new.x, y=new.y, text=new.text, marker=new.marker)
-            axes = [(*each.select_xaxes(), *each.select_yaxes()) for each in (figure, fresh)]
-            for axis, new in zip(*axes):
-                axis.range = new.range
-            for line, new in zip(figure.layout.shapes, fresh.layout.shapes):
-                line.update(y0=new.y0, y1=new.y1)
-            figure.layout.images[0].source = fresh.layout.images[0].source
-            figure.update_layout(height=fresh.layout.height, title_y=fresh.layout.title.y)
+        box.layout.display = "flex" if chosen else "none"
+        if not chosen:
+            caption.value = "no such image"
+            return
+        image = chosen[number.value - 1]
+        cases = read[ranking.value]
+        redraw(figure, case_figure([open_image(cases.paths[image])], [""], [top_classes(cases, image)]))
         shown = classes[dataset.test.labels[image]]
         labels = ", ".join(shown["class"] + " (" + shown["group"] + ")")
         caption.value = f"{number.value} of {len(chosen)}: {dataset.test.names[image]}, labels {labels}"
@@ -80,4 +68,4 @@ def case_explorer(runs: dict[str, Run | Ensemble], dataset: Dataset, scoring: st
     on.on_click(lambda _: step(1))
     choose()
     rows = [ipywidgets.HBox([a, b, ranking]), ipywidgets.HBox([which, of_class]), ipywidgets.HBox([back, on, number])]
-    return ipywidgets.VBox([*rows, caption, figure])
+    return ipywidgets.VBox([*rows, caption, box])

@@ -56,7 +56,7 @@ class Tab:
         self.page.screenshot(path=folder / f"{name}.png")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # Playwright keeps an event loop running, which other tests must not meet
 def browser() -> Iterator[object]:
     """Headless Chromium. With CI=true it must be there, elsewhere its tests are skipped without it."""
     try:
@@ -94,7 +94,7 @@ def is_outside(url: str) -> bool:
     return not url.startswith(("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def lab(tmp_path_factory) -> Iterator[Lab]:
     """A JupyterLab with settings of its own, as `make lab` starts it."""
     folder, settings = tmp_path_factory.mktemp("lab"), tmp_path_factory.mktemp("settings")
