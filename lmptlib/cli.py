@@ -26,7 +26,7 @@ def main() -> None:
     \b
     Start here:   lmpt demo
     Train:        lmpt run train -p method lmpt -p seed 1
-    Your photos:  lmpt run train -p dataset card.yaml -p model ViT-B-16 -p weights openai
+    Your photos:  lmpt run own_data -p dataset photos.csv -p model ViT-B-16 -p weights openai
     Compare:      lmpt sweep losses, lmpt results
     Pass on:      lmpt report
     """
@@ -296,7 +296,7 @@ def data() -> None:
 
 @data.command("list")
 def data_list() -> None:
-    """List the built-in data sets. Your own is a YAML card: see the README."""
+    """List the built-in data sets. Your own is a CSV file or a YAML card: see the README."""
     from lmptlib.data import BUILT_IN
 
     for name, about in BUILT_IN.items():
@@ -307,10 +307,13 @@ def data_list() -> None:
 @data.command("check")
 @click.argument("name")
 @click.option(
-    "--root", type=click.Path(path_type=Path), metavar="DIR", help="Where a built-in data set lies, in place of data/."
+    "--root",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where a built-in data set lies, in place of data/, or the images of a CSV file.",
 )
 def data_check(name: str, root: Path | None) -> None:
-    """Check NAME (emoji-lt, voc-lt, coco-lt or a card's path): every line, every image.
+    """Check NAME (emoji-lt, voc-lt, coco-lt, or the path of a CSV file or a card): every line, every image.
 
     Prints what is wrong and where, a line each, or the counts of what is there.
     """

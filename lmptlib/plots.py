@@ -24,6 +24,7 @@ def _layout(figure: go.Figure, title: str, height: int = 460, **axes) -> go.Figu
     figure.update_layout(
         title=title,
         template="plotly_white",
+        autosize=True,  # as wide as the page, in a widget too
         height=height,
         font_size=14,
         margin={"l": 70, "r": 30, "t": 70, "b": 60},
@@ -686,18 +687,22 @@ def case_changes(table: pd.DataFrame, against: str) -> go.Figure:
 
 
 def top_probabilities(table: pd.DataFrame, k: int = 6) -> go.Figure:
-    """The k most probable classes of one image under each run, a panel a run. table: columns run, class, group, probability."""
-    runs = table["run"].unique()
-    figure = make_subplots(cols=len(runs), subplot_titles=[run.replace(", ", "<br>", 1) for run in runs])
-    for column, run in enumerate(runs, 1):
-        top = table[table["run"] == run].nlargest(k, "probability").iloc[::-1]
+    """The k most probable classes of one image under each run, a bar a run. table: columns run, class, group, probability."""
+    wide = table.assign(name=table["class"] + " (" + table["group"].map(_SHORT) + ")")
+    wide = wide.pivot(index="name", columns="run", values="probability")[table["run"].unique()]
+    shown = wide[(wide.rank(ascending=False, method="first") <= k).any(axis=1)]
+    shown = shown.loc[shown.max(axis=1).sort_values(kind="stable").index]
+    figure = go.Figure()
+    for i, run in list(enumerate(shown))[::-1]:  # bars are stacked from below
         figure.add_bar(
-            x=top["probability"], y=[f"{name} ({_SHORT[group]})" for name, group in zip(top["class"], top["group"])],
-            orientation="h", marker_color=[COLOURS[group] for group in top["group"]], row=1, col=column,
-            text=top["probability"].map("{:.2f}".format), textposition="outside", cliponaxis=False, showlegend=False,
+            x=shown[run], y=shown.index, orientation="h", name=run, text=shown[run].map("{:.2f}".format),
+            textposition="outside", cliponaxis=False, marker_color=RUN_COLOURS[i % len(RUN_COLOURS)],
+            marker_pattern_shape="/x-."[i % 4] * (i > 0),
         )  # fmt: skip
     figure.update_xaxes(range=[0, 1.1], title="probability").update_yaxes(automargin=True)
-    return _layout(figure, "", height=150 + 36 * k).update_layout(margin_t=60, title=None)
+    legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "traceorder": "reversed"}
+    height = 150 + len(shown) * (10 + 20 * len(shown.columns))
+    return _layout(figure, "", height, legend=legend, barmode="group").update_layout(title=None, margin_t=40)
 
 
 def caption_distances(table: pd.DataFrame, margin: float) -> go.Figure:

@@ -72,7 +72,8 @@ def test_colours_say_group_class_and_error(mapped):
 def explorer(mapped):
     dataset, scores, maps, _ = mapped
     controls, row = embedding_explorer(maps, dataset, scores).children
-    figure, panel = row.children
+    wide, panel = row.children
+    (figure,) = wide.children
     return {widget.description: widget for widget in controls.children}, figure, panel.children
 
 

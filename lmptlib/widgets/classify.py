@@ -68,7 +68,9 @@ class ClassifyExplorer(ipywidgets.VBox):
         self.chosen = ipywidgets.SelectMultiple(options=options, value=first, rows=rows, description="runs", **wide)
         self.photograph = ipywidgets.Dropdown(options=[], description="photograph", **wide)
         self.zone, self.status = DropZone(), ipywidgets.HTML()
-        self.picture = ipywidgets.Image(format="jpeg", layout={"max_width": "320px", "max_height": "320px"})
+        self.picture = ipywidgets.Image(
+            format="jpeg", layout={"flex": "0 0 auto", "width": "280px", "height": "auto", "display": "none"}
+        )
         figure = go.FigureWidget(layout={"template": "plotly_white"})
         self.scores = ipywidgets.Box([figure], layout={"flex": "1 1 480px", "display": "none"})
         self.zone.on_msg(lambda _, content, buffers: self.add(content["name"], bytes(buffers[0])))
@@ -85,7 +87,7 @@ class ClassifyExplorer(ipywidgets.VBox):
             self._say(str(error))
             return
         self.features = {key: value for key, value in self.features.items() if key[1] != name}
-        self._say(f"{len(self.images)} photographs")
+        self._say(f"photographs: {len(self.images)}")
         self.photograph.options = list(self.images)
         if self.photograph.value == name:
             self._show()
@@ -95,6 +97,7 @@ class ClassifyExplorer(ipywidgets.VBox):
         name = self.photograph.value
         if name is None:
             return
+        self.picture.layout.display = None
         self.picture.value = jpeg(self.images[name], 640)
         try:
             tables = [self._probabilities(run, name) for run in self.chosen.value]

@@ -13,7 +13,7 @@ from lmptlib.runs import Run, labelled
 def class_curves(runs: list[Run]) -> ipywidgets.VBox:
     """Mean probabilities of one class over the epochs, a colour a run; the class is chosen from a list."""
     classes = runs[0].classes.sort_values("train", ascending=False)
-    figure = go.FigureWidget(layout={"template": "plotly_white", "height": 420, "font_size": 14})
+    figure = go.FigureWidget(layout={"template": "plotly_white", "autosize": True, "height": 420, "font_size": 14})
     values = []
     for i, (label, run) in enumerate(labelled(runs)):
         for side, sign, dash in (("positive", "+", "solid"), ("negative", "−", "dot")):
@@ -43,8 +43,8 @@ def probability_explorer(runs: dict[str, Run], scoring: str = "cosine") -> ipywi
     """
     titles = ["left", "right", "negatives − positives", f"mAP, {scoring} ranking (%)"]
     figure = go.FigureWidget(make_subplots(rows=1, cols=4, subplot_titles=titles, horizontal_spacing=0.045))
-    legend, margin = {"orientation": "h", "y": -0.2}, {"l": 50, "r": 20, "t": 40, "b": 40}
-    figure.update_layout(template="plotly_white", height=420, font_size=13, legend=legend, margin=margin)
+    legend, margin = {"orientation": "h", "y": -0.2}, {"l": 50, "r": 20, "t": 60, "b": 40}
+    figure.update_layout(template="plotly_white", autosize=True, height=420, font_size=13, legend=legend, margin=margin)
     chosen = [ipywidgets.Dropdown(options=list(runs), description=side) for side in titles[:2]]
     chosen[1].value = list(runs)[-1]
     for column, (pattern, dash) in enumerate((("", "solid"), ("/", "dash")), 1):
@@ -57,7 +57,7 @@ def probability_explorer(runs: dict[str, Run], scoring: str = "cosine") -> ipywi
         bar = {"color": [COLOURS.get(name, "#444444") for name in ("total", *GROUPS)], "pattern_shape": pattern}
         figure.add_bar(x=["total", *GROUPS], marker=bar, name=titles[column - 1], showlegend=False, row=1, col=4)
     figure.update_yaxes(range=[0, 1], col=1).update_yaxes(range=[0, 1], col=2).update_xaxes(title="epoch")
-    figure.update_xaxes(title="", col=4)
+    figure.update_xaxes(title="", type="category", col=4)
 
     def show(_: dict | None = None) -> None:
         with figure.batch_update():
@@ -70,7 +70,7 @@ def probability_explorer(runs: dict[str, Run], scoring: str = "cosine") -> ipywi
                     for trace, values in zip(traces[3 * i : 3 * i + 3], sides):
                         trace.x, trace.y = part["step"].to_numpy(), values.to_numpy()
                 traces[9].y = [run.metrics["scores"][scoring][name] for name in ("total", *GROUPS)]
-                figure.layout.annotations[side].text = chooser.value
+                figure.layout.annotations[side].text = chooser.value.replace(": ", ":<br>")
 
     for chooser in chosen:
         chooser.observe(show, names="value")
