@@ -277,7 +277,18 @@ def _cell(cell: NotebookNode) -> str:
     labels = {"parameters": "parameters", "injected-parameters": "parameters of this run"}
     label = next((labels[tag] for tag in cell.metadata.get("tags", []) if tag in labels), "code")
     code = f"<details><summary>{label}</summary><pre><code>{html.escape(cell.source)}</code></pre></details>"
-    return (code if cell.source.strip() else "") + "".join(map(_output, cell.outputs))
+    return (code if cell.source.strip() else "") + "".join(map(_output, _joined(cell.outputs)))
+
+
+def _joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """A cell's outputs with what was printed piece by piece put together."""
+    joined: list[NotebookNode] = []
+    for output in outputs:
+        if joined and output.output_type == "stream" == joined[-1].output_type:
+            joined[-1] = NotebookNode(joined[-1], text=joined[-1].text + output.text)
+        else:
+            joined.append(output)
+    return joined
 
 
 def _output(output: NotebookNode) -> str:

@@ -85,7 +85,7 @@ def notebook(tmp_path) -> Path:
     return write(
         tmp_path / "out" / "notebooks" / "10_moved-tiny.ipynb",
         opening,
-        code("print('<b>')", nbformat.v4.new_output("stream", text="10%\r100%\n\x1b[31mred\x1b[0m <b>\n")),
+        code("print('<b>')", *(nbformat.v4.new_output("stream", text=t) for t in ("10%\r", "100%\n\x1b[31mred\x1b[0m <b>\n"))),
         code("table", shows("text/html", table._repr_html_(), **{"text/plain": "plain table"})),
         code("figure", shows("application/vnd.plotly.v1+json", json.loads(figure.to_json()))),
         code("widget", shows("application/vnd.jupyter.widget-view+json", {"model_id": "x"}, **{"text/plain": "VBox()"})),
