@@ -115,6 +115,7 @@ def demo(out: Path | None) -> None:
 
     started = time.monotonic()
     folder = runs.outputs_folder(out) / "demo"
+    pages.check_place(folder)
     made = []
     for i, name in enumerate(DEMO, 1):
         click.echo(f"\n[{i}/{len(DEMO)}] {name}")
@@ -160,16 +161,16 @@ def results(csv: bool, out: Path | None) -> None:
     default="all",
     show_default=True,
     metavar="NAMES",
-    help="Finished runs by the names of their folders, comma-separated; all, or none.",
+    help="Runs by the names of their folders, comma-separated; all, or none.",
 )
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where both are, in place of outputs/.")
 @click.option("--to", type=click.Path(path_type=Path), metavar="FOLDER", help="The site, in place of outputs/report/.")
 @click.option("--title", default="Prompt tuning: notebooks and runs", show_default=True, metavar="TEXT")
 def report(notebooks: tuple[str, ...], names: str, out: Path | None, to: Path | None, title: str) -> None:
-    """Make a site of executed notebooks and finished runs, to read without a network or to pass on.
+    """Make a site of executed notebooks and runs, to read without a network or to pass on.
 
     NOTEBOOK is a path, or a name in outputs/notebooks/, outputs/demo/ or a run's folder; without one, all that are in
-    outputs/notebooks/. The folder holds all that its pages need, and takes the place of an earlier report.
+    outputs/notebooks/. The folder holds all that its pages need; an earlier report in it gives way, other files stay.
     """
     from lmptlib import pages, runs
 

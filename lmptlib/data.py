@@ -10,6 +10,7 @@ import difflib
 import hashlib
 import os
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -20,7 +21,7 @@ from typing import BinaryIO
 import numpy as np
 import pandas as pd
 import yaml
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from lmptlib import emoji
 from lmptlib.paths import home
@@ -106,10 +107,10 @@ def class_groups(class_counts: np.ndarray) -> np.ndarray:
 
 
 def open_image(path: Path | str, content: BinaryIO | None = None) -> Image.Image:
-    """The image at `path`, or in `content` which goes by that name, decoded, in RGB. ValueError, one line, where it is none."""
+    """The image at `path`, or in `content` which goes by that name, upright, in RGB. ValueError, one line, where it is none."""
     try:
         with Image.open(content or path) as image:
-            return image.convert("RGB")
+            return ImageOps.exif_transpose(image).convert("RGB")
     except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"{path}: cannot be decoded as an image ({first_line(error)})") from None
 
@@ -141,6 +142,11 @@ def _read_lines(path: Path) -> list[tuple[int, str]]:
     return [(i, line.strip()) for i, line in enumerate(text.splitlines(), 1) if line.strip()]
 
 
+def _spoken(name: str) -> str:
+    """What two spellings of one class name have in common."""
+    return " ".join(unicodedata.normalize("NFC", name).replace("_", " ").split()).casefold()
+
+
 def read_classes(path: Path) -> tuple[str, ...]:
     """Class names in the order of their ids, from lines `name id`. Raises DataError."""
     names: dict[int, str] = {}
@@ -152,7 +158,7 @@ def read_classes(path: Path) -> tuple[str, ...]:
             problems.append(f"{path} line {number}: '{line}' is not 'name id'")
         elif int(class_id) in names:
             problems.append(f"{path} line {number}: id {class_id} is taken by '{names[int(class_id)]}'")
-        elif name in names.values():
+        elif _spoken(name) in map(_spoken, names.values()):
             problems.append(f"{path} line {number}: class '{name}' stands twice")
         else:
             names[int(class_id)] = name
@@ -242,14 +248,18 @@ def read_csv(path: Path, root: Path, check_images: bool = True) -> tuple[tuple[s
     """
     rows, problems = _csv_rows(path)
     seen: dict[str, int] = {}
-    known: dict[str, str] = {}  # class names by their lower case
+    known: dict[str, str] = {}  # class names by what is said of them
     labels, missing = [], []
     for number, row in rows:
-        where, name, given = f"{path} line {number}", row["image"], row.get("split", "train")
+        where, given = f"{path} line {number}", row.get("split", "train")
+        name = row["image"] = os.path.normpath(row["image"])
         found = [label.strip() for label in row["labels"].split(";")] if row["labels"] else []
-        bad = [label for label in found if not label or "," in label or "|" in label]
-        if not _IMAGE_LINE.match(name):
+        bad = [label for label in found if not label.isprintable() or not label or "," in label or "|" in label]
+        match = _IMAGE_LINE.match(name)
+        if not match or match[2]:
             problems.append(f"{where}: '{name}' is not an image path (.jpg, .png, ...)")
+        elif os.path.isabs(name) or name.startswith(".."):
+            problems.append(f"{where}: {name} is not below {root}; data_root names another folder")
         elif name in seen:
             problems.append(f"{where}: {name} is in line {seen[name]} already")
         elif check_images and not (root / name).is_file():
@@ -261,8 +271,8 @@ def read_csv(path: Path, root: Path, check_images: bool = True) -> tuple[tuple[s
         if given not in ("train", "val", "test"):
             problems.append(f"{where}: split is train, val or test, not '{given}'")
         for label in found:
-            if known.setdefault(label.lower(), label) != label:
-                problems.append(f"{where}: label '{label}' is '{known[label.lower()]}' elsewhere; write one of them")
+            if known.setdefault(_spoken(label), label) != label:
+                problems.append(f"{where}: label '{label}' is '{known[_spoken(label)]}' elsewhere; write one of them")
         seen.setdefault(name, number)
         labels.append(found)
     if len(missing) > 5:
@@ -278,7 +288,7 @@ def read_csv(path: Path, root: Path, check_images: bool = True) -> tuple[tuple[s
     if "split" in rows[0][1]:
         where = np.array([row["split"] for _, row in rows])
     else:
-        where = np.where(draw_test(table), "test", "train")
+        where = np.where(draw_test(table, seen), "test", "train")
         warnings.append(
             f"no column 'split': {(where == 'test').sum():,} of {len(rows):,} images, a fifth of each class, drawn for testing"
         )
@@ -313,22 +323,22 @@ def _csv_rows(path: Path) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
     """The rows of a CSV file with the line on which each begins, and problems. Raises DataError for its columns."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            columns = [name.strip() for name in reader.fieldnames or ()]
+            reader = csv.reader(file, strict=True)
+            columns = [name.strip() for name in next(reader, [])]
             wrong = [f"{path}: unknown column '{n}'.{nearest(n, _COLUMNS)}" for n in columns if n not in _COLUMNS]
             wrong = wrong or [f"{path}: no column '{name}'" for name in _COLUMNS[:2] if name not in columns]
             wrong += [f"{path}: column '{n}' stands twice" for n in sorted(set(columns)) if columns.count(n) > 1]
             if wrong:
                 raise DataError(wrong)
-            reader.fieldnames = columns
             rows, problems, number = [], [], reader.line_num + 1
-            for row in reader:
-                if None in row or None in row.values():
+            for fields in reader:
+                fields = [field.strip() for field in fields]
+                if any(fields) and len(fields) != len(columns):
                     problems.append(
                         f"{path} line {number}: not {len(columns)} fields, as the first line has; quote commas"
                     )
-                else:
-                    rows.append((number, {key: value.strip() for key, value in row.items()}))
+                elif any(fields):
+                    rows.append((number, dict(zip(columns, fields))))
                 number = reader.line_num + 1
     except FileNotFoundError:
         raise DataError([f"{path}: no such file"]) from None
@@ -337,22 +347,25 @@ def _csv_rows(path: Path) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
     return rows, problems
 
 
-def draw_test(labels: np.ndarray, share: float = 0.2) -> np.ndarray:
+def draw_test(labels: np.ndarray, names: Iterable[str], share: float = 0.2) -> np.ndarray:
     """Which images (N,) of labels (N, C) are for testing: `share` of each class, rarest first, the same draw each time.
 
     At least one image of a class with two or more, where that leaves every class one for training. A class is dealt out
-    before more frequent ones are, as in Sechidis et al., "On the stratification of multi-label data" (2011).
+    before more frequent ones are, as in Sechidis et al., "On the stratification of multi-label data" (2011); within a
+    class by a hash of the images' names, so that a few images more or fewer change the draw of few others.
     """
-    generator = np.random.default_rng(0)
+    order = np.argsort([hashlib.sha256(name.encode()).hexdigest() for name in names])
     counts = labels.sum(0)
-    test, open_ = np.zeros(len(labels), bool), np.ones(len(labels), bool)
+    test, open_, left = np.zeros(len(labels), bool), np.ones(len(labels), bool), counts.copy()
     kinds = [labels[:, c] for c in np.argsort(counts, kind="stable")] + [~labels.any(1)]
     for of_class in kinds:
         wanted = max(round(share * of_class.sum()), int(of_class.sum() > 1)) - (test & of_class).sum()
-        for image in generator.permutation(np.flatnonzero(of_class & open_)):
-            left = (labels & ~test[:, None]).sum(0)
-            if wanted > 0 and (left[labels[image]] > 1).all():
+        for image in order[(of_class & open_)[order]]:
+            if wanted <= 0:
+                break
+            if (left[labels[image]] > 1).all():
                 test[image] = True
+                left -= labels[image]
                 wanted -= 1
         open_ &= ~of_class
     return test

@@ -86,7 +86,7 @@ def caption_features(clip: Clip, split: Split, cache: Path, log: Callable) -> Te
 
 
 def _cache_path(cache: Path, clip: Clip, content: list[str]) -> Path:
-    versions = [__version__, open_clip.__version__, torchvision.__version__]
+    versions = [__version__, "upright", open_clip.__version__, torchvision.__version__]
     key = hashlib.sha256(repr([versions, clip.fingerprint, clip.device, content]).encode()).hexdigest()
     return cache / f"{key[:32]}.safetensors"
 

@@ -61,7 +61,7 @@ def describe() -> Iterator[str]:
     )
     yield f"data        {home() / 'data'}: {_holds(home() / 'data')}"
     yield f"features    {cache_folder()}: {_holds(cache_folder())}"
-    yield f"outputs     {outputs}: {len(find_runs())} finished runs, {n_notebooks} executed notebooks, {_holds(outputs)}"
+    yield f"outputs     {outputs}: {len(find_runs())} runs, {n_notebooks} executed notebooks, {_holds(outputs)}"
     states = {name: _state(name) for name in BUILT_IN}
     yield from (f"{name:11} {state}" for name, state in states.items())
     yield from _tools()

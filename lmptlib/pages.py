@@ -2,6 +2,7 @@
 
 import base64
 import html
+import json
 import re
 import shutil
 from dataclasses import dataclass, replace
@@ -24,8 +25,7 @@ from lmptlib.methods import METHODS
 from lmptlib.paths import replace_folder
 from lmptlib.runs import Run, group_table, outputs_folder, results_table, safe_name
 
-_MARK = "<meta name='generator' content='lmptlib'>"
-_SUFFIXES = (".html", ".ipynb", ".js", ".css")
+_MANIFEST = "site.json"  # names the files that are the site's own
 
 _STYLE = """:root{color-scheme:light dark;--ink:#1f2733;--soft:#5d6776;--line:#dde2e8;--back:#fafaf8;--card:#fff;--accent:#23508e}
 @media(prefers-color-scheme:dark){:root{--ink:#e3e7ec;--soft:#9ba6b5;--line:#363e49;--back:#13171c;--card:#1b2027;--accent:#8fb8f2}}
@@ -85,9 +85,10 @@ class Page:
 def write_site(notebooks: list[Path], runs: list[Run], target: Path, title: str) -> Path:
     """Write index.html, a page for each executed notebook and run, and what they need, as the folder `target`.
 
-    It appears whole, in place of an earlier one, or not at all; the notebooks lie beside the pages. Raises ValueError for
-    what is no notebook or was not executed.
+    It appears whole, in place of an earlier one, or not at all; the notebooks lie beside the pages, and other files of the
+    folder stay. Raises ValueError for what is no notebook or was not executed, and for a folder that cannot be taken.
     """
+    check_place(target)
     runs = sorted(runs, key=lambda run: run.folder.name)
     pages = _named([_notebook_page(path) for path in notebooks] + [_run_page(run) for run in runs])
     with replace_folder(target) as draft:
@@ -106,16 +107,35 @@ def write_site(notebooks: list[Path], runs: list[Run], target: Path, title: str)
                 about = f"<a href='{page.name}.ipynb' download>{page.name}.ipynb</a> · {about}"
             text = f"<nav>{links}</nav><p class='soft'>{about}</p><main>{page.body}</main><nav>{links}</nav>"
             (draft / f"{page.name}.html").write_text(_document(f"{page.title} · {title}", text), encoding="utf-8")
+        _keep(target, draft, {path.resolve() for path in notebooks})
     return target / "index.html"
 
 
 def check_place(target: Path) -> None:
-    """Raises ValueError where a site would take the place of anything but an earlier site."""
-    if target.exists() and any(target.iterdir()):
-        index = target / "index.html"
-        ours = index.is_file() and _MARK in index.read_text(encoding="utf-8", errors="replace")
-        if not ours or any(path.is_dir() or path.suffix not in _SUFFIXES for path in target.iterdir()):
-            raise ValueError(f"{target}: holds other files: name a folder that is new, empty or an earlier report")
+    """Raises ValueError where a site would sit among folders that are none of its own, or in the place of a file."""
+    if target.exists() and not target.is_dir():
+        raise ValueError(f"{target}: is a file: name a folder")
+    folders = [path.name for path in target.glob("*/") if path.name != ".ipynb_checkpoints"]
+    if folders:
+        raise ValueError(
+            f"{target}: holds other folders ({folders[0]}): name one that is new, empty or an earlier report"
+        )
+
+
+def _keep(target: Path, draft: Path, sources: set[Path]) -> None:
+    """Note which files are the site's own, and bring over the others that lie in its place. Raises ValueError on a clash."""
+    manifest, there = target / _MANIFEST, list(target.iterdir()) if target.exists() else []
+    guests = {path.name for path in there if path.resolve() in sources}
+    own = json.loads(manifest.read_text(encoding="utf-8")) if manifest.is_file() else []
+    made = [path.name for path in draft.iterdir()]
+    (draft / _MANIFEST).write_text(json.dumps(sorted({*made} - guests)), encoding="utf-8")
+    for path in there:
+        if path.name in (*own, *guests, _MANIFEST):
+            continue
+        if path.name in made:
+            raise ValueError(f"{path}: is of no earlier report, and would be lost: name another folder")
+        copy = shutil.copytree if path.is_dir() else shutil.copy2
+        copy(path, draft / path.name)
 
 
 def find_executed(name: str, out: str | Path | None = None) -> list[Path]:
@@ -157,7 +177,7 @@ def _named(pages: list[Page]) -> list[Page]:
 def _document(title: str, body: str) -> str:
     draw = f"<script src='plotly.min.js' charset='utf-8'></script>{_DRAW}" if "class='box paper figure'" in body else ""
     return (
-        f"<!doctype html><html lang='en'><head><meta charset='utf-8'>{_MARK}"
+        "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
         f"<title>{html.escape(title)}</title><link rel='stylesheet' href='style.css'></head><body>{body}{draw}</body></html>"
     )

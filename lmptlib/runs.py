@@ -272,7 +272,7 @@ def pick_runs(names: str, out: str | Path | None = None) -> list[Run]:
     wanted = list(found) if names.strip() == "all" else [name.strip() for name in names.split(",")]
     for name in wanted:
         if name not in found:
-            raise ValueError(f"no finished run '{name}' in {outputs_folder(out)}.{nearest(name, found)}")
+            raise ValueError(f"no run '{name}' in {outputs_folder(out)}.{nearest(name, found)}")
     return [found[name] for name in wanted]
 
 

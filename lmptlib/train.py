@@ -81,7 +81,7 @@ def plan(config: Config, out: str | Path | None = None, known: dict | None = Non
     dataset = _once(known, load_dataset, config.dataset, config.data_root)
     if METHODS[config.method].captions and dataset.train.captions is None:
         raise ValueError(
-            f"{dataset.name}: method '{config.method}' learns from captions, and the card names none: add them, or use coop"
+            f"{dataset.name}: method '{config.method}' learns from captions, and there are none: add them, or use -p method coop"
         )
     if config.select == "val" and dataset.val is None:
         raise ValueError(f"{dataset.name}: select 'val' needs a validation split, and there is none: use 'last'")
@@ -125,10 +125,11 @@ def train(
     clip = load_clip(config.model, config.weights, config.device, log, config.preprocess)
     features = extract(clip, dataset, captions=METHODS[config.method].captions and config.level == "feature", log=log)
     state = Fit(config, dataset, clip, features)
-    interrupted = None
+    interrupted, past = None, 0.0
     if METHODS[config.method].learns:
         if planned.checkpoint and not force:
             state.go_on_from(torch.load(planned.checkpoint, map_location=config.device, weights_only=True))
+            past = sum(row["seconds"] for row in state.history)
             log(f"going on after epoch {len(state.history)} of {config.epochs}: {folder}")
         try:
             state.fit(log, watch)
@@ -160,7 +161,7 @@ def train(
         "device": torch.cuda.get_device_name()
         if config.device == "cuda"
         else platform.processor() or platform.machine(),
-        "seconds": round(time.time() - started, 2),
+        "seconds": round(past + time.time() - started, 2),
         "selected_epoch": state.selected,
     } | ({"stopped_after": len(state.history)} if stopped else {})
     probabilities = {
@@ -313,12 +314,15 @@ class Fit:
 
     def _snapshot(self) -> dict:
         """All that the next epochs depend on."""
-        moving = {name: getattr(self, name) for name in ("average", "kept", "best", "selected", "history")}
+        moving = {name: getattr(self, name) for name in ("average", "kept", "best", "selected")}
         moving["learned"] = [parameter.detach() for parameter in self.learned]
-        moving["probabilities"] = {name: list(map(torch.from_numpy, rows)) for name, rows in self.probabilities.items()}
         moving["generator"] = self.generator.get_state()
         moving |= {name: getattr(self, name).state_dict() for name in ("optimizer", "schedule")}
-        return copy.deepcopy(moving)
+        record = {"history": list(self.history)}  # rows that stand do not change
+        record["probabilities"] = {
+            name: torch.from_numpy(np.array(rows)) for name, rows in self.probabilities.items() if rows
+        }
+        return copy.deepcopy(moving) | record
 
     def go_on_from(self, checkpoint: dict) -> None:
         """Take up a training where its checkpoint was made."""
@@ -329,8 +333,9 @@ class Fit:
         self.schedule.load_state_dict(moving["schedule"])
         for name in ("average", "kept", "best", "selected", "history"):
             setattr(self, name, moving[name])
+        of_steps = moving["probabilities"]
         self.probabilities = {
-            name: [row.cpu().numpy() for row in rows] for name, rows in moving["probabilities"].items()
+            name: list(of_steps[name].cpu().numpy()) if name in of_steps else [] for name in self.probabilities
         }
 
     @torch.no_grad()

@@ -25,9 +25,19 @@ def lmpt(*args: str, code: int = 0) -> str:
 
 
 def test_help_is_everywhere():
-    for command in ([], ["run"], ["demo"], ["results"], ["report"], ["data"], ["data", "list"], ["data", "check"]):
+    for command in (
+        [],
+        ["run"],
+        ["demo"],
+        ["results"],
+        ["report"],
+        ["info"],
+        ["data"],
+        ["data", "list"],
+        ["data", "check"],
+    ):
         text = lmpt(*command, "--help")
-        assert "Usage:" in text and len(text.splitlines()) > 5
+        assert "Usage:" in text and len(text.splitlines()) > 4
     assert "0.1.0" in lmpt("--version")
 
 
@@ -209,7 +219,7 @@ def test_the_demo_makes_every_notebook_and_its_page(tmp_path):
     folder = tmp_path / "demo"
     made = sorted(path.name for path in folder.iterdir())
     pages = [f"{name}.{kind}" for name in DEMO for kind in ("ipynb", "html")]
-    assert made == sorted([*pages, "index.html", "plotly.min.js", "style.css"])
+    assert made == sorted([*pages, "index.html", "plotly.min.js", "site.json", "style.css"])
     assert f"{folder / 'index.html'}" in output and "Done in" in output
     assert all(f"href='{name}.html'" in (folder / "index.html").read_text() for name in DEMO)
     assert sum(path.read_text().count("class='box paper figure'") for path in folder.glob("*.html")) >= 10

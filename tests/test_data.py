@@ -312,11 +312,14 @@ def test_the_draw_holds_a_share_of_every_class_and_leaves_it_one(seed):
     rng = np.random.default_rng(seed)
     labels = rng.random((300, 12)) < np.geomspace(0.5, 0.007, 12)
     labels[0] = True  # a scene of everything
-    test = draw_test(labels)
+    names = [f"{i}.jpg" for i in range(300)]
+    test = draw_test(labels, names)
     counts, tested = labels.sum(0), labels[test].sum(0)
     assert (labels[~test].any(0)).all()
     assert (tested[counts > 1] >= 1).mean() > 0.8
     assert (np.abs(tested - 0.2 * counts) <= 1 + 0.06 * counts).all()
+    fewer = draw_test(labels[:-3], names[:-3])
+    assert (fewer != test[:-3]).mean() < 0.03
 
 
 @pytest.mark.parametrize(
@@ -329,6 +332,13 @@ def test_the_draw_holds_a_share_of_every_class_and_leaves_it_one(seed):
         ("image,labels,caption", [*ROWS, "train/22.jpg,dog,a, b"], "line 22: not 3 fields"),
         ("image,labels,caption", [*ROWS, ROWS[3]], "line 22: train/3.jpg is in line 5 already"),
         ("image,labels,caption", [*ROWS, "train/99.jpg,dog,x"], "line 22: no image"),
+        ("image,labels,caption", ["", " , ,", "", *ROWS, "train/22.jpg,dog"], "line 25: not 3 fields"),
+        ("image,labels,caption", [*ROWS, "./test/../train/3.jpg,dog,x"], "line 22: train/3.jpg is in line 5 already"),
+        ("image,labels,caption", [*ROWS, "../a.jpg,dog,x"], "line 22: ../a.jpg is not below"),
+        ("image,labels,caption", [*ROWS, "/a.jpg,dog,x"], "line 22: /a.jpg is not below"),
+        ("image,labels,caption", [*ROWS, "train/22.jpg notes,dog,x"], "is not an image path"),
+        ("image,labels,caption", [*ROWS, '"train/22.jpg","do\ng",x'], "are not names with ';' between them"),
+        ("image,labels,caption", [*ROWS, "train/20.jpg,dining_table,x", "train/22.jpg,Dining  table,x"], "is 'dining_table' elsewhere"),
         ("image,labels,caption", [*ROWS, "notes.txt,dog,x"], "line 22: 'notes.txt' is not an image path"),
         ("image,labels,caption", [*ROWS, "train/22.jpg,dog;;person,x"], "are not names with ';' between them"),
         ("image,labels,caption", [*ROWS, "train/22.jpg,dog|person,x"], "are not names with ';' between them"),
@@ -349,3 +359,23 @@ def test_a_bad_csv_file_gets_one_clear_line(tiny, header, rows, message):
         load_dataset(write_csv(tiny, rows, header))
     assert message in str(error.value)
     assert len(error.value.problems) == 1 or header == "image,labels,split"
+
+
+def test_a_csv_file_of_a_spreadsheet_is_read(tiny):
+    path = Path(write_csv(tiny, [*ROWS, ",,", ""]))
+    plain = load_dataset(str(path))
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    spread = load_dataset(str(path))
+    assert spread.train.names == plain.train.names and spread.train.lines == plain.train.lines
+    assert spread.fingerprint() == plain.fingerprint()
+
+
+def test_photographs_are_turned_upright(tmp_path):
+    lying = Image.new("RGB", (40, 20), "white")
+    lying.paste("red", (0, 0, 10, 20))
+    tag = lying.getexif()
+    tag[274] = 6  # the camera was held upright
+    lying.save(tmp_path / "a.png", exif=tag)
+    upright = open_image(tmp_path / "a.png")
+    assert upright.size == (20, 40) and upright.getpixel((10, 3)) == (255, 0, 0)
+    assert upright.getpixel((10, 37)) == (255, 255, 255)

@@ -2,12 +2,15 @@
 
 import asyncio
 import time
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
 from lmptlib.config import resolve
 from lmptlib.live import LiveRun
+from lmptlib.methods import METHODS
+from lmptlib.recipes import recipe_names
 from lmptlib.runs import Run
 from lmptlib.train import train
 from lmptlib.widgets import LiveTraining
@@ -91,6 +94,17 @@ def test_buttons_and_sliders_make_a_run(tiny, tmp_path):
     table = run.probabilities("epoch").query("group == 'tail' and step > 0")
     np.testing.assert_allclose(drawn["positive", "tail"].y, table["positive"], rtol=1e-6)
     assert "written to" in widget.status.value and widget.stop.disabled
+
+
+@pytest.mark.parametrize("recipe", recipe_names())
+def test_what_is_not_moved_stays_as_given(recipe, monkeypatch):
+    asked = []
+    monkeypatch.setattr("lmptlib.widgets.live.LiveRun", lambda config, out: asked.append(config) or Mock())
+    base = resolve(recipe=recipe)
+    if METHODS[base.method].learns:
+        widget = LiveTraining({"recipe": recipe})
+        widget.start.click()
+        assert asked == [base]
 
 
 def test_a_failure_is_shown_and_can_be_tried_again(tiny, tmp_path):

@@ -193,23 +193,37 @@ def test_a_failure_leaves_the_earlier_site(notebook, tmp_path):
     before = {path.name: path.read_bytes() for path in site.iterdir()}
     fresh = write(tmp_path / "fresh.ipynb", nbformat.v4.new_code_cell("1 + 1"))
     (tmp_path / "broken.ipynb").write_text("{}")
+    mine = tmp_path / "mine" / "index.html"
+    mine.parent.mkdir()
+    mine.write_text("mine")
     for args, message in (
         ([fresh], "fresh.ipynb: was never executed"),
         ([tmp_path / "broken.ipynb"], "broken.ipynb: not a notebook"),
         ([tmp_path / "absent.ipynb"], "no notebook "),
         (["absent"], "no executed notebook 'absent'"),
-        (["moved", "--runs", "absent"], "no finished run 'absent'"),
-        (["--to", tmp_path], "holds other files"),
-        (["--to", notebook.parent], "holds other files"),
+        (["moved", "--runs", "absent"], "no run 'absent'"),
+        (["--to", tmp_path], "holds other folders"),
+        (["--to", notebook], "is a file: name a folder"),
+        (["--to", mine.parent], "index.html: is of no earlier report"),
     ):
         output = lmpt("report", "--out", out, *args, code=1)
         assert output.startswith("Error: ") and message in output and len(output.splitlines()) == 1
     assert {path.name: path.read_bytes() for path in site.iterdir()} == before and notebook.is_file()
     assert sorted(path.name for path in out.iterdir()) == ["notebooks", "report"]
     lmpt("report", "--out", out)
-    (site / "notes.txt").write_text("mine")
-    lmpt("report", "--out", out, "--to", site, code=1)
-    assert (site / "notes.txt").exists()
+    kept = (site / "notes.txt", site / "own.ipynb", site / ".ipynb_checkpoints" / "x.ipynb")
+    for file in kept:
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("mine")
+    second = write(tmp_path / "second.ipynb", code("1"))
+    for given in ([second], [notebook]):
+        lmpt("report", "--out", out, *given)
+        assert all(file.read_text() == "mine" for file in kept)
+    assert not (site / "second.html").exists() and (site / "10_moved-tiny.html").exists()
+    for _ in range(2):  # among the notebooks themselves
+        lmpt("report", "--out", out, "--to", notebook.parent)
+    lmpt("report", "--out", out, second, "--to", notebook.parent)
+    assert notebook.is_file() and not (notebook.parent / "10_moved-tiny.html").exists()
     assert "nothing to report" in lmpt("report", "--out", tmp_path / "empty", code=1)
 
 

@@ -164,7 +164,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(tiny, tmp_path):
 
 def test_captions_are_needed_by_lmpt_alone(tiny, tmp_path):
     tiny.edit(captions=None)
-    with pytest.raises(ValueError, match="learns from captions, and the card names none"):
+    with pytest.raises(ValueError, match="learns from captions, and there are none"):
         run_tiny(tiny, tmp_path)
     assert run_tiny(tiny, tmp_path, method="coop").metrics["n_scored_classes"] == 4
 
@@ -371,7 +371,7 @@ def test_tables_of_runs(tiny, tmp_path):
     assert table["softmax total"].tolist() == [run.metrics["scores"]["softmax"]["total"] for run in made]
     assert len(runs.class_table(found)) == 8 and len(runs.group_table(found)) == 8
     assert [run.folder for run in runs.pick_runs("all", tmp_path / "outputs")] == [run.folder for run in made]
-    with pytest.raises(ValueError, match="no finished run 'tiny-lmp'"):
+    with pytest.raises(ValueError, match="no run 'tiny-lmp'"):
         runs.pick_runs("tiny-lmp", tmp_path / "outputs")
     with pytest.raises(ValueError, match="not a run"):
         runs.Run(tmp_path)
@@ -380,8 +380,9 @@ def test_tables_of_runs(tiny, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"optimizer": "sgd", "lr": 0.02, "ema": 0.9, "warmup": 3, "sampler": "class_aware"}]
-)
+    "settings",
+    [{}, {"optimizer": "sgd", "lr": 0.02, "ema": 0.9, "warmup": 3, "sampler": "class_aware"}, {"recipe": "best"}, {"recipe": "probe"}],
+)  # fmt: skip
 def test_a_stopped_run_goes_on_to_the_same_result(tiny, tmp_path, settings):
     config = resolve(dataset=str(tiny.path), epochs=4, batch_size=8, **settings)
     whole = Run(train(config, tmp_path / "whole", log=silent))
@@ -428,3 +429,4 @@ def test_an_interrupt_leaves_a_run_that_goes_on(tiny, tmp_path, monkeypatch):
     columns = whole.history.columns.drop("seconds")
     pd.testing.assert_frame_equal(joined.history[columns], whole.history[columns], check_exact=True)
     assert joined.metrics == whole.metrics and joined.config["selected_epoch"] == whole.config["selected_epoch"]
+    assert all(torch.equal(joined.prompts()[name], tensor) for name, tensor in whole.prompts().items())

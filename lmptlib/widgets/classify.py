@@ -61,7 +61,11 @@ class ClassifyExplorer(ipywidgets.VBox):
         self.k, self.images, self.classifiers, self.clips = k, {}, {}, {}
         self.features: dict[tuple[str, str], Tensor] = {}
         options = [(f"{run.label}, seed {run.config['settings']['seed']} ({run.folder.name})", run) for run in runs]
-        self.labels = {run: f"{run.label}, seed {run.config['settings']['seed']}" for run in runs}
+        labels = [f"{run.label}, seed {run.config['settings']['seed']}" for run in runs]
+        self.labels = {
+            run: label if labels.count(label) == 1 else f"{label} ({run.folder.name[-6:]})"
+            for run, label in zip(runs, labels)
+        }
         rows = min(8, max(2, len(runs)))
         wide = {"layout": {"width": "100%"}, "style": {"description_width": "90px"}}
         first = tuple(run for _, run in options[:2])

@@ -41,12 +41,17 @@ class LiveTraining(ipywidgets.VBox):
             "method": ipywidgets.Dropdown(options=methods, value=base.method, description="method", **look),
             "loss": ipywidgets.Dropdown(options=list(LOSSES), value=base.loss, description="loss", **look),
             "lam": ipywidgets.FloatSlider(base.lam, min=0, max=1, step=0.05, description="lam", **slide),
-            "lr": ipywidgets.FloatLogSlider(base.lr, min=-5, max=1, step=0.1, description="learning rate", **slide),
-            "eta": ipywidgets.FloatSlider(base.eta, min=0, max=4, step=0.1, description="margin (eta)", **slide),
+            "lr": ipywidgets.FloatLogSlider(base.lr, min=-7, max=2, step=0.1, description="learning rate", **slide),
+            "eta": ipywidgets.FloatSlider(
+                base.eta, min=0, max=max(4, base.eta), step=0.1, description="margin (eta)", **slide
+            ),
             "soft_margin": ipywidgets.Checkbox(base.soft_margin, description="margins by class frequency", **look),
-            "epochs": ipywidgets.BoundedIntText(base.epochs, min=1, max=1000, description="epochs", **look),
-            "seed": ipywidgets.BoundedIntText(base.seed, min=0, max=10**6, description="seed", **look),
+            "epochs": ipywidgets.BoundedIntText(base.epochs, min=1, max=10**6, description="epochs", **look),
+            "seed": ipywidgets.BoundedIntText(base.seed, min=0, max=2**53, description="seed", **look),
         }
+        self.first = {
+            name: control.value for name, control in self.controls.items()
+        }  # what was not moved stays as given
         self.start = ipywidgets.Button(description="start", icon="play", button_style="success")
         self.pause = ipywidgets.Button(description="pause", icon="pause", disabled=True)
         self.stop = ipywidgets.Button(description="stop", icon="stop", disabled=True)
@@ -81,8 +86,9 @@ class LiveTraining(ipywidgets.VBox):
         return figure
 
     def _on_start(self, _: ipywidgets.Button) -> None:
+        moved = {name: c.value for name, c in self.controls.items() if c.value != self.first[name]}
         try:
-            config = resolve(**{**self.settings, **{name: control.value for name, control in self.controls.items()}})
+            config = resolve(**{**self.settings, **moved})
         except ValueError as error:
             self._say(str(error))
             return
@@ -92,8 +98,9 @@ class LiveTraining(ipywidgets.VBox):
                 trace.x = trace.y = np.array([])
         self._buttons(running=True)
         self._say("starting: reading the data and the model")
+        loop = asyncio.get_running_loop()
         self.run.start()
-        asyncio.get_running_loop().create_task(self._follow())
+        self.following = loop.create_task(self._follow())
 
     def _on_pause(self, _: ipywidgets.Button) -> None:
         if self.run.paused:
@@ -108,10 +115,14 @@ class LiveTraining(ipywidgets.VBox):
         self._say("stopping after this epoch")
 
     async def _follow(self) -> None:
-        while self.run.running:
+        try:
+            while self.run.running:
+                self.update()
+                await asyncio.sleep(_EVERY)
             self.update()
-            await asyncio.sleep(_EVERY)
-        self.update()
+        except Exception as error:
+            self._say(f"the curves are no longer followed ({error}); the run goes on")
+            raise
 
     def update(self) -> None:
         """Show what the run has told since the last call."""
@@ -127,7 +138,7 @@ class LiveTraining(ipywidgets.VBox):
                 images = {"val": "validation", "train": "training"}[rows[-1]["split"]]
                 self.figure.layout.annotations[2].text = f"mAP (%), {images} images"
         if lines:
-            self._say(lines[-1])
+            self._say(lines[-1] + (" (stopping after this epoch)" if running and self.stop.disabled else ""))
         if not running:
             self._buttons(running=False)
             if self.run.error:

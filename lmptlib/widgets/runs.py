@@ -65,8 +65,9 @@ def run_explorer(runs: list[Run]) -> ipywidgets.VBox:
         if not shown:
             settings.value = "Choose one run or more: Ctrl-click and Shift-click take several."
             return
-        baseline.options = list(by_label(shown))
-        baseline.index = 0  # ipywidgets leaves a list that was empty without a choice
+        before, names = baseline.value, list(by_label(shown))
+        baseline.options = names
+        baseline.value = before if before in names else names[0]
         by_group, by_class = group_table(shown, scoring.value), class_table(shown, scoring.value)
         by_group["run"] = np.repeat(_names(shown), 1 + len(GROUPS))
         table = settings_table(shown).rename_axis("run").reset_index()

@@ -119,7 +119,7 @@ def test_runs_through_papermill(path, interactive, tiny, tmp_path):
 
 
 def test_an_unknown_run_is_named(tmp_path):
-    with pytest.raises(papermill.PapermillExecutionError, match="no finished run 'nothing'"):
+    with pytest.raises(papermill.PapermillExecutionError, match="no run 'nothing'"):
         papermill.execute_notebook(
             notebooks.find_notebook("per_class_ap"), None, {"runs_to_show": "nothing", "out": str(tmp_path)},
             kernel_name="python3", progress_bar=False, execution_timeout=300,
