@@ -72,8 +72,7 @@ def test_colours_say_group_class_and_error(mapped):
 def explorer(mapped):
     dataset, scores, maps, _ = mapped
     controls, row = embedding_explorer(maps, dataset, scores).children
-    wide, panel = row.children
-    (figure,) = wide.children
+    figure, panel = row.children
     return {widget.description: widget for widget in controls.children}, figure, panel.children
 
 

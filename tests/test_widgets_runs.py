@@ -78,7 +78,11 @@ def test_differences_are_those_of_compare(made):
     chosen, _ = controls.children
     baseline, button = pairing.children
     chosen.value = (0, 1, 2)
-    assert baseline.value == "zero_shot"
+    baseline.value = "zero_shot"
+    scoring = controls.children[1].children[1]
+    scoring.value = "softmax"
+    assert baseline.value == "zero_shot"  # a choice outlasts another ranking
+    scoring.value = "cosine"
     button.click()
     expected = runs.compare(runs.by_label(made[:3]), "zero_shot", "cosine")
     table = saved(differences.value)["differences.csv"]

@@ -40,7 +40,7 @@ def case_explorer(runs: dict[str, Run | Ensemble], dataset: Dataset, scoring: st
             return
         image = chosen[number.value - 1]
         cases = read[ranking.value]
-        redraw(figure, case_figure([open_image(cases.paths[image])], [""], [top_classes(cases, image)]))
+        redraw(figure, case_figure([open_image(cases.paths[image])], [""], [top_classes(cases, image)]), width=860)
         shown = classes[dataset.test.labels[image]]
         labels = ", ".join(shown["class"] + " (" + shown["group"] + ")")
         caption.value = f"{number.value} of {len(chosen)}: {dataset.test.names[image]}, labels {labels}"

@@ -80,7 +80,9 @@ class ClassifyExplorer(ipywidgets.VBox):
         self.zone.on_msg(lambda _, content, buffers: self.add(content["name"], bytes(buffers[0])))
         self.photograph.observe(self._show, names="value")
         self.chosen.observe(self._show, names="value")
-        shown = ipywidgets.HBox([self.picture, self.scores], layout={"flex_flow": "row wrap"})
+        shown = ipywidgets.HBox(
+            [self.picture, self.scores], layout={"flex_flow": "row wrap", "align_items": "flex-start"}
+        )
         super().__init__([self.chosen, self.zone, self.status, self.photograph, shown])
 
     def add(self, name: str, content: bytes) -> None:
@@ -110,7 +112,7 @@ class ClassifyExplorer(ipywidgets.VBox):
             return
         self.scores.layout.display = "flex" if tables else "none"
         if tables:
-            redraw(self.scores.children[0], top_probabilities(pd.concat(tables), self.k))
+            redraw(self.scores.children[0], top_probabilities(pd.concat(tables), self.k), width=580)
 
     def _probabilities(self, run: Run, name: str) -> pd.DataFrame:
         """A row a class: the probability that a run gives it in a photograph."""

@@ -44,7 +44,7 @@ def probability_explorer(runs: dict[str, Run], scoring: str = "cosine") -> ipywi
     titles = ["left", "right", "negatives − positives", f"mAP, {scoring} ranking (%)"]
     figure = go.FigureWidget(make_subplots(rows=1, cols=4, subplot_titles=titles, horizontal_spacing=0.045))
     legend, margin = {"orientation": "h", "y": -0.2}, {"l": 50, "r": 20, "t": 60, "b": 40}
-    figure.update_layout(template="plotly_white", autosize=True, height=420, font_size=13, legend=legend, margin=margin)
+    figure.update_layout(template="plotly_white", width=880, height=420, font_size=13, legend=legend, margin=margin)
     chosen = [ipywidgets.Dropdown(options=list(runs), description=side) for side in titles[:2]]
     chosen[1].value = list(runs)[-1]
     for column, (pattern, dash) in enumerate((("", "solid"), ("/", "dash")), 1):
@@ -69,8 +69,12 @@ def probability_explorer(runs: dict[str, Run], scoring: str = "cosine") -> ipywi
                     sides = (part["positive"], part["negative"], part["negative"] - part["positive"])
                     for trace, values in zip(traces[3 * i : 3 * i + 3], sides):
                         trace.x, trace.y = part["step"].to_numpy(), values.to_numpy()
-                traces[9].y = [run.metrics["scores"][scoring][name] for name in ("total", *GROUPS)]
                 figure.layout.annotations[side].text = chooser.value.replace(": ", ":<br>")
+
+        with figure.batch_update():  # apart: in one batch the browser would forget the bars' names, which do not change
+            for side, chooser in enumerate(chosen):
+                scores = runs[chooser.value].metrics["scores"][scoring]
+                figure.data[10 * side + 9].y = [scores[name] for name in ("total", *GROUPS)]
 
     for chooser in chosen:
         chooser.observe(show, names="value")

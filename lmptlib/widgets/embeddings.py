@@ -20,7 +20,7 @@ def embedding_explorer(maps: dict[str, pd.DataFrame], dataset: Dataset, scores: 
     test images. The colouring, a class whose images are drawn larger, and the prompts shown are chosen from lists.
     """
     first = next(iter(maps.values()))
-    figure = go.FigureWidget(embedding_map(first)).update_layout(height=680, title="")
+    figure = go.FigureWidget(embedding_map(first)).update_layout(width=620, height=660, title="", autosize=False)
     places = [np.flatnonzero((first["kind"] == "image") & (first["group"] == group)) for group in GROUPS]
     before, after = (np.flatnonzero(first["kind"] == kind) for kind in ("before", "after"))
     *images, lines, prompts_before, prompts_after = figure.data
@@ -32,8 +32,8 @@ def embedding_explorer(maps: dict[str, pd.DataFrame], dataset: Dataset, scores: 
     prompts = ipywidgets.Dropdown(options=list(_PROMPTS), description="prompts")
     joined = ipywidgets.Checkbox(True, description="lines from before to after", indent=False)
     follow = ipywidgets.Checkbox(True, description="the picture follows the mouse (else: click)", indent=False)
-    picture = ipywidgets.Image(format="jpeg", layout={"width": "280px", "height": "auto", "display": "none"})
-    words = ipywidgets.HTML("Point at an image or click on it.", layout={"width": "280px"})
+    picture = ipywidgets.Image(format="jpeg", layout={"width": "230px", "height": "auto", "display": "none"})
+    words = ipywidgets.HTML("Point at an image or click on it.", layout={"width": "230px"})
 
     def move(_: dict) -> None:
         xy = maps[projection.value][["x", "y"]].to_numpy()
@@ -79,9 +79,8 @@ def embedding_explorer(maps: dict[str, pd.DataFrame], dataset: Dataset, scores: 
         chooser.observe(change, names="value")
     joined.observe(choose_prompts, names="value")
     controls = ipywidgets.HBox([projection, colour, chosen, prompts, joined, follow], layout={"flex_flow": "row wrap"})
-    side = ipywidgets.VBox([picture, words], layout={"flex": "0 0 auto"})
-    wide = ipywidgets.Box([figure], layout={"flex": "1 1 480px", "min_width": "0"})
-    return ipywidgets.VBox([controls, ipywidgets.HBox([wide, side])])
+    side = ipywidgets.VBox([picture, words])
+    return ipywidgets.VBox([controls, ipywidgets.HBox([figure, side])])
 
 
 def _words(dataset: Dataset, image: int, scores: np.ndarray, error: float, n_scores: int = 8) -> str:

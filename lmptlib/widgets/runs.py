@@ -23,7 +23,7 @@ from lmptlib.runs import (
 from lmptlib.widgets.figures import redraw
 from lmptlib.widgets.tables import csv_link, paged_table, table_html
 
-_LOOK = {"legend": {"orientation": "h", "x": 0, "y": -0.25, "yanchor": "top"}}
+_LOOK = {"width": 860, "legend": {"orientation": "h", "x": 0, "y": -0.25, "yanchor": "top"}}
 _CURVES = {"probability": "Mean probabilities while training: positives solid, negatives dotted", "loss": "Losses"}
 
 
