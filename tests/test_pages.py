@@ -12,7 +12,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 from click.testing import CliRunner
-from conftest import make_tiny
+from tiny import make_tiny
 
 from lmptlib import emoji, info, pages, paths
 from lmptlib.cli import main

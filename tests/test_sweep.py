@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from conftest import make_tiny
 from scipy import stats
 from sklearn.metrics import f1_score, precision_score, recall_score
+from tiny import make_tiny
 
 from lmptlib import notebooks, paper, plots, runs
 from lmptlib.cli import main

@@ -10,7 +10,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import make_tiny
+from tiny import make_tiny
 
 from lmptlib import runs
 from lmptlib.config import resolve
