@@ -265,7 +265,7 @@ def read_csv(path: Path, root: Path, check_images: bool = True) -> tuple[tuple[s
         elif check_images and not (root / name).is_file():
             missing.append(f"{where}: no image {root / name}")
         if bad:
-            problems.append(f"{where}: labels '{row['labels']}' are not names with ';' between them")
+            problems.append(f"{where}: labels '{row['labels']}': write names with ';' between them")
         elif len(set(found)) < len(found):
             problems.append(f"{where}: a label stands twice in '{row['labels']}'")
         if given not in ("train", "val", "test"):
@@ -292,6 +292,10 @@ def read_csv(path: Path, root: Path, check_images: bool = True) -> tuple[tuple[s
         warnings.append(
             f"no column 'split': {(where == 'test').sum():,} of {len(rows):,} images, a fifth of each class, drawn for testing"
         )
+    counts = dict(zip(class_names, table.sum(0)))
+    for rare in (name for name in class_names if counts[name] <= 2):
+        close = difflib.get_close_matches(rare, [n for n in class_names if counts[n] > counts[rare]], n=1, cutoff=0.8)
+        warnings += [f"label '{rare}' ({counts[rare]}) is close to '{n}' ({counts[n]}): is it a slip?" for n in close]
     splits = {}
     for key in ("train", "val", "test"):
         chosen = np.flatnonzero(where == key)
@@ -325,6 +329,8 @@ def _csv_rows(path: Path) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
             columns = [name.strip() for name in next(reader, [])]
+            if len(columns) == 1 and ("\t" in columns[0] or ";" in columns[0]):
+                raise DataError([f"{path}: columns are separated by ',' and not as in '{columns[0]}': save it so"])
             wrong = [f"{path}: unknown column '{n}'.{nearest(n, _COLUMNS)}" for n in columns if n not in _COLUMNS]
             wrong = wrong or [f"{path}: no column '{name}'" for name in _COLUMNS[:2] if name not in columns]
             wrong += [f"{path}: column '{n}' stands twice" for n in sorted(set(columns)) if columns.count(n) > 1]

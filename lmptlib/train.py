@@ -81,7 +81,7 @@ def plan(config: Config, out: str | Path | None = None, known: dict | None = Non
     dataset = _once(known, load_dataset, config.dataset, config.data_root)
     if METHODS[config.method].captions and dataset.train.captions is None:
         raise ValueError(
-            f"{dataset.name}: method '{config.method}' learns from captions, and there are none: add them, or use -p method coop"
+            f"{dataset.name}: method '{config.method}' learns from captions, and there are none: add them, or use method coop"
         )
     if config.select == "val" and dataset.val is None:
         raise ValueError(f"{dataset.name}: select 'val' needs a validation split, and there is none: use 'last'")
@@ -171,8 +171,10 @@ def train(
     checkpoint = state.checkpoint if stopped else None
     runs.write_run(folder, record, state.history, probabilities, metrics, scores, state.tensors(), checkpoint)
     softmax, cos = (metrics["scores"][scoring]["total"] for scoring in ("softmax", "cosine"))
-    marks = "".join(f" {mark}" for mark in runs.Run(folder).marks)
-    log(f"mAP {_show(softmax)} softmax, {_show(cos)} cosine{marks}; written to {folder}")
+    marks = "".join(f"; {mark}" for mark in runs.Run(folder).marks)
+    log(
+        f"mAP {_show(softmax)} softmax, {_show(cos)} cosine on {len(dataset.test):,} test images{marks}; written to {folder}"
+    )
     if interrupted:
         raise interrupted
     return folder

@@ -337,11 +337,11 @@ def test_the_draw_holds_a_share_of_every_class_and_leaves_it_one(seed):
         ("image,labels,caption", [*ROWS, "../a.jpg,dog,x"], "line 22: ../a.jpg is not below"),
         ("image,labels,caption", [*ROWS, "/a.jpg,dog,x"], "line 22: /a.jpg is not below"),
         ("image,labels,caption", [*ROWS, "train/22.jpg notes,dog,x"], "is not an image path"),
-        ("image,labels,caption", [*ROWS, '"train/22.jpg","do\ng",x'], "are not names with ';' between them"),
+        ("image,labels,caption", [*ROWS, '"train/22.jpg","do\ng",x'], "write names with ';' between them"),
         ("image,labels,caption", [*ROWS, "train/20.jpg,dining_table,x", "train/22.jpg,Dining  table,x"], "is 'dining_table' elsewhere"),
         ("image,labels,caption", [*ROWS, "notes.txt,dog,x"], "line 22: 'notes.txt' is not an image path"),
-        ("image,labels,caption", [*ROWS, "train/22.jpg,dog;;person,x"], "are not names with ';' between them"),
-        ("image,labels,caption", [*ROWS, "train/22.jpg,dog|person,x"], "are not names with ';' between them"),
+        ("image,labels,caption", [*ROWS, "train/22.jpg,dog;;person,x"], "write names with ';' between them"),
+        ("image,labels,caption", [*ROWS, "train/22.jpg,dog|person,x"], "write names with ';' between them"),
         ("image,labels,caption", [*ROWS, "train/22.jpg,dog;dog,x"], "a label stands twice"),
         ("image,labels,caption", [*ROWS, "train/22.jpg,Dog,x"], "label 'Dog' is 'dog' elsewhere"),
         ("image,labels,caption", [*ROWS, "train/22.jpg,dog,"], "line 22: train/22.jpg has no caption, and other training"),
@@ -359,6 +359,18 @@ def test_a_bad_csv_file_gets_one_clear_line(tiny, header, rows, message):
         load_dataset(write_csv(tiny, rows, header))
     assert message in str(error.value)
     assert len(error.value.problems) == 1 or header == "image,labels,split"
+
+
+def test_a_label_that_may_be_a_slip_is_noted(tiny):
+    rows = [*ROWS, "train/20.jpg,persn,x", "train/22.jpg,cat,x", "train/23.jpg,bottle,x"]
+    dataset = load_dataset(write_csv(tiny, rows))
+    slips = [warning for warning in dataset.warnings if "slip" in warning]
+    assert slips == ["photos: label 'persn' (1) is close to 'person' (10): is it a slip?"]
+
+
+def test_other_separators_are_named(tiny):
+    with pytest.raises(DataError, match="columns are separated by ','"):
+        load_dataset(write_csv(tiny, ["train/0.jpg;dog;x"], "image;labels;caption"))
 
 
 def test_a_csv_file_of_a_spreadsheet_is_read(tiny):
