@@ -30,8 +30,8 @@ SHOWN = """output => {
 # Figures outside explorers, drawn; in a saved notebook JupyterLab shows each as the picture that it kept of it.
 STATIC = """[...document.querySelectorAll('.jp-RenderedPlotly')]
   .filter(plot => plot.querySelector('.main-svg') || plot.querySelector('img')?.naturalWidth > 100).length"""
-# What shows when the mouse moves, four equal rows in another order, what a button reads later.
-SILENT = ("follows the mouse", "sort by", "largest first", "baseline")
+# What shows when the mouse moves, what a button reads later, and what four rare classes of equal AP cannot show.
+SILENT = ("follows the mouse", "baseline", "sort by", "largest first", "rarest class too")
 CONTROLS = "select, .noUi-handle, input[type=checkbox], .widget-toggle-buttons button, button.widget-button"
 
 
@@ -77,7 +77,7 @@ def test_a_notebook_runs_and_its_explorers_answer(path, lab, tab, tiny):
 
 
 def change_every_control(page, explorer) -> None:
-    """Change each control of an explorer, wait until what it shows is another, and change back what is a choice."""
+    """Change each control of an explorer, and wait until what it shows is another."""
     controls = explorer.locator(CONTROLS)
     for i in range(controls.count()):
         control = controls.nth(i)
@@ -96,8 +96,8 @@ def change_every_control(page, explorer) -> None:
             page.wait_for_timeout(100)
         else:
             raise AssertionError(f"nothing changed with the control '{name}'")
-        if chosen and control.is_visible():
-            control.select_option(chosen)
+        if "prompts" in name:
+            control.select_option(chosen)  # without prompts the next control has no lines to hide
 
 
 def change(control) -> bool:
@@ -181,7 +181,7 @@ def test_photographs_are_dropped_and_classified(lab, tab, tiny):
     content = base64.b64encode((tiny.folder / "test" / "5.jpg").read_bytes()).decode()
     page.evaluate(DROP, content)
     page.wait_for_function("[...document.querySelectorAll('.widget-dropdown select')].at(-1).options.length == 4")
-    assert chooser.evaluate("e => e.selectedOptions[0].textContent") == "dropped.jpg"
+    chooser.locator("option:checked", has_text="dropped.jpg").wait_for(state="attached", timeout=30_000)
     zone.scroll_into_view_if_needed()
     tab.screenshot("classify")
     assert not tab.outside and not tab.errors
