@@ -32,6 +32,7 @@ STATIC = """[...document.querySelectorAll('.jp-RenderedPlotly')]
   .filter(plot => plot.querySelector('.main-svg') || plot.querySelector('img')?.naturalWidth > 100).length"""
 # What shows when the mouse moves, what a button reads later, and what four rare classes of equal AP cannot show.
 SILENT = ("follows the mouse", "baseline", "sort by", "largest first", "rarest class too")
+SILENT += ("_pos head", "_neg head", "_pos medium", "_neg medium")
 CONTROLS = "select, .noUi-handle, input[type=checkbox], .widget-toggle-buttons button, button.widget-button"
 
 
