@@ -9,12 +9,12 @@ from typing import Any
 
 import yaml
 
-from lmptlib.clip import PREPROCESSINGS
-from lmptlib.data import nearest
+from lmptlib.clip.model import PREPROCESSINGS
+from lmptlib.data.loading import nearest
+from lmptlib.data.samplers import SAMPLERS
 from lmptlib.losses import LOSSES, PRESETS, make_loss
-from lmptlib.methods import HEADS, METHODS, POSITIONS
-from lmptlib.recipes import load_recipe
-from lmptlib.samplers import SAMPLERS
+from lmptlib.methods.prompts import HEADS, METHODS, POSITIONS
+from lmptlib.recipes.reading import load_recipe
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from lmptlib import plots
-from lmptlib.cases import (
+from lmptlib.config import resolve
+from lmptlib.data.loading import load_dataset
+from lmptlib.runs.run import Ensemble, Run
+from lmptlib.suite.analysis.cases import (
     RANKINGS,
     Cases,
     changes,
@@ -20,11 +22,9 @@ from lmptlib.cases import (
     run_summary,
     top_classes,
 )
-from lmptlib.config import resolve
-from lmptlib.data import load_dataset
-from lmptlib.runs import Ensemble, Run
-from lmptlib.train import train
-from lmptlib.widgets import case_explorer
+from lmptlib.suite.figures import figures as plots
+from lmptlib.suite.widgets import case_explorer
+from lmptlib.training.training import train
 
 CLASSES = pd.DataFrame({"class": list("abcdef"), "group": ["head", "head", "medium", "medium", "tail", "tail"]})
 CLASSES["train"] = [300, 120, 60, 30, 9, 4]

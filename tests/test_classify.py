@@ -5,14 +5,14 @@ import pytest
 import torch
 from PIL import Image
 
-from lmptlib.classify import Classifier
-from lmptlib.clip import load_clip
+from lmptlib.clip.features import extract
+from lmptlib.clip.model import load_clip
 from lmptlib.config import resolve
-from lmptlib.data import load_dataset
-from lmptlib.features import extract
-from lmptlib.runs import Run
-from lmptlib.train import train
-from lmptlib.widgets import ClassifyExplorer
+from lmptlib.data.loading import load_dataset
+from lmptlib.runs.classifier import Classifier
+from lmptlib.runs.run import Run
+from lmptlib.suite.widgets import ClassifyExplorer
+from lmptlib.training.training import train
 
 SETTINGS = {
     "zero-shot": {"method": "zero_shot"},

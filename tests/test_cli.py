@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from lmptlib import notebooks
-from lmptlib.cli import DEMO, main
+from lmptlib.suite import notebooks
+from lmptlib.suite.cli.main import DEMO, main
 
 TRAIN = notebooks.find_notebook("train")
 
@@ -207,7 +207,7 @@ def test_data_commands(tiny):
 
 
 def test_the_command_exits_as_a_program_should(tmp_path):
-    command = [sys.executable, "-m", "lmptlib.cli", "run", "train", "-p", "epoch", "3"]
+    command = [sys.executable, "-m", "lmptlib.suite.cli.main", "run", "train", "-p", "epoch", "3"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env={**os.environ})
     assert done.returncode == 1 and done.stdout == ""
     assert done.stderr.strip() == "Error: 03_train has no parameter 'epoch'. Did you mean 'epochs'?"

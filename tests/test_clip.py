@@ -10,8 +10,8 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from lmptlib.clip import load_clip
-from lmptlib.methods import TEMPLATES, Head, PromptLearner, template_features
+from lmptlib.clip.model import load_clip
+from lmptlib.methods.prompts import TEMPLATES, Head, PromptLearner, template_features
 from lmptlib.paths import shipped
 
 VOC_NAMES = ("aeroplane", "diningtable", "tvmonitor", "potted_plant")
@@ -153,7 +153,7 @@ def test_torchscript_archives_convert_as_the_message_says(tmp_path, clip):
 
 
 def test_every_caption_of_emoji_lt_can_be_read(clip):
-    from lmptlib.data import load_dataset
+    from lmptlib.data.loading import load_dataset
 
     assert clip.tokenize(list(load_dataset("emoji-lt").train.captions)).shape == (1142, 77)
 

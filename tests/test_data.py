@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from lmptlib import emoji
-from lmptlib.data import DataError, check_dataset, class_groups, draw_test, load_dataset, open_image
+from lmptlib.data import emoji
+from lmptlib.data.loading import DataError, check_dataset, class_groups, draw_test, load_dataset, open_image
 from lmptlib.paths import shipped
 
 

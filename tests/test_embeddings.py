@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 from sklearn.decomposition import PCA
 
-from lmptlib.data import load_dataset
-from lmptlib.embeddings import PROJECTIONS, map_points, ranking_errors
-from lmptlib.plots import COLOURS, embedding_map
-from lmptlib.widgets import embedding_explorer
+from lmptlib.data.loading import load_dataset
+from lmptlib.suite.analysis.embeddings import PROJECTIONS, map_points, ranking_errors
+from lmptlib.suite.figures.figures import COLOURS, embedding_map
+from lmptlib.suite.widgets import embedding_explorer
 
 
 @pytest.fixture

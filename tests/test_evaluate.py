@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from lmptlib.evaluate import average_precision, evaluate, softmax_scores, summarise, weighted_average_precision
+from lmptlib.evaluation.metrics import (
+    average_precision,
+    evaluate,
+    softmax_scores,
+    summarise,
+    weighted_average_precision,
+)
 
 
 def example(n_images=80, ties=False):

@@ -6,9 +6,9 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from lmptlib.clip import Clip, load_clip, weights_fingerprint
-from lmptlib.data import DataError, load_dataset, open_image
-from lmptlib.features import extract
+from lmptlib.clip.features import extract
+from lmptlib.clip.model import Clip, load_clip, weights_fingerprint
+from lmptlib.data.loading import DataError, load_dataset, open_image
 from lmptlib.paths import shipped
 
 silent = lambda line: None  # noqa: E731

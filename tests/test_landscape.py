@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from lmptlib import plots
-from lmptlib.landscape import labels_around, landscape, representatives
 from lmptlib.losses import LOSSES, ProbabilityGuidedLoss, make_loss, mean_probabilities
+from lmptlib.suite.analysis.landscape import labels_around, landscape, representatives
+from lmptlib.suite.figures import figures as plots
 
 COUNTS = np.array([12, 400, 60, 25, 30, 130, 3])
 N_IMAGES = 500

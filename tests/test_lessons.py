@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lmptlib import lessons, notebooks
-from lmptlib.widgets import exercise
+from lmptlib.suite import notebooks
+from lmptlib.suite.analysis import lessons
+from lmptlib.suite.widgets import exercise
 
 
 def test_an_answer_is_right_within_the_tolerance_and_else_gets_the_hint(capsys):

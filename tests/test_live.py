@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from lmptlib.config import resolve
-from lmptlib.live import LiveRun
-from lmptlib.methods import METHODS
-from lmptlib.recipes import recipe_names
-from lmptlib.runs import Run
-from lmptlib.train import train
-from lmptlib.widgets import LiveTraining
+from lmptlib.methods.prompts import METHODS
+from lmptlib.recipes.reading import recipe_names
+from lmptlib.runs.live import LiveRun
+from lmptlib.runs.run import Run
+from lmptlib.suite.widgets import LiveTraining
+from lmptlib.training.training import train
 
 
 def until(condition) -> None:
@@ -99,7 +99,7 @@ def test_buttons_and_sliders_make_a_run(tiny, tmp_path):
 @pytest.mark.parametrize("recipe", recipe_names())
 def test_what_is_not_moved_stays_as_given(recipe, monkeypatch):
     asked = []
-    monkeypatch.setattr("lmptlib.widgets.live.LiveRun", lambda config, out: asked.append(config) or Mock())
+    monkeypatch.setattr("lmptlib.suite.widgets.live.LiveRun", lambda config, out: asked.append(config) or Mock())
     base = resolve(recipe=recipe)
     if METHODS[base.method].learns:
         widget = LiveTraining({"recipe": recipe})

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from lmptlib import plots
-from lmptlib.data import load_dataset, read_list
-from lmptlib.longtail import class_order, conditional, pareto_counts, sample_long_tail, sample_table
+from lmptlib.data.loading import load_dataset, read_list
+from lmptlib.data.longtail import class_order, conditional, pareto_counts, sample_long_tail, sample_table
+from lmptlib.suite.figures import figures as plots
 
 
 @pytest.fixture(scope="module")

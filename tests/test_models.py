@@ -8,10 +8,10 @@ import torch
 from click.testing import CliRunner
 from safetensors.torch import load_file, save_file
 
-from lmptlib import train as train_module
-from lmptlib.cli import main
-from lmptlib.clip import load_clip
+from lmptlib.clip.model import load_clip
 from lmptlib.config import resolve
+from lmptlib.suite.cli.main import main
+from lmptlib.training import training as train_module
 
 
 def shorten(tiny):

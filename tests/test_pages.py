@@ -14,11 +14,14 @@ import pytest
 from click.testing import CliRunner
 from tiny import make_tiny
 
-from lmptlib import emoji, info, pages, paths
-from lmptlib.cli import main
+from lmptlib import paths
 from lmptlib.config import resolve
-from lmptlib.runs import Run
-from lmptlib.train import train
+from lmptlib.data import emoji
+from lmptlib.runs.run import Run
+from lmptlib.suite import info
+from lmptlib.suite.cli.main import main
+from lmptlib.suite.report import pages
+from lmptlib.training.training import train
 
 EVIL = "</script><script>alert('x')</script>"
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n").decode()

@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lmptlib import probabilities
-from lmptlib.evaluate import reliability
-from lmptlib.runs import Run
-from lmptlib.sweep import read_sweep, run_sweep
-from lmptlib.train import train
+from lmptlib.evaluation.metrics import reliability
+from lmptlib.runs.run import Run
+from lmptlib.suite.analysis import probabilities
+from lmptlib.sweeps.grid import read_sweep, run_sweep
+from lmptlib.training.training import train
 
 GRID = "probabilities"
 HEAD = {"recipe": "probe", "method": "linear_probe"}

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from lmptlib.data import GROUPS
-from lmptlib.published import COLUMNS, KEY, SIZES, audit, published, statements
+from lmptlib.data.loading import GROUPS
+from lmptlib.published.tables import COLUMNS, KEY, SIZES, audit, published, statements
 
 TABLE, FINDINGS = published(), audit()
 

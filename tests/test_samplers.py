@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lmptlib.samplers import SAMPLERS, epoch_order
+from lmptlib.data.samplers import SAMPLERS, epoch_order
 
 COUNTS = (400, 60, 9)
 

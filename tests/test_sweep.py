@@ -11,11 +11,14 @@ from scipy import stats
 from sklearn.metrics import f1_score, precision_score, recall_score
 from tiny import make_tiny
 
-from lmptlib import notebooks, paper, plots, runs
-from lmptlib.cli import main
 from lmptlib.config import resolve
-from lmptlib.evaluate import evaluate, f1_scores, reliability, thresholds
-from lmptlib.sweep import read_sweep, run_sweep, sweep_names, sweep_summary, sweep_table
+from lmptlib.evaluation.metrics import evaluate, f1_scores, reliability, thresholds
+from lmptlib.runs import run as runs
+from lmptlib.suite import notebooks
+from lmptlib.suite.cli.main import main
+from lmptlib.suite.figures import figures as plots
+from lmptlib.suite.figures import paper
+from lmptlib.sweeps.grid import read_sweep, run_sweep, sweep_names, sweep_summary, sweep_table
 
 
 def quiet(line: str) -> None:

@@ -8,20 +8,20 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from lmptlib import runs
-from lmptlib import train as train_module
-from lmptlib.clip import load_clip
+from lmptlib.clip.features import extract
+from lmptlib.clip.model import load_clip
 from lmptlib.config import FIELDS, read_loss_settings, resolve
-from lmptlib.data import load_dataset
-from lmptlib.evaluate import average_precision
-from lmptlib.features import extract
+from lmptlib.data.loading import load_dataset
+from lmptlib.evaluation.metrics import average_precision
 from lmptlib.losses import make_loss, mean_probabilities
-from lmptlib.methods import template_features
+from lmptlib.methods.prompts import template_features
 from lmptlib.paths import replace_folder, shipped
-from lmptlib.published import published
-from lmptlib.recipes import read_recipe, recipe_names
-from lmptlib.runs import Run
-from lmptlib.train import Fit, NonFiniteLoss, learning_rate, plan, train
+from lmptlib.published.tables import published
+from lmptlib.recipes.reading import read_recipe, recipe_names
+from lmptlib.runs import run as runs
+from lmptlib.runs.run import Run
+from lmptlib.training import training as train_module
+from lmptlib.training.training import Fit, NonFiniteLoss, learning_rate, plan, train
 
 silent = lambda line: None  # noqa: E731
 

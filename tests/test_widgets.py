@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from lmptlib.config import resolve
-from lmptlib.landscape import landscape
 from lmptlib.losses import LOSSES, PRESETS, loss_settings
-from lmptlib.runs import Run
-from lmptlib.train import train
-from lmptlib.widgets import class_curves, loss_comparison, loss_sliders, probability_explorer
+from lmptlib.runs.run import Run
+from lmptlib.suite.analysis.landscape import landscape
+from lmptlib.suite.widgets import class_curves, loss_comparison, loss_sliders, probability_explorer
+from lmptlib.training.training import train
 
 
 def test_the_chosen_class_has_its_curves_drawn(tiny, tmp_path):

@@ -5,9 +5,9 @@ import re
 import numpy as np
 import pytest
 
-from lmptlib.data import load_dataset
-from lmptlib.longtail import pareto_counts, sample_long_tail
-from lmptlib.widgets import co_occurrence_explorer, data_explorer, long_tail_sampler
+from lmptlib.data.loading import load_dataset
+from lmptlib.data.longtail import pareto_counts, sample_long_tail
+from lmptlib.suite.widgets import co_occurrence_explorer, data_explorer, long_tail_sampler
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ import pandas as pd
 import pytest
 from tiny import make_tiny
 
-from lmptlib import runs
 from lmptlib.config import resolve
-from lmptlib.runs import Run
-from lmptlib.train import train
-from lmptlib.widgets import paged_table, run_explorer
+from lmptlib.runs import run as runs
+from lmptlib.runs.run import Run
+from lmptlib.suite.widgets import paged_table, run_explorer
+from lmptlib.training.training import train
 
 
 @pytest.fixture(scope="module")

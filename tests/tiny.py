@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from lmptlib import emoji
+from lmptlib.data import emoji
 
 
 @dataclass

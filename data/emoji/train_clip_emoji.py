@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from sklearn.metrics import average_precision_score
 
-from lmptlib import emoji
+from lmptlib.data import emoji
 
 HERE = Path(__file__).parent
 SEED = 7  # of scenes, captions, weights and batches

@@ -5,9 +5,9 @@ import base64
 import papermill
 import pytest
 
-from lmptlib.notebooks import find_notebook, parameters
 from lmptlib.paths import shipped
-from lmptlib.runs import Run, find_runs
+from lmptlib.runs.run import Run, find_runs
+from lmptlib.suite.notebooks import find_notebook, parameters
 
 pytestmark = pytest.mark.xdist_group("browser")  # one worker drives it
 PATHS = sorted(shipped("notebooks").glob("*.ipynb"))

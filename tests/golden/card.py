@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from lmptlib import emoji
+from lmptlib.data import emoji
 
 CLASSES = ("person", "dog", "pottedplant", "tvmonitor")
 # Which training images show a class: 110, 40, 8 and 5 of them, so that there is one head, one medium and two tail classes.

@@ -13,8 +13,8 @@ import torch
 from card import make_long_tail
 
 from lmptlib.config import resolve
-from lmptlib.runs import Run
-from lmptlib.train import train
+from lmptlib.runs.run import Run
+from lmptlib.training.training import train
 
 FOLDER = Path(__file__).parent
 CONFIGURATIONS: dict[str, dict] = {

@@ -9,9 +9,9 @@ from card import make_long_tail
 from numbers_of_runs import CONFIGURATIONS, FOLDER, machine, numbers
 
 from lmptlib.config import resolve
-from lmptlib.data import load_dataset
-from lmptlib.runs import Run
-from lmptlib.train import train
+from lmptlib.data.loading import load_dataset
+from lmptlib.runs.run import Run
+from lmptlib.training.training import train
 
 # On the kind of machine that wrote them they hold to 1e-6. Another rounds its sums otherwise, and training amplifies that.
 SAME = (FOLDER / "machine.txt").read_text().strip() == machine()

@@ -11,9 +11,10 @@ import nbformat
 import papermill
 import pytest
 
-from lmptlib import config, notebooks
-from lmptlib.cli import DEMO
+from lmptlib import config
 from lmptlib.paths import shipped
+from lmptlib.suite import notebooks
+from lmptlib.suite.cli.main import DEMO
 
 PATHS = sorted(shipped("notebooks").glob("*.ipynb"))
 

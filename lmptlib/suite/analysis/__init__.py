@@ -1,0 +1,3 @@
+"""What notebooks measure: cases, embeddings, loss landscapes, probabilities, rankings, lessons.
+
+Runs and arrays in, DataFrames out."""

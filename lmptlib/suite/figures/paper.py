@@ -1,0 +1,144 @@
+"""Static figures for a paper, by seaborn: DataFrames in, a matplotlib Figure out, to be saved as PDF or PNG."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import seaborn
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.pyplot import close, subplots
+
+from lmptlib.data.loading import GROUPS
+from lmptlib.suite.figures.figures import COLOURS, class_rows
+
+
+def probability_curves(curves: dict[str, pd.DataFrame]) -> Figure:
+    """Mean probabilities of positives (solid) and negatives (dotted) by group, a panel a run.
+
+    curves: panel title -> exact means per epoch, as `Run.probabilities("epoch")` gives them.
+    """
+    table = pd.concat(curves, names=["run"]).reset_index(level=0)
+    table = table.melt(["run", "step", "group"], ["positive", "negative"], var_name="side", value_name="probability")
+    with seaborn.axes_style("whitegrid"), seaborn.plotting_context("paper", font_scale=1.3):
+        grid = seaborn.relplot(
+            table, x="step", y="probability", hue="group", hue_order=GROUPS, palette=COLOURS, style="side",
+            style_order=["positive", "negative"], dashes=["", (1, 1)], col="run", kind="line", linewidth=2.2,
+            height=3.4, aspect=1.15, legend=False,
+        )  # fmt: skip
+    grid.set(ylim=(0, 1), xlabel="epoch", ylabel="mean probability of the true label").set_titles("{col_name}")
+    lines = [
+        Line2D([], [], color=COLOURS[group], linestyle=style, linewidth=2.2, label=f"{group[0].upper()}{sign}")
+        for group in GROUPS
+        for sign, style in (("+", "-"), ("−", ":"))
+    ]
+    grid.figure.legend(handles=lines, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    close(grid.figure)
+    return grid.figure
+
+
+def ap_heatmap(table: pd.DataFrame, baseline: str) -> Figure:
+    """AP of the baseline in each class, most frequent on top, and the change from it in each other row of a sweep.
+
+    table: columns row, class, group, train, ap (percent), a line a seed.
+    """
+    wide = class_rows(table).iloc[::-1]
+    names = [baseline, *(row for row in table["row"].unique() if row != baseline)]
+    ap = pd.DataFrame({name: wide[name, "mean"] for name in names})
+    gap = ap.sub(ap[baseline], axis=0)
+    text = (gap.round(1) + 0.0).map("{:+.1f}".format).assign(**{baseline: ap[baseline].map("{:.1f}".format)})
+    groups = wide.index.get_level_values("group")
+    with seaborn.plotting_context("paper", font_scale=1.3):
+        figure, axis = subplots(figsize=(2.6 + 1.2 * len(names), 1.2 + 0.32 * len(ap)))
+        seaborn.heatmap(
+            gap, annot=text, fmt="", cmap="RdBu", center=0, linewidths=1, ax=axis, annot_kws={"size": 12},
+            yticklabels=[f"{name} ({count})" for name, _, count in ap.index], cbar_kws={"label": "AP − baseline"},
+        )  # fmt: skip
+    for place in np.flatnonzero(groups[1:] != groups[:-1]):
+        axis.axhline(place + 1, color="black", linewidth=1.5)
+    for group in groups.unique():
+        places = np.flatnonzero(groups == group)
+        axis.text(
+            len(names) + 0.05, places.mean() + 0.5, group, rotation=90, va="center", color=COLOURS[group], fontsize=12
+        )
+    axis.set(xlabel="", ylabel="")
+    axis.tick_params(length=0, labelsize=12)
+    axis.xaxis.tick_top()
+    close(figure)
+    return figure
+
+
+def intervals(table: pd.DataFrame, of: str = "difference") -> Figure:
+    """Rows of a sweep as dots with 95% intervals, a panel a group: `mean` or `difference` of `lmptlib.runs.compare`."""
+    low, high = ("low", "high") if of == "mean" else (f"{of}_low", f"{of}_high")
+    table = table.dropna(subset=of)
+    rows = table["row"].unique()[::-1].tolist()
+    names = [name for name in ("total", *GROUPS) if name in table["group"].to_numpy()]
+    with seaborn.axes_style("whitegrid"), seaborn.plotting_context("paper", font_scale=1.3):
+        height = 1.2 + 0.36 * len(rows)
+        grid = seaborn.FacetGrid(table, col="group", col_order=names, sharex=False, height=height, aspect=2.5 / height)
+        for axis, name in zip(grid.axes.flat, names):
+            part = table[table["group"] == name].set_index("row").reindex(rows)
+            spread = np.abs(part[[low, high]].sub(part[of], axis=0).to_numpy(float).T)
+            axis.errorbar(
+                part[of], np.arange(len(rows)), xerr=spread, fmt="o", capsize=3, color=COLOURS.get(name, "#222222")
+            )
+            if of == "difference":
+                axis.axvline(0, color="black", linewidth=1, linestyle="--")
+            axis.grid(visible=False, axis="y")
+    grid.set(yticks=range(len(rows)), yticklabels=rows, ylim=(-0.6, len(rows) - 0.4))
+    grid.set(xlabel="mAP (%)" if of == "mean" else "difference of mAP").set_titles("{col_name}")
+    close(grid.figure)
+    return grid.figure
+
+
+def latex_table(table: pd.DataFrame, path: Path, ticks: pd.DataFrame | None = None) -> Path:
+    """Write a sweep's table as LaTeX for booktabs: mean ± sd by group with the best in bold, then the printed totals.
+
+    table: `lmptlib.sweep.sweep_table` under one ranking. ticks: booleans by row and component, tick marks in front.
+    """
+    groups = [name for name in ("total", *GROUPS) if table.loc[table["group"] == name, "mean"].notna().any()]
+    printed = [column for column in table if column.endswith(" printed")]
+    total = table[table["group"] == "total"].set_index("row")
+    best = table.groupby("group")["mean"].max()
+    marks = [] if ticks is None else list(ticks)
+    header = [
+        "",
+        *marks,
+        *groups,
+        *(column.replace("-lt", "-LT").replace("voc", "VOC").replace("coco", "COCO") for column in printed),
+    ]
+    lines = [header]
+    for row, part in table.groupby("row", sort=False):
+        cells = [row, *(r"\checkmark" if ticks.at[row, name] else "" for name in marks)]
+        for name in groups:
+            mean, sd = part.set_index("group").loc[name, ["mean", "sd"]]
+            text = f"{mean:.1f}" if sd != sd else rf"{mean:.1f} \pm {sd:.1f}"
+            cells.append(rf"$\mathbf{{{text}}}$" if mean == best[name] else f"${text}$")
+        lines.append([*cells, *("" if (v := total.at[row, c]) != v else f"{v:.2f}" for c in printed)])
+    head, *body = (" & ".join(_escape(cell) for cell in line) + r" \\" for line in lines)
+    layout = "l" + "c" * len(marks) + "r" * (len(groups) + len(printed))
+    needs = "booktabs" if ticks is None else "booktabs,amssymb"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(
+        "\n".join([
+            rf"% \usepackage{{{needs}}}", rf"\begin{{tabular}}{{{layout}}}", r"\toprule", head, r"\midrule", *body,
+            r"\bottomrule", r"\end{tabular}", "",
+        ]),
+        encoding="utf-8",
+    )  # fmt: skip
+    return path
+
+
+def save(figure: Figure, folder: Path, name: str) -> None:
+    """Write a figure as PDF and PNG."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for suffix in ("pdf", "png"):
+        figure.savefig(folder / f"{name}.{suffix}", bbox_inches="tight", dpi=150)
+
+
+def _escape(text: str) -> str:
+    """A table's cell as LaTeX takes it, formulas and commands left alone."""
+    if text.startswith(("$", "\\")):
+        return text
+    return text.replace("_", r"\_").replace("%", r"\%").replace("&", r"\&").replace("#", r"\#")

@@ -1,0 +1,109 @@
+"""What `lmpt info` prints: versions, device, places, data sets, and what is missing."""
+
+import importlib.util
+import os
+import shlex
+import shutil
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from lmptlib.paths import home
+
+EXTENSIONS = ("jupyterlab", "ipywidgets", "anywidget", "plotly")
+
+
+def missing_packages() -> list[str]:
+    """What lmptlib requires and is not installed, or not in a version that will do."""
+    try:
+        required = [Requirement(line) for line in metadata.requires("lmptlib") or []]
+    except metadata.PackageNotFoundError:
+        return ["lmptlib"]
+    missing = []
+    for requirement in required:
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+            continue  # of an extra, or of another system
+        try:
+            fits = requirement.specifier.contains(metadata.version(requirement.name), prereleases=True)
+        except metadata.PackageNotFoundError:
+            fits = False
+        if not fits:
+            missing.append(f"{requirement.name}{requirement.specifier}")
+    return missing
+
+
+def describe() -> Iterator[str]:
+    """One line a fact, the last of them whether the notebooks have what they need. Nothing is downloaded or drawn."""
+    missing = missing_packages()
+    if missing:
+        yield f"to install: python -m pip install {shlex.join(missing)}"
+        return
+
+    import torch
+
+    from lmptlib import versions
+    from lmptlib.clip.features import cache_folder
+    from lmptlib.data.loading import BUILT_IN
+    from lmptlib.runs.run import find_runs, outputs_folder
+
+    yield versions()
+    yield ", ".join(f"{name} {metadata.version(name)}" for name in EXTENSIONS)
+    if torch.cuda.is_available():
+        memory = torch.cuda.get_device_properties(0).total_memory
+        yield f"device      {torch.cuda.get_device_name(0)}, {memory / 1e9:.0f} GB"
+    else:
+        yield f"device      CPU, {torch.get_num_threads()} threads; no CUDA device"
+    outputs = outputs_folder()
+    n_notebooks = len(
+        [*outputs.glob("notebooks/*.ipynb"), *outputs.glob("demo/*.ipynb"), *outputs.glob("*/notebook.ipynb")]
+    )
+    yield f"data        {home() / 'data'}: {_holds(home() / 'data')}"
+    yield f"features    {cache_folder()}: {_holds(cache_folder())}"
+    yield f"outputs     {outputs}: {len(find_runs())} runs, {n_notebooks} executed notebooks, {_holds(outputs)}"
+    states = {name: _state(name) for name in BUILT_IN}
+    yield from (f"{name:11} {state}" for name, state in states.items())
+    yield from _tools()
+    if states["emoji-lt"].startswith("incomplete"):
+        yield f"to mend: remove {home() / 'data' / 'emoji-lt'}, and the next run draws it again"
+    else:
+        yield "everything that the notebooks need is there"
+
+
+def _holds(folder: Path) -> str:
+    sizes = [os.lstat(os.path.join(place, file)).st_size for place, _, files in os.walk(folder) for file in files]
+    return f"{len(sizes):,} files, {sum(sizes) / 1e6:,.0f} MB" if folder.is_dir() else "not there yet"
+
+
+def _state(name: str) -> str:
+    """Whether a built-in data set is there, and else the first thing that is missing."""
+    from lmptlib.data.emoji import VERSION
+    from lmptlib.data.loading import DataError, load_dataset
+
+    source = name
+    if name == "emoji-lt":
+        card = home() / "data" / name / f"{name}.yaml"
+        if not card.is_file() or f"version: {VERSION}\n" not in card.read_text(encoding="utf-8"):
+            return "not drawn yet: the first run that needs it does that"
+        source = str(card)  # by its name it would be drawn
+    try:
+        dataset = load_dataset(source)
+    except DataError as error:
+        more = f" (and {len(error.problems) - 1:,} more: 'lmpt data check {name}')" if len(error.problems) > 1 else ""
+        return f"incomplete: {error.problems[0].removeprefix(f'{name}: ')}{more}"
+    return "complete: " + ", ".join(f"{len(split):,} {key}" for key, split in dataset.splits.items()) + " images"
+
+
+def _tools() -> Iterator[str]:
+    """A line for each optional tool that is missing, and one for those that are there."""
+    browsers = ("chromium", "chromium-browser", "google-chrome")
+    tools = {
+        "git": (shutil.which("git"), "versions of your own work; the notebooks do without"),
+        "chromium": (next(filter(None, map(shutil.which, browsers)), None), "the browser tests"),
+        "playwright": (importlib.util.find_spec("playwright"), "the browser tests: pip install playwright"),
+    }
+    there = [name for name, (found, _) in tools.items() if found]
+    if there:
+        yield f"optional    {', '.join(there)}: there"
+    yield from (f"optional    {name}: missing (for {use})" for name, (found, use) in tools.items() if not found)

@@ -1,0 +1,150 @@
+"""Run a notebook in batch: check its parameters, execute it through papermill, sign and file what it made."""
+
+import os
+import re
+import shutil
+import sys
+import tempfile
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+import yaml
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbformat.sign import NotebookNotary
+from papermill.exceptions import PapermillExecutionError
+
+from lmptlib.config import WORDS, Config, read_value
+from lmptlib.data.loading import first_line, nearest
+from lmptlib.paths import shipped
+from lmptlib.training.training import plan
+
+_TYPE = re.compile(r"^(?:Optional\[(?P<inner>\w+)\]|(?P<plain>\w+))$")
+
+
+class NotebookError(ValueError):
+    """A notebook that could not be run, in one line."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter that a notebook declares in its parameters cell."""
+
+    name: str
+    kind: str  # int, float, bool or str
+    optional: bool  # None is allowed
+    default: str  # as it is written
+    help: str
+
+
+def find_notebook(name: str) -> Path:
+    """A notebook by path or by name, with or without its number (`03_train`, `train`). Raises NotebookError."""
+    path = Path(name).expanduser()
+    if path.suffix == ".ipynb":
+        if path.is_file():
+            return path
+        raise NotebookError(f"no notebook {name}")
+    paths = sorted(shipped("notebooks").glob("*.ipynb"))
+    known = {p.stem.partition("_")[2]: p for p in paths}
+    plain = re.sub(r"^\d+_", "", name)
+    if plain not in known:
+        raise NotebookError(f"no notebook '{name}'.{nearest(plain, known)}")
+    return known[plain]
+
+
+def parameters(notebook: Path) -> dict[str, Parameter]:
+    """The parameters that a notebook declares, by name. Raises NotebookError when it is not a notebook."""
+    try:
+        nbformat.read(notebook, as_version=4)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            declared = papermill.inspect_notebook(str(notebook))
+    except Exception as error:  # nbformat and papermill raise what their JSON and schema readers raise
+        raise NotebookError(f"{notebook}: not a notebook ({first_line(error)})") from error
+    found = {}
+    for name, entry in declared.items():
+        match = _TYPE.match(entry["inferred_type_name"].strip("\"' "))
+        kind = (match["inner"] or match["plain"]) if match else "str"
+        found[name] = Parameter(
+            name, kind if kind in WORDS else "str", bool(match and match["inner"]), entry["default"], entry["help"]
+        )
+    return found
+
+
+def read_parameters(notebook: Path, given: dict[str, Any]) -> dict[str, Any]:
+    """Given values checked against what the notebook declares, with paths made absolute. Raises NotebookError."""
+    declared = parameters(notebook)
+    values = {}
+    for name, value in given.items():
+        if name not in declared:
+            raise NotebookError(f"{notebook.stem} has no parameter '{name}'.{nearest(name, declared)}")
+        values[name] = read_value(name, declared[name].kind, declared[name].optional, value)
+    return values
+
+
+def read_parameter_file(path: Path) -> dict[str, Any]:
+    """Parameters from a YAML file of `name: value` lines. Raises NotebookError."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise NotebookError(f"no parameter file {path}") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise NotebookError(f"{path}: not a YAML file ({first_line(error)})") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise NotebookError(f"{path}: a parameter file is a list of 'name: value' lines")
+    return {str(name): value for name, value in values.items()}
+
+
+def run_training(notebook: Path, config: Config, out: str | Path | None, timeout: int = 7200) -> Path:
+    """Make one training run as an executed notebook in the run's folder; return the folder. Raises NotebookError."""
+    planned = plan(config, out)
+    declared = parameters(notebook)
+    values = {name: value for name, value in vars(config).items() if name in declared and value is not None}
+    values |= {"interactive": False, "out": str(planned.folder.parent)}
+    failed = planned.folder.parent / "failed" / f"{planned.folder.name}.ipynb"
+    execute(notebook, values, planned.folder / "notebook.ipynb", failed, timeout, echo=False)
+    return planned.folder
+
+
+def execute(
+    notebook: Path, values: dict[str, Any], target: Path, failed: Path, timeout: int, echo: bool = True
+) -> Path:
+    """Run a notebook with checked parameters and leave it, signed, at `target`.
+
+    What its cells print is passed on where `echo` is set. On failure the half-run notebook goes to `failed` instead, and
+    NotebookError gives the cell and the reason in one line.
+    """
+    with tempfile.TemporaryDirectory(prefix="lmpt-") as folder:
+        draft = Path(folder) / target.name
+        try:
+            papermill.execute_notebook(
+                str(notebook), str(draft), values, kernel_name="python3", progress_bar=False, execution_timeout=timeout,
+                stdout_file=sys.stdout if echo else None, cwd=os.getcwd(), extra_arguments=["--log-level=40"],
+            )  # fmt: skip
+        except PapermillExecutionError as error:
+            reason = f"cell {error.exec_count} failed: {error.ename}: {(str(error.evalue).splitlines() or [''])[0]}"
+        except CellTimeoutError:
+            reason = f"a cell took longer than {timeout} s (--timeout gives it more)"
+        except DeadKernelError:
+            reason = "its kernel died (out of memory?)"
+        else:
+            sign(draft)
+            return _move(draft, target)
+        if draft.exists():
+            reason += f"; see {_move(draft, failed)}"
+        raise NotebookError(f"{notebook.stem}: {reason}")
+
+
+def sign(notebook: Path) -> None:
+    """Mark a notebook as trusted, so that JupyterLab shows the outputs that were just made here."""
+    NotebookNotary().sign(nbformat.read(notebook, as_version=4))
+
+
+def _move(file: Path, target: Path) -> Path:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return Path(shutil.move(file, target))

@@ -1,0 +1,82 @@
+"""Probabilities while training: one class over runs, or two runs side by side."""
+
+import ipywidgets
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from lmptlib.data.loading import GROUPS
+from lmptlib.runs.run import Run, labelled
+from lmptlib.suite.figures.figures import COLOURS, RUN_COLOURS
+
+
+def class_curves(runs: list[Run]) -> ipywidgets.VBox:
+    """Mean probabilities of one class over the epochs, a colour a run; the class is chosen from a list."""
+    classes = runs[0].classes.sort_values("train", ascending=False)
+    figure = go.FigureWidget(layout={"template": "plotly_white", "autosize": True, "height": 420, "font_size": 14})
+    values = []
+    for i, (label, run) in enumerate(labelled(runs)):
+        for side, sign, dash in (("positive", "+", "solid"), ("negative", "−", "dot")):
+            with np.load(run.folder / "probabilities.npz") as file:
+                values.append(file[f"epoch_{side}"])
+            line = {"color": RUN_COLOURS[i % len(RUN_COLOURS)], "dash": dash, "width": 3}
+            figure.add_scatter(name=f"{label} {sign}", mode="lines+markers", line=line)
+    figure.update_xaxes(title="epoch")
+    figure.update_yaxes(title="mean probability of the true label", range=[0, 1])
+    options = [(f"{row['class']} ({row['group']}, {row['train']} images)", index) for index, row in classes.iterrows()]
+    chooser = ipywidgets.Dropdown(options=options, description="class")
+
+    def show(change: dict) -> None:
+        with figure.batch_update():
+            for trace, value in zip(figure.data, values):
+                trace.x, trace.y = np.arange(len(value)), value[:, change["new"]]
+
+    chooser.observe(show, names="value")
+    show({"new": chooser.value})
+    return ipywidgets.VBox([chooser, figure])
+
+
+def probability_explorer(runs: dict[str, Run], scoring: str = "cosine") -> ipywidgets.VBox:
+    """Two runs side by side, each chosen from a list: curves by group, the gap of negatives and positives, AP by group.
+
+    runs: name -> run, of one data set.
+    """
+    titles = ["left", "right", "negatives − positives", f"mAP, {scoring} ranking (%)"]
+    figure = go.FigureWidget(make_subplots(rows=1, cols=4, subplot_titles=titles, horizontal_spacing=0.045))
+    legend, margin = {"orientation": "h", "y": -0.2}, {"l": 50, "r": 20, "t": 60, "b": 40}
+    figure.update_layout(template="plotly_white", width=880, height=420, font_size=13, legend=legend, margin=margin)
+    chosen = [ipywidgets.Dropdown(options=list(runs), description=side) for side in titles[:2]]
+    chosen[1].value = list(runs)[-1]
+    for column, (pattern, dash) in enumerate((("", "solid"), ("/", "dash")), 1):
+        for group in GROUPS:
+            for sign, line in (("+", "solid"), ("−", "dot")):
+                style = {"color": COLOURS[group], "width": 2.5, "dash": line}
+                figure.add_scatter(name=f"{group} {sign}", line=style, showlegend=column == 1, row=1, col=column)
+            style = {"color": COLOURS[group], "width": 2.5, "dash": dash}
+            figure.add_scatter(line=style, showlegend=False, row=1, col=3)
+        bar = {"color": [COLOURS.get(name, "#444444") for name in ("total", *GROUPS)], "pattern_shape": pattern}
+        figure.add_bar(x=["total", *GROUPS], marker=bar, name=titles[column - 1], showlegend=False, row=1, col=4)
+    figure.update_yaxes(range=[0, 1], col=1).update_yaxes(range=[0, 1], col=2).update_xaxes(title="epoch")
+    figure.update_xaxes(title="", type="category", col=4)
+
+    def show(_: dict | None = None) -> None:
+        with figure.batch_update():
+            for side, chooser in enumerate(chosen):
+                run, traces = runs[chooser.value], figure.data[10 * side : 10 * side + 10]
+                table = run.probabilities("epoch")
+                for i, group in enumerate(GROUPS):
+                    part = table[table["group"] == group]
+                    sides = (part["positive"], part["negative"], part["negative"] - part["positive"])
+                    for trace, values in zip(traces[3 * i : 3 * i + 3], sides):
+                        trace.x, trace.y = part["step"].to_numpy(), values.to_numpy()
+                figure.layout.annotations[side].text = chooser.value.replace(": ", ":<br>")
+
+        with figure.batch_update():  # apart: in one batch the browser would forget the bars' names, which do not change
+            for side, chooser in enumerate(chosen):
+                scores = runs[chooser.value].metrics["scores"][scoring]
+                figure.data[10 * side + 9].y = [scores[name] for name in ("total", *GROUPS)]
+
+    for chooser in chosen:
+        chooser.observe(show, names="value")
+    show()
+    return ipywidgets.VBox([ipywidgets.HBox(chosen), figure])

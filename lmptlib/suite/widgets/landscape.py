@@ -1,0 +1,82 @@
+"""A loss over the logit, with a control for each of its settings."""
+
+import ipywidgets
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from lmptlib.data.loading import GROUPS
+from lmptlib.losses import LOSSES, PRESETS, loss_settings
+from lmptlib.losses.class_balanced import MODES
+from lmptlib.losses.probability_guided import FACTORS, FOCAL
+from lmptlib.suite.analysis.landscape import MEANS, landscape
+from lmptlib.suite.figures.figures import loss_landscape
+
+_CHOICES = {"mode": MODES, "bias": ("paper", "code"), "focal": FOCAL}
+_MEANS = ("mean p+", "mean p-")
+
+
+def _controls(name: str, value: object) -> list[ipywidgets.Widget]:
+    """The controls of one setting of a loss, at its value: three for a value by group, else one."""
+    look = {"style": {"description_width": "110px"}, "layout": {"width": "360px"}}
+    if isinstance(value, bool):
+        return [ipywidgets.Checkbox(value, description=name, **look)]
+    if name == "adaptive":
+        return [ipywidgets.SelectMultiple(options=FACTORS, value=value, rows=4, description=name, **look)]
+    if name in _CHOICES:
+        return [ipywidgets.Dropdown(options=_CHOICES[name], value=value, description=name, **look)]
+    if value is None:
+        shares = ["off", *np.linspace(0, 1, 21).round(2).tolist()]
+        return [ipywidgets.SelectionSlider(options=shares, description=name, continuous_update=False, **look)]
+    by_group = isinstance(value, tuple)
+    low = 0.1 if name in ("lam", "scale", *FACTORS) else 0.0  # factors divide, a scale of 0 leaves no loss
+    sliders = []
+    for one, group in zip(value if by_group else (value,), GROUPS if by_group else ("",)):
+        high, step = (0.99, 0.01) if 0 < one < 1 else (2 * max(one, 5), 0.1)
+        scale = {"min": low, "max": high, "step": step, "continuous_update": False}
+        sliders.append(ipywidgets.FloatSlider(one, description=f"{name} {group}".strip(), **scale, **look))
+    return sliders
+
+
+def loss_sliders(class_counts: np.ndarray, n_images: int, preset: str | None = None) -> ipywidgets.VBox:
+    """A loss over the logit with a control for each of its settings, and BCE in grey behind it.
+
+    class_counts (C,): training images of each class, out of n_images. Controls start at the preset's settings. Adaptive
+    losses get the batch's mean confidences too, and every loss a box that puts the rarest class into the image.
+    """
+    rarest = int(np.where(class_counts > 0, class_counts, np.inf).argmin())
+    bce = landscape(["bce"], class_counts, n_images)
+    figure = go.FigureWidget(loss_landscape(pd.concat([bce, bce.assign(loss="chosen")])))
+    for trace in figure.data[: len(figure.data) // 2]:
+        trace.line.color = trace.marker.color = "#999999"
+    names = [name for name in LOSSES if name != "bce"]
+    chooser = ipywidgets.Dropdown(options=names, value="db_focal", description="loss")
+    beside = ipywidgets.Checkbox(False, description="the image shows the rarest class too", indent=False)
+    panel, controls = ipywidgets.Box(layout={"flex_flow": "row wrap"}), {}
+
+    def draw(_: dict | None = None) -> None:
+        read = {key: tuple(None if w.value == "off" else w.value for w in ws) for key, ws in controls.items()}
+        values = {key: of_group if len(of_group) > 1 else of_group[0] for key, of_group in read.items()}
+        means = tuple(values.pop(key, default) for key, default in zip(_MEANS, MEANS))
+        loss, company = chooser.value, rarest if beside.value else None
+        table = landscape([loss], class_counts, n_images, preset, {loss: values}, means, company)
+        with figure.batch_update():
+            for trace, fresh in zip(figure.data, loss_landscape(pd.concat([bce, table])).data):
+                trace.y, trace.name, trace.hovertemplate = fresh.y, fresh.name, fresh.hovertemplate
+
+    def choose(_: dict | None = None) -> None:
+        kind, values = LOSSES[chooser.value][0], loss_settings(chooser.value)
+        values |= {key: value for key, value in PRESETS.get(preset, {}).get(kind, {}).items() if key in values}
+        if chooser.value in ("apr", "apaf", "pg"):
+            values |= dict(zip(_MEANS, MEANS))
+        controls.clear()
+        controls.update({key: _controls(key, value) for key, value in values.items()})
+        panel.children = [widget for widgets in controls.values() for widget in widgets]
+        for widget in panel.children:
+            widget.observe(draw, names="value")
+        draw()
+
+    chooser.observe(choose, names="value")
+    beside.observe(draw, names="value")
+    choose()
+    return ipywidgets.VBox([ipywidgets.HBox([chooser, beside]), panel, figure])

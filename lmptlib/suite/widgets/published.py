@@ -1,0 +1,31 @@
+"""The printed tables."""
+
+import ipywidgets
+import pandas as pd
+import plotly.graph_objects as go
+
+from lmptlib.suite.figures.figures import RUN_COLOURS
+
+
+def published_table(table: pd.DataFrame) -> ipywidgets.VBox:
+    """Published rows of one data set, sorted by one column; both are chosen from lists. table: `published()`."""
+    figure = go.FigureWidget(
+        layout={"template": "plotly_white", "autosize": True, "font_size": 13, "margin": {"l": 260}}
+    )
+    figure.add_scatter(mode="markers", marker={"size": 9, "color": RUN_COLOURS[1]})
+    dataset = ipywidgets.Dropdown(options=table["dataset"].unique().tolist(), description="data set")
+    column = ipywidgets.Dropdown(options=["total", "head", "medium", "tail"], description="column")
+
+    def show(_: dict | None = None) -> None:
+        part = table[table["dataset"] == dataset.value].dropna(subset=column.value).sort_values(column.value)
+        with figure.batch_update():
+            figure.data[0].x = part[column.value].to_numpy()
+            figure.data[0].y = (part["source"] + " " + part["table"] + " " + part["row"]).to_numpy()
+            figure.data[0].text = (part["method"] + ", " + part["backbone"]).to_numpy()
+            figure.layout.height = 140 + 18 * len(part)
+            figure.layout.xaxis.title = f"{column.value} (%)"
+
+    dataset.observe(show, names="value")
+    column.observe(show, names="value")
+    show()
+    return ipywidgets.VBox([ipywidgets.HBox([dataset, column]), figure])
