@@ -9,9 +9,9 @@ from typing import Any
 
 import yaml
 
-from lmptlib.clip.model import PREPROCESSINGS
-from lmptlib.data.loading import nearest
+from lmptlib.clip.loading import PREPROCESSINGS
 from lmptlib.data.samplers import SAMPLERS
+from lmptlib.errors import nearest
 from lmptlib.losses import LOSSES, PRESETS, make_loss
 from lmptlib.methods.prompts import HEADS, METHODS, POSITIONS
 from lmptlib.recipes.reading import load_recipe

@@ -1,5 +1,6 @@
 """Where the project's files lie, in a checkout or in an installed package."""
 
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,3 +31,13 @@ def replace_folder(folder: Path) -> Iterator[Path]:
         if folder.exists():
             folder.rename(old)
         draft.rename(folder)
+
+
+def outputs_folder(out: str | Path | None = None) -> Path:
+    """The folder that holds the runs: `out`, or `outputs/`."""
+    return Path(out) if out else home() / "outputs"
+
+
+def safe_name(text: str) -> str:
+    """A text as a file name: everything but letters, digits, `.`, `-` and `_` becomes `_`."""
+    return re.sub(r"[^\w.-]+", "_", text)

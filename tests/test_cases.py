@@ -22,8 +22,8 @@ from lmptlib.suite.analysis.cases import (
     run_summary,
     top_classes,
 )
-from lmptlib.suite.figures import figures as plots
-from lmptlib.suite.widgets import case_explorer
+from lmptlib.suite.figures import case_figures
+from lmptlib.suite.widgets.cases import case_explorer
 from lmptlib.training.training import train
 
 CLASSES = pd.DataFrame({"class": list("abcdef"), "group": ["head", "head", "medium", "medium", "tail", "tail"]})
@@ -138,7 +138,7 @@ def test_runs_are_read_under_each_ranking(trained, tmp_path):
 def test_the_figure_marks_what_is_right():
     labels = np.array([[True, False, True, False, False, False]])
     cases = Cases((), CLASSES, labels, {"A": np.array([[0.4, 0.5, 0.6, -0.2, 0.0, 0.1]])})
-    figure = plots.case_figure([Image.new("RGB", (900, 600), "red")], ["a title"], [top_classes(cases, 0, 4)])
+    figure = case_figures.case_figure([Image.new("RGB", (900, 600), "red")], ["a title"], [top_classes(cases, 0, 4)])
     bars, texts = figure.data
     assert list(bars.x) == [0.6, 0.5, 0.4, 0.1] and list(bars.marker.color)[1] == "white"
     assert [text.replace("<b>", "").replace("</b>", "").strip() for text in texts.text] == [
@@ -152,7 +152,7 @@ def test_the_figure_marks_what_is_right():
 
 def test_fixed_is_right_and_broken_left_in_the_figure():
     table = class_summary(random_cases(), "A")
-    figure = plots.case_changes(table, "A")
+    figure = case_figures.case_changes(table, "A")
     drawn = {"fixed": {}, "broke": {}}
     for trace in figure.data:
         drawn[trace.name.split(",")[0]] |= {label.split()[0]: x for label, x in zip(trace.y, trace.x)}

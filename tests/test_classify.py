@@ -6,12 +6,12 @@ import torch
 from PIL import Image
 
 from lmptlib.clip.features import extract
-from lmptlib.clip.model import load_clip
+from lmptlib.clip.loading import load_clip
 from lmptlib.config import resolve
 from lmptlib.data.loading import load_dataset
 from lmptlib.runs.classifier import Classifier
 from lmptlib.runs.run import Run
-from lmptlib.suite.widgets import ClassifyExplorer
+from lmptlib.suite.widgets.classify import ClassifyExplorer
 from lmptlib.training.training import train
 
 SETTINGS = {

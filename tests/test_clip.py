@@ -10,7 +10,7 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from lmptlib.clip.model import load_clip
+from lmptlib.clip.loading import load_clip
 from lmptlib.methods.prompts import TEMPLATES, Head, PromptLearner, template_features
 from lmptlib.paths import shipped
 

@@ -8,7 +8,11 @@ import pytest
 from PIL import Image
 
 from lmptlib.data import emoji
-from lmptlib.data.loading import DataError, check_dataset, class_groups, draw_test, load_dataset, open_image
+from lmptlib.data.csv_file import draw_test
+from lmptlib.data.dataset import class_groups
+from lmptlib.data.images import open_image
+from lmptlib.data.loading import check_dataset, load_dataset
+from lmptlib.errors import DataError
 from lmptlib.paths import shipped
 
 

@@ -9,8 +9,9 @@ from sklearn.decomposition import PCA
 
 from lmptlib.data.loading import load_dataset
 from lmptlib.suite.analysis.embeddings import PROJECTIONS, map_points, ranking_errors
-from lmptlib.suite.figures.figures import COLOURS, embedding_map
-from lmptlib.suite.widgets import embedding_explorer
+from lmptlib.suite.figures.map_figures import embedding_map
+from lmptlib.suite.figures.style import COLOURS
+from lmptlib.suite.widgets.embeddings import embedding_explorer
 
 
 @pytest.fixture

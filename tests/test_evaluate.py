@@ -4,13 +4,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from lmptlib.evaluation.metrics import (
-    average_precision,
-    evaluate,
-    softmax_scores,
-    summarise,
-    weighted_average_precision,
-)
+from lmptlib.evaluation.average_precision import average_precision, summarise, weighted_average_precision
+from lmptlib.evaluation.metrics import evaluate
+from lmptlib.evaluation.rankings import softmax_scores
 
 
 def example(n_images=80, ties=False):

@@ -7,8 +7,11 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from lmptlib.clip.features import extract
-from lmptlib.clip.model import Clip, load_clip, weights_fingerprint
-from lmptlib.data.loading import DataError, load_dataset, open_image
+from lmptlib.clip.loading import load_clip, weights_fingerprint
+from lmptlib.clip.model import Clip
+from lmptlib.data.images import open_image
+from lmptlib.data.loading import load_dataset
+from lmptlib.errors import DataError
 from lmptlib.paths import shipped
 
 silent = lambda line: None  # noqa: E731

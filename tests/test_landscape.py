@@ -6,7 +6,7 @@ import torch
 
 from lmptlib.losses import LOSSES, ProbabilityGuidedLoss, make_loss, mean_probabilities
 from lmptlib.suite.analysis.landscape import labels_around, landscape, representatives
-from lmptlib.suite.figures import figures as plots
+from lmptlib.suite.figures import loss_curves
 
 COUNTS = np.array([12, 400, 60, 25, 30, 130, 3])
 N_IMAGES = 500
@@ -108,11 +108,11 @@ def test_equal_means_make_apaf_focal_and_settings_go_over_the_presets():
 
 def test_the_figure_has_a_line_for_each_loss_group_side_and_row():
     table = landscape(LOSSES, COUNTS, N_IMAGES, z=Z)
-    figure = plots.loss_landscape(table)
+    figure = loss_curves.loss_landscape(table)
     assert len(figure.data) == len(LOSSES) * 3 * 2 * 2
     assert [trace.name for trace in figure.data if trace.showlegend] == list(LOSSES)
     looks = {(trace.line.color, trace.line.dash) for trace in figure.data}
     assert len(looks) == 2 * len(LOSSES)  # no two losses look alike
     only = table[(table["side"] == "negative") & (table["group"] == "tail")]
-    figure = plots.loss_landscape(only, rows=("gradient",))
+    figure = loss_curves.loss_landscape(only, rows=("gradient",))
     assert len(figure.data) == len(LOSSES) and {trace.line.dash for trace in figure.data[:8]} == {"dot"}

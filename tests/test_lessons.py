@@ -9,7 +9,7 @@ from scipy import stats
 
 from lmptlib.suite import notebooks
 from lmptlib.suite.analysis import lessons
-from lmptlib.suite.widgets import exercise
+from lmptlib.suite.widgets.exercise import exercise
 
 
 def test_an_answer_is_right_within_the_tolerance_and_else_gets_the_hint(capsys):

@@ -12,7 +12,7 @@ from lmptlib.methods.prompts import METHODS
 from lmptlib.recipes.reading import recipe_names
 from lmptlib.runs.live import LiveRun
 from lmptlib.runs.run import Run
-from lmptlib.suite.widgets import LiveTraining
+from lmptlib.suite.widgets.live import LiveTraining
 from lmptlib.training.training import train
 
 

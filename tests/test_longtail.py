@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from lmptlib.data.loading import load_dataset, read_list
+from lmptlib.data.lists import read_list
+from lmptlib.data.loading import load_dataset
 from lmptlib.data.longtail import class_order, conditional, pareto_counts, sample_long_tail, sample_table
-from lmptlib.suite.figures import figures as plots
+from lmptlib.suite.figures import count_figures
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +85,7 @@ def test_the_figures_show_the_numbers(labels):
     names = list("abcdefgh")
     wanted = pareto_counts(8, 6, 200, 2)
     table = sample_table(labels, names, wanted, sample_long_tail(labels, wanted))
-    bars = plots.long_tail(table).data
+    bars = count_figures.long_tail(table).data
     assert list(bars[0].y) == wanted.tolist()
     got = np.nansum([bar.y for bar in bars[1:]], axis=0)
     assert got.tolist() == table["images"].tolist()

@@ -8,7 +8,7 @@ import torch
 from click.testing import CliRunner
 from safetensors.torch import load_file, save_file
 
-from lmptlib.clip.model import load_clip
+from lmptlib.clip.loading import load_clip
 from lmptlib.config import resolve
 from lmptlib.suite.cli.main import main
 from lmptlib.training import training as train_module

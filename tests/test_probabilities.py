@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lmptlib.evaluation.metrics import reliability
+from lmptlib.evaluation.calibration import reliability
 from lmptlib.runs.run import Run
 from lmptlib.suite.analysis import probabilities
-from lmptlib.sweeps.grid import read_sweep, run_sweep
+from lmptlib.sweeps.engine import run_sweep
+from lmptlib.sweeps.grid import read_sweep
 from lmptlib.training.training import train
 
 GRID = "probabilities"

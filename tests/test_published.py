@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lmptlib.data.loading import GROUPS
+from lmptlib.data.dataset import GROUPS
 from lmptlib.published.tables import COLUMNS, KEY, SIZES, audit, published, statements
 
 TABLE, FINDINGS = published(), audit()

@@ -12,13 +12,18 @@ from sklearn.metrics import f1_score, precision_score, recall_score
 from tiny import make_tiny
 
 from lmptlib.config import resolve
-from lmptlib.evaluation.metrics import evaluate, f1_scores, reliability, thresholds
-from lmptlib.runs import run as runs
+from lmptlib.evaluation.calibration import f1_scores, reliability, thresholds
+from lmptlib.evaluation.metrics import evaluate
+from lmptlib.runs.comparison import _difference, compare
+from lmptlib.runs.run import Run, find_runs
+from lmptlib.runs.tables import class_table, f1_table
 from lmptlib.suite import notebooks
 from lmptlib.suite.cli.main import main
-from lmptlib.suite.figures import figures as plots
-from lmptlib.suite.figures import paper
-from lmptlib.sweeps.grid import read_sweep, run_sweep, sweep_names, sweep_summary, sweep_table
+from lmptlib.suite.figures import class_ap, group_ap, paper
+from lmptlib.sweeps.engine import run_sweep
+from lmptlib.sweeps.grid import read_sweep, sweep_names
+from lmptlib.sweeps.tables import sweep_summary, sweep_table
+from lmptlib.training.folder import write_run
 
 
 def quiet(line: str) -> None:
@@ -179,7 +184,7 @@ def test_a_run_that_fails_does_not_stop_the_others(write, tmp_path):
     )
     with pytest.raises(RuntimeError, match=r"1 of 2 runs failed(.|\n)*tiny-coop(.|\n)*(not finite|lower lr)"):
         run_sweep(sweep, tmp_path / "out", log=quiet)
-    (left,) = runs.find_runs(tmp_path / "out")
+    (left,) = find_runs(tmp_path / "out")
     assert left.config["settings"]["lr"] == 0.001
 
 
@@ -193,7 +198,7 @@ def test_a_run_as_a_notebook(write, tmp_path):
 # the comparison
 
 
-def write_example(folder: Path, seed: int, signal: float, method: str = "coop", val: bool = False) -> runs.Run:
+def write_example(folder: Path, seed: int, signal: float, method: str = "coop", val: bool = False) -> Run:
     """A run folder with invented scores: `signal` says how well they rank."""
     names, groups = ("cat", "dog", "cow", "owl"), np.array(["tail", "head", "medium", "tail"])
     labels = np.random.default_rng(0).random((60, 4)) < [0.6, 0.4, 0.3, 0.2]
@@ -207,7 +212,7 @@ def write_example(folder: Path, seed: int, signal: float, method: str = "coop", 
         "fingerprints": {"dataset": "example"},
     }  # fmt: skip
     metrics = evaluate(labels, scores["cosine"], 1.0, names, groups, resamples=10)
-    return runs.Run(runs.write_run(folder / f"{method}-{signal}-{seed}", config, [], {}, metrics, scores, {}))
+    return Run(write_run(folder / f"{method}-{signal}-{seed}", config, [], {}, metrics, scores, {}))
 
 
 def test_compare_is_the_calculation_by_hand(tmp_path):
@@ -216,7 +221,7 @@ def test_compare_is_the_calculation_by_hand(tmp_path):
         "one": [write_example(tmp_path, seed, 1.0) for seed in range(3)],
         "two": [write_example(tmp_path, seed, 2.0) for seed in (2, 0, 1)],  # paired by seed, in whatever order
     }
-    table = runs.compare(rows, "one", "softmax").set_index(["row", "group"])
+    table = compare(rows, "one", "softmax").set_index(["row", "group"])
     values = {
         row: {run.config["settings"]["seed"]: run.metrics["scores"]["softmax"]["total"] for run in part}
         for row, part in rows.items()
@@ -236,15 +241,15 @@ def test_compare_is_the_calculation_by_hand(tmp_path):
     assert alone["n_seeds"] == 1 and np.isnan([alone["sd"], alone["low"], alone["high"]]).all()
     assert alone["difference"] == pytest.approx(values["CLIP"][0] - np.mean(list(values["one"].values())))
     assert table.loc["one", "difference"].isna().all()
-    itself = runs.compare({"one": rows["one"], "again": rows["one"]}, "one").set_index("row").loc["again"]
+    itself = compare({"one": rows["one"], "again": rows["one"]}, "one").set_index("row").loc["again"]
     assert (itself[["difference", "difference_low", "difference_high"]] == 0).all(axis=None)
 
 
 def test_compare_names_what_it_cannot_do(tmp_path):
     rows = {"one": [write_example(tmp_path, 0, 1.0)]}
     with pytest.raises(ValueError, match=re.escape("no row 'on' to compare with. Did you mean 'one'?")):
-        runs.compare(rows, "on")
-    assert runs.compare(rows)["difference"].isna().all()
+        compare(rows, "on")
+    assert compare(rows)["difference"].isna().all()
 
 
 def test_printed_numbers_stand_beside_ours(made):
@@ -301,7 +306,7 @@ def test_reliability_counts_every_element():
 
 def test_f1_takes_its_thresholds_from_the_validation_split(tmp_path):
     rows = {"one": [write_example(tmp_path, seed, 2.0, val=True) for seed in (0, 1)]}
-    table = runs.f1_table(rows)
+    table = f1_table(rows)
     by_hand = []
     for run in rows["one"]:
         scores = run.scores()
@@ -312,20 +317,20 @@ def test_f1_takes_its_thresholds_from_the_validation_split(tmp_path):
 
 
 def test_f1_needs_a_validation_split(made):
-    assert runs.f1_table(made[1]).empty
+    assert f1_table(made[1]).empty
 
 
 # figures and tables
 
 
 def classes(rows) -> pd.DataFrame:
-    tables = {row: runs.class_table(part, "cosine") for row, part in rows.items()}
+    tables = {row: class_table(part, "cosine") for row, part in rows.items()}
     return pd.concat(tables, names=["row"]).reset_index("row")
 
 
 def test_the_heat_map_has_the_change_from_the_baseline(made):
     table = classes(made[1])
-    heat = plots.ap_heatmap(table, "soft").data[0]
+    heat = class_ap.ap_heatmap(table, "soft").data[0]
     ap = table.groupby(["row", "class"])["ap"].mean()
     assert list(heat.x) == ["soft", "CLIP", "bce"]
     for i, label in enumerate(heat.y):
@@ -337,32 +342,32 @@ def test_the_heat_map_has_the_change_from_the_baseline(made):
 def test_classes_are_in_the_order_of_their_counts(tmp_path):
     rows = {"one": [write_example(tmp_path, 0, 1.0)], "two": [write_example(tmp_path, 0, 2.0)]}
     order = ["owl (7)", "cat (9)", "cow (40)", "dog (300)"]  # from the bottom
-    heat = plots.ap_heatmap(classes(rows), "one")
+    heat = class_ap.ap_heatmap(classes(rows), "one")
     assert list(heat.data[0].y) == order and [line.y0 for line in heat.layout.shapes] == [1.5, 2.5]
-    assert list(plots.ap_dumbbells(classes(rows), "one").layout.yaxis.categoryarray) == order
+    assert list(class_ap.ap_dumbbells(classes(rows), "one").layout.yaxis.categoryarray) == order
     axis = paper.ap_heatmap(classes(rows), "one").axes[0]
     assert [label.get_text() for label in axis.get_yticklabels()] == order[::-1]
 
 
 def test_dumbbells_have_a_panel_a_row(made):
-    figure = plots.ap_dumbbells(classes(made[1]), "soft")
+    figure = class_ap.ap_dumbbells(classes(made[1]), "soft")
     assert [annotation.text for annotation in figure.layout.annotations] == ["CLIP", "bce"]
     assert all(trace.x is not None and len(trace.x) for trace in figure.data)
 
 
 def test_intervals_are_drawn_around_their_value(made):
-    table = runs.compare(made[1], "soft")
-    figure = plots.intervals(table)
+    table = compare(made[1], "soft")
+    figure = group_ap.intervals(table)
     total = table[(table["group"] == "total") & table["difference"].notna()].iloc[::-1]
     trace = figure.data[0]
     np.testing.assert_allclose(trace.x, total["difference"])
     np.testing.assert_allclose(trace.x + trace.error_x.array, total["difference_high"])
     np.testing.assert_allclose(trace.x - trace.error_x.arrayminus, total["difference_low"])
-    assert plots.intervals(table, "mean").data
+    assert group_ap.intervals(table, "mean").data
 
 
 def test_static_figures_are_saved(made, tmp_path):
-    table = runs.compare(made[1], "soft")
+    table = compare(made[1], "soft")
     for name, figure in {
         "heat": paper.ap_heatmap(classes(made[1]), "soft"), "gap": paper.intervals(table),
         "mean": paper.intervals(table, "mean"),
@@ -465,8 +470,8 @@ def test_the_paired_interval_covers_what_it_should():
         gaps = over_images + rng.normal(0, 1.5, 3)
         ours = [pd.DataFrame({"total": [gap, *(resampled + gap - over_images)]}) for gap in gaps]
         theirs = [pd.DataFrame({"total": np.zeros(501)})] * 3
-        found = runs._difference(ours, theirs, [0, 1, 2], [0, 1, 2], "total")
+        found = _difference(ours, theirs, [0, 1, 2], [0, 1, 2], "total")
         held += found["difference_low"] <= 0 <= found["difference_high"]
     assert 0.92 <= held / 400 <= 1.0
     with pytest.raises(ValueError, match="no seed in common"):
-        runs._difference(ours[:2], theirs[:2], [0, 1], [2, 3], "total")
+        _difference(ours[:2], theirs[:2], [0, 1], [2, 3], "total")

@@ -9,17 +9,18 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from lmptlib.clip.features import extract
-from lmptlib.clip.model import load_clip
+from lmptlib.clip.loading import load_clip
 from lmptlib.config import FIELDS, read_loss_settings, resolve
 from lmptlib.data.loading import load_dataset
-from lmptlib.evaluation.metrics import average_precision
+from lmptlib.evaluation.average_precision import average_precision
 from lmptlib.losses import make_loss, mean_probabilities
 from lmptlib.methods.prompts import template_features
 from lmptlib.paths import replace_folder, shipped
 from lmptlib.published.tables import published
 from lmptlib.recipes.reading import read_recipe, recipe_names
-from lmptlib.runs import run as runs
-from lmptlib.runs.run import Run
+from lmptlib.runs.comparison import compare
+from lmptlib.runs.run import Ensemble, Run, find_runs, pick_runs
+from lmptlib.runs.tables import class_table, group_table, labelled, results_table
 from lmptlib.training import training as train_module
 from lmptlib.training.training import Fit, NonFiniteLoss, learning_rate, plan, train
 
@@ -28,7 +29,7 @@ silent = lambda line: None  # noqa: E731
 
 def run_tiny(tiny, tmp_path, **settings):
     config = resolve(dataset=str(tiny.path), **{"epochs": 2, "batch_size": 8, **settings})
-    return runs.Run(train(config, tmp_path / "outputs", log=silent))
+    return Run(train(config, tmp_path / "outputs", log=silent))
 
 
 def test_a_run_leaves_everything_behind(tiny, tmp_path):
@@ -247,16 +248,16 @@ def test_the_linear_probe_is_one(tiny, tmp_path):
 
 def test_an_ensemble_averages_logits(tiny, tmp_path):
     probe, prompts = run_tiny(tiny, tmp_path, method="linear_probe"), run_tiny(tiny, tmp_path, seed=3)
-    both = runs.Ensemble(((0.25, probe), (0.75, prompts)))
+    both = Ensemble(((0.25, probe), (0.75, prompts)))
     logits = 0.25 * probe.scores()["cosine"] + 0.75 * prompts.config["logit_scale"] * prompts.scores()["cosine"]
     np.testing.assert_allclose(both.ranking("cosine")[1], logits, rtol=1e-5)
     ap = 100 * average_precision(probe.scores()["labels"], logits)
     assert both.metrics["scores"]["cosine"]["total"] == pytest.approx(ap.mean(), abs=1e-3)
     assert both.config["settings"]["seed"] == 0, "that of the first part that learns"
     zero_shot = run_tiny(tiny, tmp_path, method="zero_shot", seed=7)
-    assert runs.Ensemble(((0.5, zero_shot), (0.5, prompts))).config["settings"]["seed"] == 3
-    assert len(runs.class_table([both])) == 4 and not both.leaks
-    table = runs.compare({"both": [both], "probe": [probe]}, "probe")
+    assert Ensemble(((0.5, zero_shot), (0.5, prompts))).config["settings"]["seed"] == 3
+    assert len(class_table([both])) == 4 and not both.leaks
+    table = compare({"both": [both], "probe": [probe]}, "probe")
     gap = table.query("row == 'both' and group == 'total'")["difference"].item()
     assert gap == pytest.approx(ap.mean() - probe.metrics["scores"]["cosine"]["total"], abs=1e-3)
 
@@ -306,7 +307,7 @@ def test_a_recipe_that_chooses_on_the_test_set_says_so_everywhere(tiny, tmp_path
     assert run.config["selected_epoch"] == run.history["epoch"][run.history["test_map"].idxmax()]
     assert run.metrics["scores"]["softmax"]["total"] == pytest.approx(run.history["test_map"].max(), abs=1e-3)
     assert run.config["settings"]["preprocess"] == "imagenet"
-    assert "TEST-SET LEAKAGE" in run.label and "TEST-SET LEAKAGE" in runs.results_table([run])["recipe"][0]
+    assert "TEST-SET LEAKAGE" in run.label and "TEST-SET LEAKAGE" in results_table([run])["recipe"][0]
     assert not run_tiny(tiny, tmp_path).leaks
 
 
@@ -322,7 +323,7 @@ def test_photographs_give_the_known_zero_shot_scores(shared, tmp_path):
         dataset=str(photos / "photos.yaml"), model=str(photos / "photo-mini.json"),
         weights=str(photos / "photo-mini.safetensors"), method="zero_shot",
     )  # fmt: skip
-    run = runs.Run(train(config, tmp_path, log=silent))
+    run = Run(train(config, tmp_path, log=silent))
     assert run.metrics["scores"]["softmax"]["total"] == pytest.approx(49.08, abs=0.3)
     assert run.metrics["scores"]["cosine"]["total"] == pytest.approx(45.71, abs=0.3)
     assert run.metrics["n_scored_classes"] == 19 and run.metrics["scores"]["softmax"]["per_class"]["bird"] is None
@@ -342,13 +343,13 @@ def test_other_weights_are_another_run(tiny, tmp_path):
 
 def test_labels_tell_settings_apart_and_seeds_together(tiny, tmp_path):
     one, two, three = (run_tiny(tiny, tmp_path, **s) for s in ({}, {"seed": 1}, {"lr": 1e-3}))
-    labels = [label for label, _ in runs.labelled([one, two, three])]
+    labels = [label for label, _ in labelled([one, two, three])]
     assert labels[0] == labels[1] == "lmpt, db_focal, calibrated, lr 0.002"
     assert labels[2] == "lmpt, db_focal, calibrated, lr 0.001"
-    assert [label for label, _ in runs.labelled([one, two])] == ["lmpt, db_focal, calibrated"] * 2
+    assert [label for label, _ in labelled([one, two])] == ["lmpt, db_focal, calibrated"] * 2
     tiny.replace("captions.txt", "a photo of a person.", "one person.")
     with pytest.raises(ValueError, match="are of different data"):
-        runs.class_table([one, run_tiny(tiny, tmp_path)])
+        class_table([one, run_tiny(tiny, tmp_path)])
 
 
 def test_a_failed_write_leaves_the_old_run(tmp_path):
@@ -365,16 +366,16 @@ def test_a_failed_write_leaves_the_old_run(tmp_path):
 
 def test_tables_of_runs(tiny, tmp_path):
     made = [run_tiny(tiny, tmp_path, method="zero_shot"), run_tiny(tiny, tmp_path)]
-    found = runs.find_runs(tmp_path / "outputs")
+    found = find_runs(tmp_path / "outputs")
     assert [run.folder for run in found] == [run.folder for run in made]
-    table = runs.results_table(found)
+    table = results_table(found)
     assert table["softmax total"].tolist() == [run.metrics["scores"]["softmax"]["total"] for run in made]
-    assert len(runs.class_table(found)) == 8 and len(runs.group_table(found)) == 8
-    assert [run.folder for run in runs.pick_runs("all", tmp_path / "outputs")] == [run.folder for run in made]
+    assert len(class_table(found)) == 8 and len(group_table(found)) == 8
+    assert [run.folder for run in pick_runs("all", tmp_path / "outputs")] == [run.folder for run in made]
     with pytest.raises(ValueError, match="no run 'tiny-lmp'"):
-        runs.pick_runs("tiny-lmp", tmp_path / "outputs")
+        pick_runs("tiny-lmp", tmp_path / "outputs")
     with pytest.raises(ValueError, match="not a run"):
-        runs.Run(tmp_path)
+        Run(tmp_path)
     config = json.loads((made[1].folder / "config.json").read_text())
     assert {"settings", "fingerprints", "versions", "classes", "device", "seconds"} <= set(config)
 
@@ -390,7 +391,7 @@ def test_a_stopped_run_goes_on_to_the_same_result(tiny, tmp_path, settings):
     folder = train(config, tmp_path / "broken", log=silent, watch=lambda fit: len(fit.history) < 2)
     part = Run(folder)
     assert part.stopped == 2 and "stopped after 2 of 4 epochs" in part.label and len(part.history) == 2
-    assert "stopped after 2 of 4 epochs" in runs.results_table([part])["recipe"][0]
+    assert "stopped after 2 of 4 epochs" in results_table([part])["recipe"][0]
     assert not plan(config, tmp_path / "broken").finished
     again = train(
         config, tmp_path / "broken", log=lines.append, watch=lambda fit: not seen.append(fit.mean_ap("train"))
@@ -423,7 +424,7 @@ def test_an_interrupt_leaves_a_run_that_goes_on(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(Fit, "_forward", interrupt)
     with pytest.raises(KeyboardInterrupt):
         train(config, tmp_path / "broken", log=silent)
-    (part,) = runs.find_runs(tmp_path / "broken")
+    (part,) = find_runs(tmp_path / "broken")
     assert part.stopped == 1
     joined = Run(train(config, tmp_path / "broken", log=silent))
     columns = whole.history.columns.drop("seconds")

@@ -7,7 +7,9 @@ from lmptlib.config import resolve
 from lmptlib.losses import LOSSES, PRESETS, loss_settings
 from lmptlib.runs.run import Run
 from lmptlib.suite.analysis.landscape import landscape
-from lmptlib.suite.widgets import class_curves, loss_comparison, loss_sliders, probability_explorer
+from lmptlib.suite.widgets.comparison import loss_comparison
+from lmptlib.suite.widgets.curves import class_curves, probability_explorer
+from lmptlib.suite.widgets.landscape import loss_sliders
 from lmptlib.training.training import train
 
 

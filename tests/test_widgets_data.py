@@ -7,7 +7,7 @@ import pytest
 
 from lmptlib.data.loading import load_dataset
 from lmptlib.data.longtail import pareto_counts, sample_long_tail
-from lmptlib.suite.widgets import co_occurrence_explorer, data_explorer, long_tail_sampler
+from lmptlib.suite.widgets.data import co_occurrence_explorer, data_explorer, long_tail_sampler
 
 
 @pytest.fixture

@@ -13,9 +13,11 @@ import pytest
 from tiny import make_tiny
 
 from lmptlib.config import resolve
-from lmptlib.runs import run as runs
-from lmptlib.runs.run import Run
-from lmptlib.suite.widgets import paged_table, run_explorer
+from lmptlib.runs.comparison import compare
+from lmptlib.runs.run import Run, find_runs
+from lmptlib.runs.tables import by_dataset, by_label, curve_table, settings_table
+from lmptlib.suite.widgets.runs import run_explorer
+from lmptlib.suite.widgets.tables import paged_table
 from lmptlib.training.training import train
 
 
@@ -37,14 +39,14 @@ def saved(html: str) -> dict[str, pd.DataFrame]:
 
 def test_settings_that_differ_and_curves_over_seeds(made):
     zero_shot, first, second, leaking = made
-    table = runs.settings_table([zero_shot, first, second])
+    table = settings_table([zero_shot, first, second])
     assert set(table) == {"method", "seed"}
     assert table.loc[zero_shot.folder.name, "seed"] == "" and table["seed"].tolist()[1:] == [0, 1]
-    assert set(runs.settings_table([first, leaking])) == {"select"}
-    curves = runs.curve_table([first, second]).query("panel == 'tail' and side == 'positive'")["value"]
+    assert set(settings_table([first, leaking])) == {"select"}
+    curves = curve_table([first, second]).query("panel == 'tail' and side == 'positive'")["value"]
     both = [run.probabilities("epoch").query("group == 'tail'")["positive"].to_numpy() for run in (first, second)]
     np.testing.assert_allclose(curves, np.mean(both, axis=0), rtol=1e-6)
-    losses = runs.curve_table([zero_shot, leaking], "loss").query("panel == 'loss'")
+    losses = curve_table([zero_shot, leaking], "loss").query("panel == 'loss'")
     np.testing.assert_allclose(losses["value"], leaking.history["loss"])
 
 
@@ -84,7 +86,7 @@ def test_differences_are_those_of_compare(made):
     assert baseline.value == "zero_shot"  # a choice outlasts another ranking
     scoring.value = "cosine"
     button.click()
-    expected = runs.compare(runs.by_label(made[:3]), "zero_shot", "cosine")
+    expected = compare(by_label(made[:3]), "zero_shot", "cosine")
     table = saved(differences.value)["differences.csv"]
     pd.testing.assert_frame_equal(table, expected, check_dtype=False)
     drawn = of_gaps.children[0].data[0]
@@ -102,8 +104,8 @@ def test_one_data_set_at_a_time_and_a_hundred_runs_are_read_when_chosen(made, tm
         shutil.copytree(made[1].folder, copy)
         other = {"dataset": "other", "fingerprints": config["fingerprints"] | {"dataset": "f" * 64}}
         (copy / "config.json").write_text(json.dumps(config | other | {"settings": config["settings"] | {"seed": i}}))
-    found = runs.find_runs(tmp_path)
-    assert {name: len(part) for name, part in runs.by_dataset(found).items()} == {"other": 100, "tiny": 4}
+    found = find_runs(tmp_path)
+    assert {name: len(part) for name, part in by_dataset(found).items()} == {"other": 100, "tiny": 4}
     chosen, choosers = run_explorer(found).children[0].children
     assert len(chosen.options) == 100
     read = [run for run in found if "metrics" in vars(run)]
@@ -117,7 +119,7 @@ def test_one_data_set_at_a_time_and_a_hundred_runs_are_read_when_chosen(made, tm
 def test_data_sets_of_one_name_are_told_apart(made):
     twin = dataclasses.replace(made[0])
     vars(twin)["config"] = made[0].config | {"fingerprints": made[0].config["fingerprints"] | {"dataset": "0" * 64}}
-    assert set(runs.by_dataset([made[0], twin])) == {
+    assert set(by_dataset([made[0], twin])) == {
         "tiny 000000",
         f"tiny {made[0].config['fingerprints']['dataset'][:6]}",
     }

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from lmptlib.evaluation.metrics import average_precision, bootstrap, softmax_scores
-from lmptlib.suite.analysis.zero_shot import centred, offsets, ranking_scores, ranking_table, read_templates, relative
-from lmptlib.suite.widgets import zero_shot_explorer
+from lmptlib.evaluation.average_precision import average_precision
+from lmptlib.evaluation.intervals import bootstrap
+from lmptlib.evaluation.rankings import centred, ranking_scores, relative, softmax_scores
+from lmptlib.suite.analysis.zero_shot import offsets, ranking_table, read_templates
+from lmptlib.suite.widgets.zero_shot import zero_shot_explorer
 
 RNG = np.random.default_rng(0)
 COSINE = RNG.normal(0.2, 0.1, (60, 5))

@@ -20,7 +20,9 @@ from torch import Tensor
 
 from lmptlib import __version__
 from lmptlib.clip.model import Clip
-from lmptlib.data.loading import DataError, Dataset, Split, open_image, undecodable
+from lmptlib.data.dataset import Dataset, Split
+from lmptlib.data.images import open_image, undecodable
+from lmptlib.errors import DataError
 from lmptlib.paths import home
 
 

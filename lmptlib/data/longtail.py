@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from lmptlib.data.loading import class_groups
+from lmptlib.data.dataset import class_groups
 
 
 def conditional(labels: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import inspect
 import torch
 from torch import Tensor
 
-from lmptlib.data.loading import nearest
+from lmptlib.errors import nearest
 from lmptlib.losses.asymmetric import AsymmetricLoss
 from lmptlib.losses.base import ClassificationLoss
 from lmptlib.losses.bce import BCELoss, MultiLabelSoftMarginLoss, ReweightedBCELoss

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lmptlib.data.loading import GROUPS, class_groups
+from lmptlib.data.dataset import GROUPS, class_groups
 from lmptlib.losses.base import ClassificationLoss
 
 FACTORS = ("l1_pos", "l2_pos", "l1_neg", "l2_neg")

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from lmptlib.data.loading import GROUPS
+from lmptlib.data.dataset import GROUPS
 
 KEY = ["source", "table", "row", "dataset"]
 COLUMNS = ["total", *GROUPS]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from lmptlib.data.loading import nearest
+from lmptlib.errors import nearest
 
 _FOLDER = Path(__file__).parent
 

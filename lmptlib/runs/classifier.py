@@ -9,8 +9,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from lmptlib.clip.model import Clip, load_clip, weights_fingerprint
-from lmptlib.data.loading import open_image
+from lmptlib.clip.loading import load_clip, weights_fingerprint
+from lmptlib.clip.model import Clip
+from lmptlib.data.images import open_image
 from lmptlib.methods.prompts import METHODS, LinearProbe, class_scores, template_features, with_hand_written
 from lmptlib.runs.run import Run
 from lmptlib.training.training import pick_device

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from lmptlib.config import Config
-from lmptlib.data.loading import GROUPS
-from lmptlib.evaluation.metrics import SCORINGS
+from lmptlib.data.dataset import GROUPS
+from lmptlib.evaluation.rankings import SCORINGS
 from lmptlib.runs.run import Run
 from lmptlib.training.training import Fit, train
 

@@ -46,7 +46,8 @@ def describe() -> Iterator[str]:
     from lmptlib import versions
     from lmptlib.clip.features import cache_folder
     from lmptlib.data.loading import BUILT_IN
-    from lmptlib.runs.run import find_runs, outputs_folder
+    from lmptlib.paths import outputs_folder
+    from lmptlib.runs.run import find_runs
 
     yield versions()
     yield ", ".join(f"{name} {metadata.version(name)}" for name in EXTENSIONS)
@@ -79,7 +80,8 @@ def _holds(folder: Path) -> str:
 def _state(name: str) -> str:
     """Whether a built-in data set is there, and else the first thing that is missing."""
     from lmptlib.data.emoji import VERSION
-    from lmptlib.data.loading import DataError, load_dataset
+    from lmptlib.data.loading import load_dataset
+    from lmptlib.errors import DataError
 
     source = name
     if name == "emoji-lt":

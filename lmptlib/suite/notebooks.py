@@ -18,7 +18,7 @@ from nbformat.sign import NotebookNotary
 from papermill.exceptions import PapermillExecutionError
 
 from lmptlib.config import WORDS, Config, read_value
-from lmptlib.data.loading import first_line, nearest
+from lmptlib.errors import first_line, nearest
 from lmptlib.paths import shipped
 from lmptlib.training.training import plan
 

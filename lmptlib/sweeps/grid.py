@@ -15,30 +15,21 @@ A grid is a YAML file (those beside this module have names):
 """
 
 import itertools
-import multiprocessing
 import os
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pandas as pd
-import torch
 import yaml
 
 from lmptlib.config import Config, read_settings, resolve
-from lmptlib.data.loading import GROUPS, first_line, nearest
-from lmptlib.evaluation.metrics import SCORINGS
+from lmptlib.errors import first_line, nearest
 from lmptlib.methods.prompts import METHODS
 from lmptlib.published.tables import published
 from lmptlib.recipes.reading import recipe_names
-from lmptlib.runs.run import Ensemble, Run, compare
-from lmptlib.suite import notebooks
-from lmptlib.training.training import Plan, plan, train
 
 _FOLDER = Path(__file__).parent
-PRINTED = ("voc-lt", "coco-lt")
+
+
 _KEYS = ("about", "settings", "rows", "grid", "ensembles", "seeds", "baseline", "published")
 
 
@@ -175,122 +166,3 @@ def _with_seeds(settings: dict, seeds: list[int], path: Path) -> list[Config]:
     except ValueError as error:
         raise ValueError(f"{path.name}: {error}") from None
     return configs if METHODS[configs[0].method].learns else configs[:1]
-
-
-def run_sweep(
-    sweep: Sweep,
-    out: str | Path | None = None,
-    jobs: int = 1,
-    notebook: Path | None = None,
-    log: Callable[[str], None] = print,
-    force: bool = False,
-) -> dict[str, list[Run | Ensemble]]:
-    """Make every run that is not finished, `jobs` at a time, and give the runs of each row. `force` makes all anew.
-
-    With `notebook` each run is that notebook, executed, in the run's folder. A run that fails is named and does not stop
-    the others; at the end they raise RuntimeError.
-    """
-    known: dict = {}
-    plans = {config: plan(config, out, known) for config in dict.fromkeys(sweep.configs)}
-    missing = [
-        planned for planned in plans.values()
-        if force or not planned.finished or (notebook and not (planned.folder / "notebook.ipynb").exists())
-    ]  # fmt: skip
-    log(f"{sweep.name}: {len(plans)} runs, {len(plans) - len(missing)} finished, {len(missing)} to make")
-    names = {
-        planned.config: f"{row}, seed {planned.config.seed}: {planned.folder.name}"
-        for row, part in sweep.rows.items() for planned in (plans[config] for config in part)
-    }  # fmt: skip
-    started, failed = time.monotonic(), []
-    for done, (planned, result, error) in enumerate(_attempts(missing, out, notebook, force, jobs), 1):
-        name, left = names[planned.config], (time.monotonic() - started) / done * (len(missing) - done)
-        log(f"[{done}/{len(missing)}] {name}  {error or result}  ({_time(left)} left)")
-        failed += [f"{name}: {error}"] if error else []
-    if failed:
-        raise RuntimeError("\n".join([f"{len(failed)} of {len(missing)} runs failed, the others are there:", *failed]))
-    made = {label: [Run(plans[config].folder) for config in configs] for label, configs in sweep.rows.items()}
-    return made | {label: _average(weights, made) for label, weights in sweep.ensembles.items()}
-
-
-def _attempts(
-    missing: list[Plan], out, notebook: Path | None, force: bool, jobs: int
-) -> Iterator[tuple[Plan, str, str]]:
-    """Make runs, here or in `jobs` processes that share the cores: each plan with its mAP or what went wrong, in a line."""
-    if jobs == 1 or len(missing) < 2:
-        for planned in missing:
-            yield planned, *_caught(_make, planned, out, notebook, force)
-        return
-    threads = max(1, (os.cpu_count() or 1) // jobs)
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, context, initializer=torch.set_num_threads, initargs=(threads,)) as pool:
-        waiting = {pool.submit(_make, planned, out, notebook, force): planned for planned in missing}
-        for future in as_completed(waiting):
-            yield waiting[future], *_caught(future.result)
-
-
-def _caught(function: Callable[..., str], *arguments) -> tuple[str, str]:
-    try:
-        return function(*arguments), ""
-    except Exception as error:  # whatever stops one run, the others go on; it is named at the end
-        return "", f"FAILED: {first_line(error)}"
-
-
-def _make(planned: Plan, out: str | Path | None, notebook: Path | None, force: bool) -> str:
-    """Make one run: its mAP in a line."""
-    quiet: Callable[[str], None] = lambda line: None  # noqa: E731
-    config = planned.config
-    folder = notebooks.run_training(notebook, config, out) if notebook else train(config, out, force, quiet, planned)
-    totals = {scoring: Run(folder).metrics["scores"][scoring]["total"] for scoring in SCORINGS}
-    return ", ".join(f"{scoring} {'none' if value is None else f'{value:.2f}'}" for scoring, value in totals.items())
-
-
-def _average(weights: dict[str, float], made: dict[str, list[Run]]) -> list[Ensemble]:
-    """An ensemble for each seed; a row with a single run has a part in all of them."""
-    n_seeds = max(len(made[row]) for row in weights)
-    return [
-        Ensemble(tuple((weight, made[row][i % len(made[row])]) for row, weight in weights.items()))
-        for i in range(n_seeds)
-    ]
-
-
-def _time(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
-
-
-def sweep_table(sweep: Sweep, made: dict[str, list[Run]]) -> pd.DataFrame:
-    """`lmptlib.runs.compare` under both rankings, with the printed mAP of each row's counterpart beside it.
-
-    Columns scoring, then those of `compare`, then `voc-lt printed` and `coco-lt printed`: other data and another
-    backbone, so that the order of rows compares and the numbers do not.
-    """
-    table = pd.concat(
-        [compare(made, sweep.baseline, scoring).assign(scoring=scoring) for scoring in SCORINGS], ignore_index=True
-    )
-    if sweep.published:
-        printed = published()
-        printed = printed.melt(["address", "dataset"], ["total", *GROUPS], "group", "printed")
-        for dataset in PRINTED:
-            values = printed[printed["dataset"] == dataset].set_index(["address", "group"])["printed"]
-            keys = [(sweep.published.get(row), group) for row, group in zip(table["row"], table["group"])]
-            table[f"{dataset} printed"] = [values.get(key, float("nan")) for key in keys]
-    return table[["scoring", *table.columns.drop("scoring")]]
-
-
-def sweep_summary(table: pd.DataFrame) -> pd.DataFrame:
-    """A sweep's table for reading: a line a row and ranking, `mean ± sd` by group and the paired difference of the total."""
-    text = table.assign(
-        value=[
-            "" if mean != mean else f"{mean:.1f}" + (f" ± {sd:.1f}" if sd == sd else "")
-            for mean, sd in zip(table["mean"], table["sd"])
-        ]
-    )
-    wide = text.pivot_table("value", ["scoring", "row"], "group", aggfunc="first", sort=False)[["total", *GROUPS]]
-    total = table[table["group"] == "total"].set_index(["scoring", "row"])
-    if total["difference"].notna().any():
-        wide["difference of the total"] = [
-            "" if gap != gap else f"{gap:+.1f} [{low:+.1f}, {high:+.1f}]"
-            for gap, low, high in total[["difference", "difference_low", "difference_high"]].loc[wide.index].to_numpy()
-        ]
-    for column in table.columns[table.columns.str.endswith("printed")]:
-        wide[column] = total[column].loc[wide.index]
-    return wide.reset_index()

@@ -17,11 +17,15 @@ from torch import Tensor, nn
 
 from lmptlib import __version__
 from lmptlib.clip.features import Features, extract
-from lmptlib.clip.model import Clip, load_clip, weights_fingerprint
+from lmptlib.clip.loading import load_clip, weights_fingerprint
+from lmptlib.clip.model import Clip
 from lmptlib.config import REWEIGHT, Config, read_loss_settings, resolve
-from lmptlib.data.loading import Dataset, load_dataset
+from lmptlib.data.dataset import Dataset
+from lmptlib.data.loading import load_dataset
 from lmptlib.data.samplers import epoch_order
-from lmptlib.evaluation.metrics import average_precision, evaluate, softmax_scores
+from lmptlib.evaluation.average_precision import average_precision
+from lmptlib.evaluation.metrics import evaluate
+from lmptlib.evaluation.rankings import softmax_scores
 from lmptlib.losses import CSELoss, make_loss, mean_probabilities
 from lmptlib.methods.prompts import (
     HAND_WRITTEN,
@@ -35,7 +39,9 @@ from lmptlib.methods.prompts import (
     template_features,
     with_hand_written,
 )
-from lmptlib.runs import run as runs
+from lmptlib.paths import outputs_folder
+from lmptlib.runs.run import Run
+from lmptlib.training.folder import checkpoint, is_finished, run_key, run_name, write_run
 
 
 class NonFiniteLoss(RuntimeError):
@@ -61,12 +67,12 @@ class Plan:
 
     @property
     def finished(self) -> bool:
-        return runs.is_finished(self.folder, self.key)
+        return is_finished(self.folder, self.key)
 
     @property
     def checkpoint(self) -> Path | None:
         """Where a run that was stopped goes on from."""
-        return runs.checkpoint(self.folder, self.key)
+        return checkpoint(self.folder, self.key)
 
 
 def plan(config: Config, out: str | Path | None = None, known: dict | None = None) -> Plan:
@@ -87,8 +93,8 @@ def plan(config: Config, out: str | Path | None = None, known: dict | None = Non
     if config.select == "val" and dataset.val is None:
         raise ValueError(f"{dataset.name}: select 'val' needs a validation split, and there is none: use 'last'")
     fingerprints = {"dataset": dataset.fingerprint(), "clip": weights}
-    key = runs.run_key(config, fingerprints)
-    folder = runs.outputs_folder(out) / runs.run_name(config, dataset.name, key)
+    key = run_key(config, fingerprints)
+    folder = outputs_folder(out) / run_name(config, dataset.name, key)
     return Plan(config, dataset, fingerprints, key, folder)
 
 
@@ -170,9 +176,9 @@ def train(
         for name, rows in state.probabilities.items()
     }
     checkpoint = state.checkpoint if stopped else None
-    runs.write_run(folder, record, state.history, probabilities, metrics, scores, state.tensors(), checkpoint)
+    write_run(folder, record, state.history, probabilities, metrics, scores, state.tensors(), checkpoint)
     softmax, cos = (metrics["scores"][scoring]["total"] for scoring in ("softmax", "cosine"))
-    marks = "".join(f"; {mark}" for mark in runs.Run(folder).marks)
+    marks = "".join(f"; {mark}" for mark in Run(folder).marks)
     log(
         f"mAP {_show(softmax)} softmax, {_show(cos)} cosine on {len(dataset.test):,} test images{marks}; written to {folder}"
     )

@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lmptlib.data.loading import GROUPS, Dataset
-from lmptlib.evaluation.metrics import SCORINGS
-from lmptlib.runs.run import Ensemble, Run, labelled
+from lmptlib.data.dataset import GROUPS, Dataset
+from lmptlib.evaluation.rankings import SCORINGS
+from lmptlib.runs.run import Ensemble, Run
+from lmptlib.runs.tables import labelled
 
 RANKINGS = (*SCORINGS, "levelled")
 CHANGES = np.array([["neither", "fixed"], ["broke", "both"]])  # [under A, under B]

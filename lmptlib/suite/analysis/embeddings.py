@@ -6,7 +6,8 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from sklearn.metrics import label_ranking_average_precision_score
 
-from lmptlib.data.loading import Dataset, nearest
+from lmptlib.data.dataset import Dataset
+from lmptlib.errors import nearest
 
 PROJECTIONS = ("t-SNE", "PCA")
 

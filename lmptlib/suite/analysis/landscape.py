@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from lmptlib.data.loading import GROUPS, class_groups
+from lmptlib.data.dataset import GROUPS, class_groups
 from lmptlib.losses import ProbabilityGuidedLoss, make_loss
 
 SIDES = ("positive", "negative")

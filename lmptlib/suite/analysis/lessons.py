@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from lmptlib.data.loading import GROUPS
-from lmptlib.evaluation.metrics import SCORINGS
-from lmptlib.runs.run import Run, compare
+from lmptlib.data.dataset import GROUPS
+from lmptlib.evaluation.rankings import SCORINGS
+from lmptlib.runs.comparison import compare
+from lmptlib.runs.run import Run
 
 
 def verdict(given: float | None, expected: float, tolerance: float, hint: str) -> str:

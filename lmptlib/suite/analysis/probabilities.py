@@ -6,8 +6,8 @@ Rows are those of the sweep `probabilities`: `figure 1: bce`, `figure 3: l1+ 5`,
 import numpy as np
 import pandas as pd
 
-from lmptlib.data.loading import GROUPS
-from lmptlib.evaluation.metrics import reliability
+from lmptlib.data.dataset import GROUPS
+from lmptlib.evaluation.calibration import reliability
 from lmptlib.runs.run import Run
 
 _ALONE, _STEEP = "figure 3: all 1", "figure 3: l1{} 5"

@@ -1,19 +1,13 @@
-"""From cosines to rankings: what a score is relative to.
-
-AP ranks images class by class. A number added to a class (all images of one column) changes no ranking by cosine; a
-number added to an image (all classes of one row) does. Centred and softmax scores are free of the second.
-"""
+"""What zero-shot scores are made of, and rankings of them side by side."""
 
 import string
 
 import numpy as np
 import pandas as pd
-from scipy.special import logsumexp
 
-from lmptlib.data.loading import GROUPS
-from lmptlib.evaluation.metrics import average_precision, bootstrap, summarise
-
-RANKINGS = ("cosine", "centred", "softmax")
+from lmptlib.data.dataset import GROUPS
+from lmptlib.evaluation.average_precision import average_precision, summarise
+from lmptlib.evaluation.intervals import bootstrap
 
 
 def read_templates(text: str) -> tuple[str, ...]:
@@ -27,42 +21,6 @@ def read_templates(text: str) -> tuple[str, ...]:
         if fields != [""]:
             raise ValueError(f"templates: '{template}' needs one {{}} for the class name, as in 'a photo of a {{}}.'")
     return templates
-
-
-def centred(cosine: np.ndarray) -> np.ndarray:
-    """Cosines (N, C) less each image's mean over the classes."""
-    return cosine - cosine.mean(1, keepdims=True)
-
-
-def relative(cosine: np.ndarray, scale: float) -> np.ndarray:
-    """Cosines (N, C) less a soft mean of the image's other classes: cos_c - log(mean over j != c of exp(s cos_j)) / s.
-
-    Its sigmoid at s * value - log(C - 1) is the softmax of s * cos, so that the two rank alike at every scale s. At s = 0
-    the soft mean is the mean, C / (C - 1) times the centred score; at s = inf it is the largest.
-    """
-    n_classes = cosine.shape[1]
-    if n_classes < 2:
-        raise ValueError("a score relative to other classes needs two classes at least")
-    cosine = cosine.astype(np.float64)
-    if scale == 0:
-        return centred(cosine) * n_classes / (n_classes - 1)
-    top = np.arange(n_classes) == cosine.argmax(1)[:, None]
-    below = np.where(top, -np.inf, cosine)
-    if scale == np.inf:
-        return cosine - np.where(top, below.max(1, keepdims=True), cosine.max(1, keepdims=True))
-    total = logsumexp(scale * cosine, axis=1, keepdims=True)
-    share = np.where(top, 0, np.exp(scale * cosine - total))  # at most 1/2: what is left is no difference of equals
-    others = np.where(top, logsumexp(scale * below, axis=1, keepdims=True), total + np.log1p(-share))
-    return cosine - (others - np.log(n_classes - 1)) / scale
-
-
-def ranking_scores(cosine: np.ndarray, ranking: str, scale: float) -> np.ndarray:
-    """Scores (N, C) of cosines (N, C) under one of RANKINGS; `softmax` as `relative` has it, which does not saturate."""
-    if ranking not in RANKINGS:
-        raise ValueError(f"ranking '{ranking}' is none of {', '.join(RANKINGS)}")
-    if ranking == "cosine":
-        return cosine
-    return centred(cosine) if ranking == "centred" else relative(cosine, scale)
 
 
 def offsets(cosine: np.ndarray) -> pd.Series:

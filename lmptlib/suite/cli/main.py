@@ -59,7 +59,7 @@ def run(notebook: str, pairs, file: Path | None, out: Path | None, timeout: int,
     folder, with the executed notebook in it; the other notebooks go to outputs/notebooks/.
     """
     from lmptlib import config
-    from lmptlib.runs import run as runs
+    from lmptlib.paths import outputs_folder, safe_name
     from lmptlib.suite import notebooks
 
     path = notebooks.find_notebook(notebook)
@@ -77,7 +77,7 @@ def run(notebook: str, pairs, file: Path | None, out: Path | None, timeout: int,
     if "interactive" in declared:
         values.setdefault("interactive", False)
 
-    outputs = runs.outputs_folder(values.get("out", out))
+    outputs = outputs_folder(values.get("out", out))
     target = outputs / "notebooks" / f"{path.stem}.ipynb"
     wanted = config.resolve(**{name: value for name, value in values.items() if name in config.FIELDS})
     if "method" in declared:
@@ -85,14 +85,14 @@ def run(notebook: str, pairs, file: Path | None, out: Path | None, timeout: int,
 
         planned = plan(wanted, outputs)
         click.echo(f"{path.stem} on {planned.dataset.name} with {planned.config.model}, {planned.config.device}")
-        target = target.with_stem(runs.safe_name(f"{path.stem}-{planned.dataset.name}"))
+        target = target.with_stem(safe_name(f"{path.stem}-{planned.dataset.name}"))
         if path == notebooks.find_notebook("train"):
             target = planned.folder / "notebook.ipynb"
             if planned.finished and target.exists() and not values.get("force"):
                 click.echo(f"finished already: {planned.folder} (--force repeats it)")
                 return
     elif "dataset" in declared:
-        target = target.with_stem(runs.safe_name(f"{path.stem}-{Path(wanted.dataset).stem}"))
+        target = target.with_stem(safe_name(f"{path.stem}-{Path(wanted.dataset).stem}"))
     outputs.mkdir(parents=True, exist_ok=True)
     notebooks.execute(path, values, target, outputs / "failed" / f"{path.stem}.ipynb", timeout)
     click.echo(f"notebook: {target}")
@@ -113,12 +113,12 @@ def demo(out: Path | None) -> None:
     """
     import time
 
-    from lmptlib.runs import run as runs
+    from lmptlib.paths import outputs_folder
     from lmptlib.suite import notebooks
     from lmptlib.suite.report import pages
 
     started = time.monotonic()
-    folder = runs.outputs_folder(out) / "demo"
+    folder = outputs_folder(out) / "demo"
     pages.check_place(folder)
     made = []
     for i, name in enumerate(DEMO, 1):
@@ -146,12 +146,14 @@ def _jupyter() -> str:
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where the runs are, in place of outputs/.")
 def results(csv: bool, out: Path | None) -> None:
     """Show all finished runs: mAP in percent, total and by group, under both rankings."""
-    from lmptlib.runs import run as runs
+    from lmptlib.paths import outputs_folder
+    from lmptlib.runs.run import find_runs
+    from lmptlib.runs.tables import results_table
 
-    found = runs.find_runs(out)
+    found = find_runs(out)
     if not found:
-        raise click.ClickException(f"no finished runs in {runs.outputs_folder(out)}: start with 'lmpt run train'")
-    table = runs.results_table(found)
+        raise click.ClickException(f"no finished runs in {outputs_folder(out)}: start with 'lmpt run train'")
+    table = results_table(found)
     click.echo(table.to_csv(index=False), nl=False) if csv else click.echo(
         table.round(2).to_string(index=False, na_rep="-")
     )
@@ -176,15 +178,16 @@ def report(notebooks: tuple[str, ...], names: str, out: Path | None, to: Path | 
     NOTEBOOK is a path, or a name in outputs/notebooks/, outputs/demo/ or a run's folder; without one, all that are in
     outputs/notebooks/. The folder holds all that its pages need; an earlier report in it gives way, other files stay.
     """
-    from lmptlib.runs import run as runs
+    from lmptlib.paths import outputs_folder
+    from lmptlib.runs.run import pick_runs
     from lmptlib.suite.report import pages
 
-    outputs = runs.outputs_folder(out)
+    outputs = outputs_folder(out)
     if notebooks:
         found = list(dict.fromkeys(path for name in notebooks for path in pages.find_executed(name, out)))
     else:
         found = sorted((outputs / "notebooks").glob("*.ipynb"))
-    chosen = [] if names == "none" else runs.pick_runs(names, out)
+    chosen = [] if names == "none" else pick_runs(names, out)
     if not found and not chosen:
         raise click.ClickException(f"nothing to report in {outputs}: start with 'lmpt run train'")
     target = (to or outputs / "report").expanduser().resolve()
@@ -229,9 +232,11 @@ def sweep(
     on seeds and test images, whose intervals hold both (one seed: test images alone).
     """
     from lmptlib import config
-    from lmptlib.runs import run as runs
+    from lmptlib.paths import outputs_folder, safe_name
     from lmptlib.suite import notebooks
-    from lmptlib.sweeps.grid import read_sweep, run_sweep, sweep_summary, sweep_table
+    from lmptlib.sweeps.engine import run_sweep
+    from lmptlib.sweeps.grid import read_sweep
+    from lmptlib.sweeps.tables import sweep_summary, sweep_table
 
     given = config.read_settings(dict(pairs))
     if seeds is not None:
@@ -252,7 +257,7 @@ def sweep(
     places = ("dataset", "data_root", "model", "weights", "device")
     others = [f"{name}={value}" for name, value in given.items() if name not in places]
     others += [f"from={baseline}"] if baseline else []
-    target = runs.outputs_folder(out) / "sweeps" / f"{runs.safe_name('-'.join([asked.name, dataset, *others]))}.csv"
+    target = outputs_folder(out) / "sweeps" / f"{safe_name('-'.join([asked.name, dataset, *others]))}.csv"
     target.parent.mkdir(parents=True, exist_ok=True)
     table.to_csv(target, index=False)
     against = f"; differences from '{asked.baseline}', paired, with 95% intervals" if asked.baseline else ""
@@ -325,7 +330,8 @@ def data_check(name: str, root: Path | None) -> None:
 
     Prints what is wrong and where, a line each, or the counts of what is there.
     """
-    from lmptlib.data.loading import GROUPS, check_dataset
+    from lmptlib.data.dataset import GROUPS
+    from lmptlib.data.loading import check_dataset
 
     dataset = check_dataset(name, root)
     for warning in dataset.warnings:

@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.pyplot import close, subplots
 
-from lmptlib.data.loading import GROUPS
-from lmptlib.suite.figures.figures import COLOURS, class_rows
+from lmptlib.data.dataset import GROUPS
+from lmptlib.suite.figures.class_ap import class_rows
+from lmptlib.suite.figures.style import COLOURS
 
 
 def probability_curves(curves: dict[str, pd.DataFrame]) -> Figure:

@@ -19,12 +19,14 @@ from plotly.io.json import to_json_plotly
 from plotly.offline import get_plotlyjs
 
 from lmptlib import __version__
-from lmptlib.data.loading import GROUPS, first_line
-from lmptlib.evaluation.metrics import SCORINGS
+from lmptlib.data.dataset import GROUPS
+from lmptlib.errors import first_line
+from lmptlib.evaluation.rankings import SCORINGS
 from lmptlib.methods.prompts import METHODS
-from lmptlib.paths import replace_folder
-from lmptlib.runs.run import Run, group_table, outputs_folder, results_table, safe_name
-from lmptlib.suite.figures import figures as plots
+from lmptlib.paths import outputs_folder, replace_folder, safe_name
+from lmptlib.runs.run import Run
+from lmptlib.runs.tables import group_table, results_table
+from lmptlib.suite.figures import curve_figures, group_ap
 
 _MANIFEST = "site.json"  # names the files that are the site's own
 
@@ -269,12 +271,12 @@ def _run_page(run: Run) -> Page:
         *(f"<p class='note'>{html.escape(warning)}</p>" for warning in config["warnings"]),
         "<h2>mAP by class group</h2>",
         _table(pd.DataFrame({"ranking": list(SCORINGS), **scores}, dtype=object)),
-        _figure(plots.group_map(groups).update_yaxes(title="mAP (%)").to_plotly_json()),
+        _figure(group_ap.group_map(groups).update_yaxes(title="mAP (%)").to_plotly_json()),
     ]
     if not run.history.empty:
         curves = {run.label: (run.probabilities(), run.probabilities("epoch"))}
-        parts += ["<h2>Training</h2>", _figure(plots.training_curves(run.history).to_plotly_json())]
-        parts += [_figure(plots.probability_curves(curves).to_plotly_json())]
+        parts += ["<h2>Training</h2>", _figure(curve_figures.training_curves(run.history).to_plotly_json())]
+        parts += [_figure(curve_figures.probability_curves(curves).to_plotly_json())]
     classes = run.classes.sort_values("train", ascending=False, kind="stable")
     columns = {"train": "training images", "n_pos": "test images", **{name: f"AP, {name}" for name in SCORINGS}}
     settings = {**config["settings"], **{f"{name} version": value for name, value in config["versions"].items()}}

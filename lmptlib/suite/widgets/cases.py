@@ -3,10 +3,11 @@
 import ipywidgets
 import plotly.graph_objects as go
 
-from lmptlib.data.loading import Dataset, open_image
+from lmptlib.data.dataset import Dataset
+from lmptlib.data.images import open_image
 from lmptlib.runs.run import Ensemble, Run
 from lmptlib.suite.analysis.cases import RANKINGS, changes, read_cases, top_classes
-from lmptlib.suite.figures.figures import case_figure
+from lmptlib.suite.figures.case_figures import case_figure
 from lmptlib.suite.widgets.figures import redraw
 
 _FILTERS = {"all": "all", "fixed by B": "fixed", "broken by B": "broke", "missed by both": "neither"}

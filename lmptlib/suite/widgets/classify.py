@@ -9,10 +9,11 @@ import pandas as pd
 import plotly.graph_objects as go
 from torch import Tensor
 
-from lmptlib.data.loading import open_image
+from lmptlib.data.images import open_image
 from lmptlib.runs.classifier import Classifier
 from lmptlib.runs.run import Run
-from lmptlib.suite.figures.figures import jpeg, top_probabilities
+from lmptlib.suite.figures.case_figures import top_probabilities
+from lmptlib.suite.figures.pictures import jpeg
 from lmptlib.suite.widgets.figures import redraw
 
 

@@ -4,9 +4,10 @@ import ipywidgets
 import pandas as pd
 import plotly.graph_objects as go
 
-from lmptlib.evaluation.metrics import SCORINGS
-from lmptlib.runs.run import Run, class_table
-from lmptlib.suite.figures.figures import ap_dumbbells
+from lmptlib.evaluation.rankings import SCORINGS
+from lmptlib.runs.run import Run
+from lmptlib.runs.tables import class_table
+from lmptlib.suite.figures.class_ap import ap_dumbbells
 
 
 def loss_comparison(made: dict[str, list[Run]]) -> ipywidgets.VBox:

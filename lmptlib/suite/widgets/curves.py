@@ -5,9 +5,10 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from lmptlib.data.loading import GROUPS
-from lmptlib.runs.run import Run, labelled
-from lmptlib.suite.figures.figures import COLOURS, RUN_COLOURS
+from lmptlib.data.dataset import GROUPS
+from lmptlib.runs.run import Run
+from lmptlib.runs.tables import labelled
+from lmptlib.suite.figures.style import COLOURS, RUN_COLOURS
 
 
 def class_curves(runs: list[Run]) -> ipywidgets.VBox:

@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from lmptlib.data.loading import GROUPS, Dataset, open_image
+from lmptlib.data.dataset import GROUPS, Dataset
+from lmptlib.data.images import open_image
 from lmptlib.data.longtail import conditional, pareto_counts, sample_long_tail, sample_table
-from lmptlib.suite.figures.figures import co_occurrence, jpeg_uri, long_tail
+from lmptlib.suite.figures.count_figures import co_occurrence, long_tail
+from lmptlib.suite.figures.pictures import jpeg_uri
 
 
 def _picture(path: Path, labels: str, caption: str, width: int = 160) -> str:

@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from lmptlib.data.loading import GROUPS, Dataset, open_image
-from lmptlib.suite.figures.figures import embedding_map, jpeg, map_colours
+from lmptlib.data.dataset import GROUPS, Dataset
+from lmptlib.data.images import open_image
+from lmptlib.suite.figures.map_figures import embedding_map, map_colours
+from lmptlib.suite.figures.pictures import jpeg
 
 _PROMPTS = {"before and after": (True, True), "before": (True, False), "after": (False, True), "none": (False, False)}
 

@@ -5,12 +5,12 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from lmptlib.data.loading import GROUPS
+from lmptlib.data.dataset import GROUPS
 from lmptlib.losses import LOSSES, PRESETS, loss_settings
 from lmptlib.losses.class_balanced import MODES
 from lmptlib.losses.probability_guided import FACTORS, FOCAL
 from lmptlib.suite.analysis.landscape import MEANS, landscape
-from lmptlib.suite.figures.figures import loss_landscape
+from lmptlib.suite.figures.loss_curves import loss_landscape
 
 _CHOICES = {"mode": MODES, "bias": ("paper", "code"), "focal": FOCAL}
 _MEANS = ("mean p+", "mean p-")

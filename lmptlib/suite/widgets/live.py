@@ -11,12 +11,12 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from lmptlib.config import resolve
-from lmptlib.data.loading import GROUPS
-from lmptlib.evaluation.metrics import SCORINGS
+from lmptlib.data.dataset import GROUPS
+from lmptlib.evaluation.rankings import SCORINGS
 from lmptlib.losses import LOSSES
 from lmptlib.methods.prompts import METHODS
 from lmptlib.runs.live import LiveRun
-from lmptlib.suite.figures.figures import COLOURS, RUN_COLOURS
+from lmptlib.suite.figures.style import COLOURS, RUN_COLOURS
 
 _EVERY = 0.3  # seconds between looks at what the training thread has told
 _LOSSES = {"loss": "objective", "loss_cls": "classification", "loss_cse": "CSE"}

@@ -4,7 +4,7 @@ import ipywidgets
 import pandas as pd
 import plotly.graph_objects as go
 
-from lmptlib.suite.figures.figures import RUN_COLOURS
+from lmptlib.suite.figures.style import RUN_COLOURS
 
 
 def published_table(table: pd.DataFrame) -> ipywidgets.VBox:

@@ -6,20 +6,14 @@ import ipywidgets
 import numpy as np
 import plotly.graph_objects as go
 
-from lmptlib.data.loading import GROUPS
-from lmptlib.evaluation.metrics import SCORINGS
-from lmptlib.runs.run import (
-    Run,
-    by_dataset,
-    by_label,
-    class_table,
-    compare,
-    curve_table,
-    group_table,
-    labelled,
-    settings_table,
-)
-from lmptlib.suite.figures.figures import group_map, intervals, per_class_ap, run_curves
+from lmptlib.data.dataset import GROUPS
+from lmptlib.evaluation.rankings import SCORINGS
+from lmptlib.runs.comparison import compare
+from lmptlib.runs.run import Run
+from lmptlib.runs.tables import by_dataset, by_label, class_table, curve_table, group_table, labelled, settings_table
+from lmptlib.suite.figures.class_ap import per_class_ap
+from lmptlib.suite.figures.curve_figures import run_curves
+from lmptlib.suite.figures.group_ap import group_map, intervals
 from lmptlib.suite.widgets.figures import redraw
 from lmptlib.suite.widgets.tables import csv_link, paged_table, table_html
 

@@ -5,9 +5,9 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from lmptlib.evaluation.metrics import weighted_average_precision
-from lmptlib.suite.analysis.zero_shot import RANKINGS, ranking_scores
-from lmptlib.suite.figures.figures import score_histograms
+from lmptlib.evaluation.average_precision import weighted_average_precision
+from lmptlib.evaluation.rankings import RANKINGS, ranking_scores
+from lmptlib.suite.figures.score_figures import score_histograms
 
 
 def zero_shot_explorer(

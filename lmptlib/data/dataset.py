@@ -1,0 +1,77 @@
+"""The table of a data set: image paths, labels, captions, classes and their groups."""
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+GROUPS = ("head", "medium", "tail")
+
+
+@dataclass(frozen=True)
+class Split:
+    """The images of one list, with their labels and, for training, their captions."""
+
+    source: Path  # the list file
+    lines: tuple[int, ...]  # the line of each image in it
+    names: tuple[str, ...]  # paths as the list writes them
+    paths: tuple[Path, ...]
+    labels: np.ndarray  # (N, C) bool
+    captions: tuple[str, ...] | None = None
+
+    @cached_property
+    def digests(self) -> list[str]:
+        """A hash of each image file's bytes."""
+        with ThreadPoolExecutor() as pool:
+            return list(
+                pool.map(lambda path: hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest(), self.paths)
+            )
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images, labels, captions and class names of a long-tailed multi-label data set."""
+
+    name: str
+    class_names: tuple[str, ...]  # as the classes file writes them
+    train: Split
+    test: Split
+    val: Split | None = None
+    warnings: tuple[str, ...] = ()
+    class_counts: np.ndarray = field(init=False)  # (C,) training images of each class
+    groups: np.ndarray = field(init=False)  # (C,) head, medium or tail
+
+    def __post_init__(self):
+        object.__setattr__(self, "class_counts", self.train.labels.sum(0))
+        object.__setattr__(self, "groups", class_groups(self.class_counts))
+
+    @property
+    def splits(self) -> dict[str, Split]:
+        return {"train": self.train} | ({"val": self.val} if self.val else {}) | {"test": self.test}
+
+    def class_table(self) -> pd.DataFrame:
+        """One row a class: its training count, group and numbers of validation and test images."""
+        table = pd.DataFrame({"class": self.class_names, "group": self.groups})
+        for name, split in self.splits.items():
+            table[name] = split.labels.sum(0)
+        return table
+
+    def fingerprint(self) -> str:
+        """A hash of all that a result depends on: class names, lists, captions and the bytes of every image."""
+        digest = hashlib.sha256(repr((self.class_names, [s.captions for s in self.splits.values()])).encode())
+        for split in self.splits.values():
+            digest.update(split.labels.tobytes())
+            digest.update("".join(split.digests).encode())
+        return digest.hexdigest()
+
+
+def class_groups(class_counts: np.ndarray) -> np.ndarray:
+    """head: at least 100 training images, medium: 20 to 99, tail: fewer than 20 (LMPT section 4.2, with >= for its >)."""
+    return np.where(class_counts >= 100, "head", np.where(class_counts >= 20, "medium", "tail"))

@@ -1,0 +1,33 @@
+"""Opening pictures."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import BinaryIO
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from lmptlib.data.dataset import Split
+from lmptlib.errors import first_line
+
+
+def open_image(path: Path | str, content: BinaryIO | None = None) -> Image.Image:
+    """The image at `path`, or in `content` which goes by that name, upright, in RGB. ValueError, one line, where it is none."""
+    try:
+        with Image.open(content or path) as image:
+            return ImageOps.exif_transpose(image).convert("RGB")
+    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{path}: cannot be decoded as an image ({first_line(error)})") from None
+
+
+def undecodable(split: Split) -> list[str]:
+    """One line for each image of a split that cannot be decoded."""
+
+    def problem(item: tuple[int, Path]) -> str | None:
+        try:
+            open_image(item[1])
+        except ValueError as error:
+            return f"{split.source} line {item[0]}: {error}"
+        return None
+
+    with ThreadPoolExecutor() as pool:
+        return [line for line in pool.map(problem, zip(split.lines, split.paths)) if line]

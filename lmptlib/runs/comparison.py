@@ -1,0 +1,75 @@
+"""Runs against each other: means over seeds, and paired differences with intervals."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from lmptlib.data.dataset import GROUPS
+from lmptlib.errors import nearest
+from lmptlib.evaluation.intervals import bootstrap
+from lmptlib.runs.run import Run
+from lmptlib.runs.tables import labelled
+
+
+def compare(rows: dict[str, list[Run]], baseline: str | None = None, scoring: str = "cosine") -> pd.DataFrame:
+    """One row a label and group (total, head, medium, tail), in percent of mAP over the label's seeds.
+
+    Columns row, group, n_seeds, mean, sd, low, high (the 95% t interval of the mean over seeds) and, against the
+    baseline, difference, difference_low, difference_high: paired on seeds and test images. Its 95% interval adds, in
+    squares, the t interval over seeds and the bootstrap interval over test images; with one seed it is over test images
+    alone. A row without seeds of its own (zero-shot) is paired with every seed. NaN where nothing can be said. Raises
+    ValueError on different data, an unknown baseline or rows that share no seed.
+    """
+    labelled([run for part in rows.values() for run in part])  # refuses different data
+    if baseline is not None and baseline not in rows:
+        raise ValueError(f"no row '{baseline}' to compare with.{nearest(baseline, rows)}")
+    names = ("total", *GROUPS)
+    spread = {label: [_resampled(run, scoring) for run in part] for label, part in rows.items()} if baseline else {}
+    table = []
+    for label, part in rows.items():
+        values = pd.DataFrame([run.metrics["scores"][scoring] for run in part])[list(names)].astype(float)
+        seeds = [run.config["settings"]["seed"] for run in part]
+        for name in names:
+            mean, sd = values[name].mean(), values[name].std()
+            half = half_width(values[name]) if len(part) > 1 else np.nan
+            row = {"row": label, "group": name, "n_seeds": len(part), "mean": mean, "sd": sd}
+            row |= {"low": mean - half, "high": mean + half}
+            if baseline and label != baseline:
+                theirs = [run.config["settings"]["seed"] for run in rows[baseline]]
+                row |= _difference(spread[label], spread[baseline], seeds, theirs, name)
+            table.append(row)
+    columns = ["row", "group", "n_seeds", "mean", "sd", "low", "high"]
+    return pd.DataFrame(table, columns=[*columns, "difference", "difference_low", "difference_high"])
+
+
+def _resampled(run: Run, scoring: str) -> pd.DataFrame:
+    """mAP in percent, total and by group: row 0 as measured, the others over resamples of the test images."""
+    labels, scores = run.ranking(scoring)
+    groups = np.array([row["group"] for row in run.config["classes"]])
+    measured = run.metrics["scores"][scoring]
+    resampled = pd.DataFrame(bootstrap(labels, scores, groups)) * 100
+    return pd.concat([pd.DataFrame([{name: measured[name] for name in resampled}]), resampled], ignore_index=True)
+
+
+def _difference(ours: list[pd.DataFrame], theirs: list[pd.DataFrame], our_seeds, their_seeds, name: str) -> dict:
+    """The mean paired difference and its 95% interval, over seeds and test images."""
+    if len(ours) == 1 or len(theirs) == 1:
+        pairs = [(a, b) for a in ours for b in theirs]
+    else:
+        both = [seed for seed in our_seeds if seed in their_seeds]
+        pairs = [(ours[our_seeds.index(seed)], theirs[their_seeds.index(seed)]) for seed in both]
+    if not pairs:
+        raise ValueError(f"no seed in common to compare on: {our_seeds} and {their_seeds}")
+    gaps = np.array([(a[name] - b[name]).to_numpy(float) for a, b in pairs])  # (seeds, 1 + R)
+    gap, resampled = gaps[:, 0].mean(), gaps[:, 1:].mean(0)
+    low, high = np.nanpercentile(resampled, [2.5, 97.5]) if not np.isnan(resampled).all() else (np.nan, np.nan)
+    over_seeds = half_width(gaps[:, 0]) if len(gaps) > 1 else 0.0
+    low, high = gap - np.hypot(gap - low, over_seeds), gap + np.hypot(high - gap, over_seeds)
+    return {"difference": gap, "difference_low": low, "difference_high": high}
+
+
+def half_width(values: Sequence[float]) -> float:
+    """Half the 95% t interval of the mean of two or more values."""
+    return stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))

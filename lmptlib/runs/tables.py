@@ -1,0 +1,138 @@
+"""Tables of many runs: settings, curves, groups, classes, results."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lmptlib.data.dataset import GROUPS
+from lmptlib.evaluation.calibration import f1_scores, thresholds
+from lmptlib.evaluation.rankings import SCORINGS
+from lmptlib.methods.prompts import METHODS
+from lmptlib.runs.run import Run
+from lmptlib.training.folder import WITHOUT_LEARNING
+
+
+def by_dataset(runs: Iterable[Run]) -> dict[str, list[Run]]:
+    """Runs by the name of their data set, most runs first; data sets of one name have a bit of their hash behind it."""
+    found: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        found.setdefault((run.config["dataset"], run.config["fingerprints"]["dataset"][:6]), []).append(run)
+    names = [name for name, _ in found]
+    ordered = sorted(found.items(), key=lambda item: -len(item[1]))
+    return {name if names.count(name) == 1 else f"{name} {digest}": part for (name, digest), part in ordered}
+
+
+def by_label(runs: Iterable[Run]) -> dict[str, list[Run]]:
+    """Runs by their label among each other: the seeds of one configuration together, as `compare` takes them."""
+    rows: dict[str, list[Run]] = {}
+    for label, run in labelled(runs):
+        rows.setdefault(label, []).append(run)
+    return rows
+
+
+def settings_table(runs: Iterable[Run]) -> pd.DataFrame:
+    """One row a run, by its folder's name: the settings in which the runs differ; empty where one has no effect."""
+    used = {}
+    for run in runs:
+        settings = {name: "none" if value is None else value for name, value in run.config["settings"].items()}
+        settings |= {name: Path(settings[name]).stem for name in ("model", "weights")}
+        shown = set(settings) - {"dataset", "data_root"}
+        if not METHODS[settings["method"]].learns:
+            shown &= {"method", "model", "weights", *WITHOUT_LEARNING}
+        used[run.folder.name] = {name: value for name, value in settings.items() if name in shown}
+    table = pd.DataFrame.from_dict(used, orient="index").astype(object)
+    differ = [name for name in table if table[name].dropna().astype(str).nunique() > 1]
+    return table[differ].where(table[differ].notna(), "")
+
+
+def curve_table(runs: Iterable[Run], quantity: str = "probability") -> pd.DataFrame:
+    """Means over the seeds of each label, epoch by epoch: columns run, panel, side, epoch, value.
+
+    quantity: `probability` (exact, over the training set: a panel a group, sides positive and negative) or `loss` (panels
+    loss, loss_cls and loss_cse, without sides).
+    """
+    tables = []
+    for label, run in labelled(runs):
+        if quantity == "loss":
+            table = run.history.reindex(columns=["epoch", "loss", "loss_cls", "loss_cse"])
+            table = table.melt("epoch", var_name="panel").assign(side="")
+        else:
+            table = run.probabilities("epoch").rename(columns={"step": "epoch", "group": "panel"})
+            table = table.melt(["epoch", "panel"], var_name="side")
+        tables.append(table.assign(run=label))
+    keys = ["run", "panel", "side", "epoch"]
+    return pd.concat(tables).dropna().groupby(keys, sort=False)["value"].mean().reset_index()
+
+
+def group_table(runs: Iterable[Run], scoring: str = "softmax") -> pd.DataFrame:
+    """One row a run and group (total, head, medium, tail): columns run, name, value, low, high in percent."""
+    rows = []
+    for label, run in labelled(runs):
+        scores = run.metrics["scores"][scoring]
+        for name in ("total", *GROUPS):
+            low, high = scores["ci95"][name] or (np.nan, np.nan)
+            rows.append({"run": label, "name": name, "value": scores[name], "low": low, "high": high})
+    return pd.DataFrame(rows).astype({"value": float, "low": float, "high": float})
+
+
+def class_table(runs: Iterable[Run], scoring: str = "softmax") -> pd.DataFrame:
+    """One row a run and class: columns run, class, group, train, ap in percent."""
+    columns = ["run", "class", "group", "train", "ap"]
+    tables = [run.classes.assign(run=label, ap=run.classes[scoring])[columns] for label, run in labelled(runs)]
+    return pd.concat(tables, ignore_index=True)
+
+
+def f1_table(rows: dict[str, list[Run]], scoring: str = "cosine") -> pd.DataFrame:
+    """CF1 and OF1 of the test images in percent, mean and deviation over seeds, with thresholds from the validation split.
+
+    Empty where the data set has no validation split: thresholds are never chosen on the test images.
+    """
+    table = []
+    for label, part in rows.items():
+        for run in part:
+            if run.config["n_val"]:
+                labels, scores = run.ranking(scoring)
+                table.append({"row": label, **f1_scores(labels, scores >= thresholds(*run.ranking(scoring, "val")))})
+    if not table:
+        return pd.DataFrame(columns=["CF1", "OF1"])
+    return 100 * pd.DataFrame(table).groupby("row", sort=False).agg(["mean", "std"])
+
+
+def labelled(runs: Iterable[Run]) -> list[tuple[str, Run]]:
+    """Runs with labels that tell them apart by every setting but the seed: seeds of one configuration share a label.
+
+    Raises ValueError when the runs are not of one data set: their numbers do not compare.
+    """
+    runs = list(runs)
+    for run in runs:
+        if run.config["fingerprints"]["dataset"] != runs[0].config["fingerprints"]["dataset"]:
+            names = f"{run.folder.name} and {runs[0].folder.name}"
+            raise ValueError(f"{names} are of different data: compare runs on one data set")
+    settings = pd.DataFrame([run.config["settings"] for run in runs], dtype=object)
+    labels = pd.Series([run.label for run in runs])
+    for name in settings.columns.drop(["seed", "dataset", "data_root"]):
+        values = settings[name]
+        if name in ("model", "weights"):
+            values = values.map(lambda value: Path(value).stem if isinstance(value, str) else value)
+        if (values.groupby(labels).nunique(dropna=False) > 1).any():
+            labels = labels + [f", {name} {value}" for value in values]
+    return list(zip(labels, runs))
+
+
+def results_table(runs: Iterable[Run]) -> pd.DataFrame:
+    """One row a run: what it was, and its mAP total and by group under each scoring, in percent."""
+    rows = []
+    for run in runs:
+        settings = run.config["settings"]
+        row = {"run": run.folder.name, "dataset": run.config["dataset"]}
+        row |= {"model": Path(settings["model"]).stem, "method": settings["method"]}
+        learned = METHODS[settings["method"]].learns
+        row |= {key: settings[key] if learned else "" for key in ("loss", "recipe", "seed")}
+        row["recipe"] += f" ({', '.join(run.marks)})" if run.marks else ""
+        for scoring in SCORINGS:
+            for name in ("total", *GROUPS):
+                row[f"{scoring} {name}"] = run.metrics["scores"][scoring][name]
+        rows.append(row)
+    return pd.DataFrame(rows)

@@ -1,0 +1,48 @@
+"""mAP by class group, with intervals."""
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from lmptlib.data.dataset import GROUPS
+from lmptlib.suite.figures.style import COLOURS, RUN_COLOURS, SYMBOLS, apply_layout
+
+
+def group_map(table: pd.DataFrame, scoring: str = "softmax") -> go.Figure:
+    """mAP total and by group across runs, with intervals. table: columns run, name, value, low, high (percent)."""
+    figure = go.Figure()
+    for i, (run, part) in enumerate(table.groupby("run", sort=False)):
+        figure.add_bar(
+            x=part["name"], y=part["value"], name=run, marker_color=RUN_COLOURS[i % len(RUN_COLOURS)],
+            error_y={"type": "data", "array": part["high"] - part["value"], "arrayminus": part["value"] - part["low"]},
+            text=part["value"].round(1), textposition="inside", insidetextanchor="start",
+        )  # fmt: skip
+    top = np.nanmax(table["high"].to_numpy(float))
+    figure.update_yaxes(title=f"mAP, {scoring} ranking (%)", range=[0, min(100, 1.1 * top)])
+    return apply_layout(figure, "mAP by class group, with 95% bootstrap intervals over test images", barmode="group")
+
+
+def intervals(table: pd.DataFrame, of: str = "difference") -> go.Figure:
+    """Rows of a sweep as dots with 95% intervals, a panel a group. table: columns row, group and those of `of`.
+
+    of: `difference` (with difference_low, difference_high) or `mean` (with low, high), as `lmptlib.runs.compare` has them.
+    """
+    low, high = ("low", "high") if of == "mean" else (f"{of}_low", f"{of}_high")
+    table = table.dropna(subset=of)
+    names = ["total", *(group for group in GROUPS if table.loc[table["group"] == group, of].notna().any())]
+    figure = make_subplots(rows=1, cols=len(names), shared_yaxes=True, subplot_titles=names, horizontal_spacing=0.02)
+    for column, name in enumerate(names, 1):
+        part = table[table["group"] == name].iloc[::-1]
+        figure.add_scatter(
+            x=part[of], y=part["row"], mode="markers", showlegend=False, row=1, col=column,
+            marker={"color": COLOURS.get(name, "#222222"), "symbol": SYMBOLS.get(name, "circle"), "size": 11},
+            error_x={"array": part[high] - part[of], "arrayminus": part[of] - part[low], "thickness": 2, "width": 5},
+            hovertemplate="%{y}: %{x:.2f}<extra></extra>",
+        )  # fmt: skip
+        if of == "difference":
+            figure.add_vline(x=0, line={"color": "black", "width": 1, "dash": "dash"}, row=1, col=column)
+    figure.update_xaxes(title="mAP (%)" if of == "mean" else "difference of mAP")
+    figure.update_yaxes(range=[-0.6, table["row"].nunique() - 0.4])
+    title = "mAP over seeds" if of == "mean" else "Paired differences"
+    return apply_layout(figure, f"{title}, with 95% intervals", height=190 + 34 * table["row"].nunique())

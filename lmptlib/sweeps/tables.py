@@ -1,0 +1,51 @@
+"""The table of a sweep."""
+
+import pandas as pd
+
+from lmptlib.data.dataset import GROUPS
+from lmptlib.evaluation.rankings import SCORINGS
+from lmptlib.published.tables import published
+from lmptlib.runs.comparison import compare
+from lmptlib.runs.run import Run
+from lmptlib.sweeps.grid import Sweep
+
+PRINTED = ("voc-lt", "coco-lt")
+
+
+def sweep_table(sweep: Sweep, made: dict[str, list[Run]]) -> pd.DataFrame:
+    """`lmptlib.runs.compare` under both rankings, with the printed mAP of each row's counterpart beside it.
+
+    Columns scoring, then those of `compare`, then `voc-lt printed` and `coco-lt printed`: other data and another
+    backbone, so that the order of rows compares and the numbers do not.
+    """
+    table = pd.concat(
+        [compare(made, sweep.baseline, scoring).assign(scoring=scoring) for scoring in SCORINGS], ignore_index=True
+    )
+    if sweep.published:
+        printed = published()
+        printed = printed.melt(["address", "dataset"], ["total", *GROUPS], "group", "printed")
+        for dataset in PRINTED:
+            values = printed[printed["dataset"] == dataset].set_index(["address", "group"])["printed"]
+            keys = [(sweep.published.get(row), group) for row, group in zip(table["row"], table["group"])]
+            table[f"{dataset} printed"] = [values.get(key, float("nan")) for key in keys]
+    return table[["scoring", *table.columns.drop("scoring")]]
+
+
+def sweep_summary(table: pd.DataFrame) -> pd.DataFrame:
+    """A sweep's table for reading: a line a row and ranking, `mean ± sd` by group and the paired difference of the total."""
+    text = table.assign(
+        value=[
+            "" if mean != mean else f"{mean:.1f}" + (f" ± {sd:.1f}" if sd == sd else "")
+            for mean, sd in zip(table["mean"], table["sd"])
+        ]
+    )
+    wide = text.pivot_table("value", ["scoring", "row"], "group", aggfunc="first", sort=False)[["total", *GROUPS]]
+    total = table[table["group"] == "total"].set_index(["scoring", "row"])
+    if total["difference"].notna().any():
+        wide["difference of the total"] = [
+            "" if gap != gap else f"{gap:+.1f} [{low:+.1f}, {high:+.1f}]"
+            for gap, low, high in total[["difference", "difference_low", "difference_high"]].loc[wide.index].to_numpy()
+        ]
+    for column in table.columns[table.columns.str.endswith("printed")]:
+        wide[column] = total[column].loc[wide.index]
+    return wide.reset_index()
