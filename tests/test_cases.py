@@ -12,7 +12,7 @@ from lmptlib.config import resolve
 from lmptlib.data.loading import load_dataset
 from lmptlib.runs.run import Ensemble, Run
 from lmptlib.suite.analysis.cases import (
-    RANKINGS,
+    CASE_RANKINGS,
     Cases,
     changes,
     class_summary,
@@ -118,16 +118,16 @@ def trained(tiny, tmp_path):
 
 def test_runs_are_read_under_each_ranking(trained, tmp_path):
     runs, dataset = trained
-    read = {scoring: read_cases(runs, dataset, scoring) for scoring in RANKINGS}
+    read = {ranking: read_cases(runs, dataset, ranking) for ranking in CASE_RANKINGS}
     for name, run in runs.items():
-        _, cosine = run.ranking("cosine")
-        np.testing.assert_array_equal(read["cosine"].scores[name], cosine)
-        np.testing.assert_array_equal(read["softmax"].scores[name], run.ranking("softmax")[1])
-        np.testing.assert_array_equal(read["softmax"].places[name], read["cosine"].places[name])  # one order
+        _, cosine = run.ranking_scores("logit")
+        np.testing.assert_array_equal(read["logit"].scores[name], cosine)
+        np.testing.assert_array_equal(read["softmax"].scores[name], run.ranking_scores("softmax")[1])
+        np.testing.assert_array_equal(read["softmax"].places[name], read["logit"].places[name])  # one order
         expected = [[x - sum(column) / len(column) for x in column] for column in cosine.T.astype(float)]
         np.testing.assert_allclose(read["levelled"].scores[name].T, expected, atol=1e-5)
-    assert read["cosine"].paths == dataset.test.paths
-    with pytest.raises(ValueError, match="no ranking 'sofmax'; known: softmax, cosine, levelled"):
+    assert read["logit"].paths == dataset.test.paths
+    with pytest.raises(ValueError, match="no ranking 'sofmax'; known: softmax, logit, levelled"):
         read_cases(runs, dataset, "sofmax")
     other = load_dataset(str(dataset.test.source.with_name("card.yaml")))
     other.test.labels[0] = ~other.test.labels[0]
@@ -170,7 +170,7 @@ def test_the_explorer_shows_the_chosen_images(trained):
     labels = dataset.test.labels
 
     def hits(name: str, image: int) -> set[int]:
-        scores = runs[name].ranking("cosine")[1][image]
+        scores = runs[name].ranking_scores("logit")[1][image]
         return best(scores, labels[image].sum()) & set(np.flatnonzero(labels[image]))
 
     for kind, (before, after) in {"fixed": (False, True), "broke": (True, False), "neither": (False, False)}.items():
@@ -200,7 +200,7 @@ def test_the_explorer_shows_the_chosen_images(trained):
     back.click()
     assert number.value == 2 and caption.value.startswith("2 of 12")
     for name, bars in zip(runs, figure.data[::2]):
-        np.testing.assert_allclose(bars.x, -np.sort(-runs[name].ranking("softmax")[1][1]))
+        np.testing.assert_allclose(bars.x, -np.sort(-runs[name].ranking_scores("softmax")[1][1]))
     back.click()
     back.click()
     assert number.value == 1

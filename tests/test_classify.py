@@ -30,11 +30,11 @@ def test_a_reloaded_run_scores_as_the_saved_one(name, tiny, tmp_path):
     run = Run(train(resolve(**settings), tmp_path, log=lambda line: None))
     classifier, dataset = Classifier(run.folder), load_dataset(str(tiny.path))
     features = extract(classifier.clip, dataset, captions=False, log=lambda line: None)
-    np.testing.assert_allclose(classifier.scores(features.test), run.scores()["cosine"], atol=1e-5)
+    np.testing.assert_allclose(classifier.scores(features.test), run.scores()["scores"], atol=1e-5)
     found = classifier(dataset.test.paths)
     assert list(found.columns) == list(dataset.class_names) and list(found.index) == list(map(str, dataset.test.paths))
     kept = run.prompts()
-    logits = kept["a"].exp() * torch.from_numpy(run.scores()["cosine"]) + kept["b"]
+    logits = kept["a"].exp() * torch.from_numpy(run.scores()["scores"]) + kept["b"]
     np.testing.assert_allclose(found.to_numpy(), logits.sigmoid().numpy(), atol=1e-4)
     opened = classifier([Image.open(path) for path in dataset.test.paths[:2]])
     np.testing.assert_allclose(opened.to_numpy(), found.to_numpy()[:2], atol=1e-6)

@@ -44,7 +44,7 @@ def test_metrics_leave_out_and_count_classes_without_positives():
     groups = np.array(["head", "head", "medium", "medium", "tail"])
     metrics = evaluate(labels, cosine, 10.0, tuple("abcde"), groups, resamples=200)
     assert metrics["n_scored_classes"] == 4 and metrics["n_pos"]["e"] == 0
-    cos = metrics["scores"]["cosine"]
+    cos = metrics["scores"]["logit"]
     assert cos["per_class"]["e"] is None and cos["tail"] is None and cos["ci95"]["tail"] is None
     expected = [100 * average_precision_score(labels[:, c], cosine[:, c]) for c in range(4)]
     assert cos["total"] == pytest.approx(np.mean(expected), abs=1e-3)

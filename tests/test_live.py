@@ -46,7 +46,7 @@ def test_a_paused_run_waits_and_a_stopped_one_goes_on(tiny, tmp_path):
     again.wait(60)
     news, lines = again.news()
     assert [row["epoch"] for row in news] == [1, 2, 3, 4, 5] and any("going on after epoch 1" in line for line in lines)
-    assert np.isnan(news[0]["cosine"]) and news[-1]["cosine"] > 0 and news[-1]["split"] == "train"
+    assert np.isnan(news[0]["logit"]) and news[-1]["logit"] > 0 and news[-1]["split"] == "train"
     whole = Run(train(config, tmp_path / "whole", log=lambda line: None))
     assert Run(again.folder).metrics == whole.metrics
     table = whole.probabilities("epoch").query("step == 5").set_index("group")

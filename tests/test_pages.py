@@ -159,7 +159,7 @@ def test_a_runs_page_and_row_are_its_numbers(runs, tmp_path):
     index = Read((site / "index.html").read_text())
     for run in runs:
         page = Read((site / f"run-{run.folder.name}.html").read_text())
-        metrics = json.loads((run.folder / "metrics.json").read_text())["scores"]["cosine"]
+        metrics = json.loads((run.folder / "metrics.json").read_text())["scores"]["logit"]
         low, high = metrics["ci95"]["total"]
         for text in (f"{metrics['total']:.1f}{low:.1f}–{high:.1f}", run.folder.name):
             assert text in page.text and text in index.text

@@ -102,7 +102,7 @@ def test_reliability_is_of_the_runs_own_probabilities(method, tiny, tmp_path):
     config = read_sweep(GRID, {**given, **(HEAD if method == "linear_probe" else {})}).rows[row][0]
     run = Run(train(config, tmp_path, log=lambda line: None))
     scores, learned = run.scores(), run.prompts()
-    logits = scores["cosine"].astype(float)
+    logits = scores["scores"].astype(float)
     if method == "coop":
         logits = logits * np.exp(learned["a"].item()) + learned["b"].item()
     expected = reliability(scores["labels"], 1 / (1 + np.exp(-logits)))

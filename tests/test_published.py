@@ -32,7 +32,7 @@ def test_every_row_is_there(source, table, rows):
 def test_rows_have_one_address_each_and_known_words():
     assert not TABLE.duplicated(KEY).any()
     assert set(TABLE["dataset"]) == {*SIZES, "places-lt", "inaturalist-2018"}
-    assert set(TABLE["metric"]) == {"mAP", "accuracy"} and set(TABLE["scoring"]) == {"softmax", "cosine", ""}
+    assert set(TABLE["metric"]) == {"mAP", "accuracy"} and set(TABLE["ranking"]) == {"softmax", "logit", ""}
     numbers = TABLE[COLUMNS].to_numpy()
     assert np.nanmin(numbers) > 0 and np.nanmax(numbers) < 100 and TABLE["total"].notna().all()
 

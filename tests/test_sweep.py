@@ -175,7 +175,7 @@ def test_jobs_side_by_side_give_the_same_numbers(made, tmp_path):
     for row, part in run_sweep(sweep, tmp_path, jobs=2, log=quiet).items():
         for run, other in zip(part, alone[row]):
             assert run.folder.name == other.folder.name
-            np.testing.assert_allclose(run.scores()["cosine"], other.scores()["cosine"], atol=1e-5)
+            np.testing.assert_allclose(run.scores()["scores"], other.scores()["scores"], atol=1e-5)
 
 
 def test_a_run_that_fails_does_not_stop_the_others(write, tmp_path):
@@ -203,15 +203,15 @@ def write_example(folder: Path, seed: int, signal: float, method: str = "coop", 
     names, groups = ("cat", "dog", "cow", "owl"), np.array(["tail", "head", "medium", "tail"])
     labels = np.random.default_rng(0).random((60, 4)) < [0.6, 0.4, 0.3, 0.2]
     rng = np.random.default_rng([seed, int(10 * signal)])
-    scores = {"cosine": signal * labels + rng.normal(size=labels.shape), "labels": labels}
+    scores = {"scores": signal * labels + rng.normal(size=labels.shape), "labels": labels}
     if val:
-        scores |= {"val_cosine": signal * labels + rng.normal(size=labels.shape), "val_labels": labels}
+        scores |= {"val_scores": signal * labels + rng.normal(size=labels.shape), "val_labels": labels}
     config = {
         "key": "", "settings": vars(resolve(method=method, seed=seed)), "dataset": "example", "logit_scale": 1.0, "n_val": 60 * val,
         "classes": [{"class": name, "group": group, "train": count} for name, group, count in zip(names, groups, (9, 300, 40, 7))],
         "fingerprints": {"dataset": "example"},
     }  # fmt: skip
-    metrics = evaluate(labels, scores["cosine"], 1.0, names, groups, resamples=10)
+    metrics = evaluate(labels, scores["scores"], 1.0, names, groups, resamples=10)
     return Run(write_run(folder / f"{method}-{signal}-{seed}", config, [], {}, metrics, scores, {}))
 
 
@@ -255,9 +255,9 @@ def test_compare_names_what_it_cannot_do(tmp_path):
 def test_printed_numbers_stand_beside_ours(made):
     sweep, rows, _ = made
     table = sweep_table(sweep, rows)
-    assert list(table["scoring"].unique()) == ["softmax", "cosine"]
-    printed = table.set_index(["scoring", "row", "group"])["voc-lt printed"]
-    assert printed["cosine", "bce", "total"] == 82.18 and np.isnan(printed["cosine", "soft", "total"])
+    assert list(table["ranking"].unique()) == ["softmax", "logit"]
+    printed = table.set_index(["ranking", "row", "group"])["voc-lt printed"]
+    assert printed["logit", "bce", "total"] == 82.18 and np.isnan(printed["logit", "soft", "total"])
     summary = sweep_summary(table)
     assert len(summary) == 6 and summary["total"].str.contains("±").sum() == 4
 
@@ -310,7 +310,7 @@ def test_f1_takes_its_thresholds_from_the_validation_split(tmp_path):
     by_hand = []
     for run in rows["one"]:
         scores = run.scores()
-        predicted = scores["cosine"] >= thresholds(scores["val_labels"], scores["val_cosine"])
+        predicted = scores["scores"] >= thresholds(scores["val_labels"], scores["val_scores"])
         by_hand.append(100 * f1_score(scores["labels"], predicted, average="micro"))
     assert table.loc["one", ("OF1", "mean")] == pytest.approx(np.mean(by_hand))
     assert table.loc["one", ("OF1", "std")] == pytest.approx(np.std(by_hand, ddof=1))
@@ -324,7 +324,7 @@ def test_f1_needs_a_validation_split(made):
 
 
 def classes(rows) -> pd.DataFrame:
-    tables = {row: class_table(part, "cosine") for row, part in rows.items()}
+    tables = {row: class_table(part, "logit") for row, part in rows.items()}
     return pd.concat(tables, names=["row"]).reset_index("row")
 
 
@@ -378,7 +378,7 @@ def test_static_figures_are_saved(made, tmp_path):
 
 def test_the_latex_table_is_whole(made, tmp_path):
     sweep, rows, _ = made
-    table = sweep_table(sweep, rows).query("scoring == 'cosine'").replace({"soft": "soft_prompt & 50%"})
+    table = sweep_table(sweep, rows).query("ranking == 'logit'").replace({"soft": "soft_prompt & 50%"})
     ticks = pd.DataFrame({"soft prompt": {"CLIP": False, "soft_prompt & 50%": True, "bce": True}})
     text = paper.latex_table(table, tmp_path / "tables" / "table.tex", ticks).read_text()
     assert text.count(r"\begin{") == text.count(r"\end{") == 1 and text.count("{") == text.count("}")
@@ -439,8 +439,8 @@ def test_ensembles_are_rows_made_of_rows(made, write):
     assert [run.config["settings"]["seed"] for run in averaged] == [0, 1], "zero-shot has a part in every seed"
     for run, soft in zip(averaged, parts["soft"]):
         scale = soft.config["logit_scale"]
-        logits = scale * (0.75 * soft.scores()["cosine"] + 0.25 * parts["CLIP"][0].scores()["cosine"])
-        np.testing.assert_allclose(run.ranking("cosine")[1], logits, rtol=1e-5)
+        logits = scale * (0.75 * soft.scores()["scores"] + 0.25 * parts["CLIP"][0].scores()["scores"])
+        np.testing.assert_allclose(run.ranking_scores("logit")[1], logits, rtol=1e-5)
     table = sweep_table(read_sweep(grid, baseline="both"), {**parts, "both": averaged})
     assert (
         table.query("row == 'both'")["difference"].isna().all()

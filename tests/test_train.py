@@ -48,12 +48,12 @@ def test_a_run_leaves_everything_behind(tiny, tmp_path):
     with np.load(run.folder / "probabilities.npz") as file:
         assert file["iteration_positive"].shape == (6, 4) and file["epoch_negative"].shape == (3, 4)
     metrics = run.metrics
-    assert set(metrics) == {"scores", "n_pos", "n_scored_classes"} and set(metrics["scores"]) == {"softmax", "cosine"}
+    assert set(metrics) == {"scores", "n_pos", "n_scored_classes"} and set(metrics["scores"]) == {"softmax", "logit"}
     for entry in metrics["scores"].values():
         assert set(entry) == {"total", "head", "medium", "tail", "ci95", "per_class"}
     scores = run.scores()
-    ap = 100 * average_precision(scores["labels"], scores["cosine"])
-    assert metrics["scores"]["cosine"]["total"] == pytest.approx(ap.mean(), abs=1e-3)
+    ap = 100 * average_precision(scores["labels"], scores["scores"])
+    assert metrics["scores"]["logit"]["total"] == pytest.approx(ap.mean(), abs=1e-3)
 
 
 def test_the_recorded_means_are_those_of_equation_6():
@@ -239,7 +239,7 @@ def test_the_linear_probe_is_one(tiny, tmp_path):
     run = run_tiny(tiny, tmp_path, method="linear_probe")
     kept = run.prompts()
     assert not kept["before"].any() and torch.equal(kept["weight"], kept["after"]) and kept["a"] == 0
-    np.testing.assert_allclose(run.scores()["cosine"], images @ kept["weight"].T + kept["bias"], atol=1e-5)
+    np.testing.assert_allclose(run.scores()["scores"], images @ kept["weight"].T + kept["bias"], atol=1e-5)
     with pytest.raises(
         ValueError, match="hand_written goes with prompts, and method 'linear_probe' has none: set it to 0"
     ):
@@ -249,17 +249,17 @@ def test_the_linear_probe_is_one(tiny, tmp_path):
 def test_an_ensemble_averages_logits(tiny, tmp_path):
     probe, prompts = run_tiny(tiny, tmp_path, method="linear_probe"), run_tiny(tiny, tmp_path, seed=3)
     both = Ensemble(((0.25, probe), (0.75, prompts)))
-    logits = 0.25 * probe.scores()["cosine"] + 0.75 * prompts.config["logit_scale"] * prompts.scores()["cosine"]
-    np.testing.assert_allclose(both.ranking("cosine")[1], logits, rtol=1e-5)
+    logits = 0.25 * probe.scores()["scores"] + 0.75 * prompts.config["logit_scale"] * prompts.scores()["scores"]
+    np.testing.assert_allclose(both.ranking_scores("logit")[1], logits, rtol=1e-5)
     ap = 100 * average_precision(probe.scores()["labels"], logits)
-    assert both.metrics["scores"]["cosine"]["total"] == pytest.approx(ap.mean(), abs=1e-3)
+    assert both.metrics["scores"]["logit"]["total"] == pytest.approx(ap.mean(), abs=1e-3)
     assert both.config["settings"]["seed"] == 0, "that of the first part that learns"
     zero_shot = run_tiny(tiny, tmp_path, method="zero_shot", seed=7)
     assert Ensemble(((0.5, zero_shot), (0.5, prompts))).config["settings"]["seed"] == 3
     assert len(class_table([both])) == 4 and not both.leaks
     table = compare({"both": [both], "probe": [probe]}, "probe")
     gap = table.query("row == 'both' and group == 'total'")["difference"].item()
-    assert gap == pytest.approx(ap.mean() - probe.metrics["scores"]["cosine"]["total"], abs=1e-3)
+    assert gap == pytest.approx(ap.mean() - probe.metrics["scores"]["logit"]["total"], abs=1e-3)
 
 
 def test_shares_and_centring_are_of_the_text_features(tiny, tmp_path):
@@ -267,10 +267,10 @@ def test_shares_and_centring_are_of_the_text_features(tiny, tmp_path):
     images, text = extract(clip, dataset, log=silent).test, template_features(clip, dataset.class_names)
     run = run_tiny(tiny, tmp_path, hand_written=0.3, centred=True)
     mixed = torch.nn.functional.normalize(0.7 * run.prompts()["after"] + 0.3 * text, dim=-1)
-    np.testing.assert_allclose(run.scores()["cosine"], images @ (mixed - mixed.mean(0)).T, atol=1e-5)
+    np.testing.assert_allclose(run.scores()["scores"], images @ (mixed - mixed.mean(0)).T, atol=1e-5)
     plain, centred = (run_tiny(tiny, tmp_path, method="zero_shot", centred=c) for c in (False, True))
-    np.testing.assert_allclose(plain.ranking("softmax")[1], centred.ranking("softmax")[1], atol=1e-5)
-    assert np.abs(plain.scores()["cosine"] - centred.scores()["cosine"]).max() > 0.1
+    np.testing.assert_allclose(plain.ranking_scores("softmax")[1], centred.ranking_scores("softmax")[1], atol=1e-5)
+    assert np.abs(plain.scores()["scores"] - centred.scores()["scores"]).max() > 0.1
 
 
 def test_what_zero_shot_does_not_use_does_not_reach_it(tiny, tmp_path):
@@ -282,7 +282,7 @@ def test_what_zero_shot_does_not_use_does_not_reach_it(tiny, tmp_path):
     clip, dataset = load_clip(log=silent), load_dataset(str(tiny.path))
     text = template_features(clip, dataset.class_names)
     images = extract(clip, dataset, log=silent).test
-    np.testing.assert_allclose(again.scores()["cosine"], images @ (text - text.mean(0)).T, atol=1e-5)
+    np.testing.assert_allclose(again.scores()["scores"], images @ (text - text.mean(0)).T, atol=1e-5)
 
 
 def test_a_residual_is_a_linear_head_in_the_logits(tiny, tmp_path):
@@ -292,7 +292,7 @@ def test_a_residual_is_a_linear_head_in_the_logits(tiny, tmp_path):
     cosine = images @ (kept["after"] - kept["after"].mean(0)).T
     expected = 0.25 * (kept["head_a"].exp() * cosine + kept["head_b"])
     expected += 0.75 * (images @ kept["residual_weight"].T + kept["residual_bias"])
-    np.testing.assert_allclose(run.scores()["cosine"], expected, atol=1e-4)
+    np.testing.assert_allclose(run.scores()["scores"], expected, atol=1e-4)
     assert kept["residual_weight"].any() and kept["a"] == kept["b"] == 0 and run.config["logit_scale"] == 1
 
 
@@ -325,7 +325,7 @@ def test_photographs_give_the_known_zero_shot_scores(shared, tmp_path):
     )  # fmt: skip
     run = Run(train(config, tmp_path, log=silent))
     assert run.metrics["scores"]["softmax"]["total"] == pytest.approx(49.08, abs=0.3)
-    assert run.metrics["scores"]["cosine"]["total"] == pytest.approx(45.71, abs=0.3)
+    assert run.metrics["scores"]["logit"]["total"] == pytest.approx(45.71, abs=0.3)
     assert run.metrics["n_scored_classes"] == 19 and run.metrics["scores"]["softmax"]["per_class"]["bird"] is None
 
 

@@ -32,8 +32,8 @@ def test_two_rows_and_a_ranking_are_compared(tiny, tmp_path):
         for row, settings in asked.items()
     }
     choosers, figure = loss_comparison(made).children
-    before, after, scoring = choosers.children
-    before.value, after.value, scoring.value = "lmpt", "zero-shot", "softmax"
+    before, after, ranking = choosers.children
+    before.value, after.value, ranking.value = "lmpt", "zero-shot", "softmax"
     drawn = {}
     for trace in figure.data:
         if trace.mode == "markers":
@@ -121,5 +121,5 @@ def test_the_chosen_runs_are_shown_side_by_side(tiny, tmp_path):
         expected = [table["positive"], table["negative"], table["negative"] - table["positive"]]
         for trace, values in zip(traces[6:9], expected):
             np.testing.assert_array_equal(trace.y, values)
-        assert traces[9].y[0] == trained[loss].metrics["scores"]["cosine"]["total"]
+        assert traces[9].y[0] == trained[loss].metrics["scores"]["logit"]["total"]
     assert [title.text for title in figure.layout.annotations[:2]] == ["pg", "bce"]

@@ -54,9 +54,9 @@ def test_the_chosen_runs_are_shown_and_saved(made):
     controls, settings, figures = run_explorer(made).children
     bars, of_curves, classes, *_ = figures.children
     chosen, choosers = controls.children
-    _, scoring, quantity = choosers.children
+    _, ranking, quantity = choosers.children
     assert ["TEST-SET LEAKAGE" in label for label in chosen._options_labels] == [False, False, False, True]
-    chosen.value, scoring.value, quantity.value = (0, 3), "softmax", "loss"
+    chosen.value, ranking.value, quantity.value = (0, 3), "softmax", "loss"
     assert settings.value.count("TEST-SET LEAKAGE") == 1
     files = saved(settings.value)
     assert files["runs.csv"]["run"].tolist() == [made[0].folder.name, made[3].folder.name]
@@ -81,12 +81,12 @@ def test_differences_are_those_of_compare(made):
     baseline, button = pairing.children
     chosen.value = (0, 1, 2)
     baseline.value = "zero_shot"
-    scoring = controls.children[1].children[1]
-    scoring.value = "softmax"
+    ranking = controls.children[1].children[1]
+    ranking.value = "softmax"
     assert baseline.value == "zero_shot"  # a choice outlasts another ranking
-    scoring.value = "cosine"
+    ranking.value = "logit"
     button.click()
-    expected = compare(by_label(made[:3]), "zero_shot", "cosine")
+    expected = compare(by_label(made[:3]), "zero_shot", "logit")
     table = saved(differences.value)["differences.csv"]
     pd.testing.assert_frame_equal(table, expected, check_dtype=False)
     drawn = of_gaps.children[0].data[0]

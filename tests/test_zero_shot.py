@@ -55,14 +55,14 @@ def test_which_offset_a_ranking_sees():
     by_class, by_image = RNG.normal(0, 0.3, 5), RNG.normal(0, 0.3, (60, 1))
     ap = {
         (name, kind): average_precision(LABELS, ranking_scores(COSINE + shift, name, 20.0))
-        for name in ("cosine", "centred", "softmax")
+        for name in ("logit", "centred", "softmax")
         for kind, shift in (("none", 0), ("class", by_class), ("image", by_image))
     }
-    for name, blind_to in (("cosine", "class"), ("centred", "class"), ("centred", "image"), ("softmax", "image")):
+    for name, blind_to in (("logit", "class"), ("centred", "class"), ("centred", "image"), ("softmax", "image")):
         np.testing.assert_allclose(ap[name, blind_to], ap[name, "none"])
-    for name, sees in (("cosine", "image"), ("softmax", "class")):
+    for name, sees in (("logit", "image"), ("softmax", "class")):
         assert np.abs(ap[name, sees] - ap[name, "none"]).max() > 0.02
-    with pytest.raises(ValueError, match="none of cosine"):
+    with pytest.raises(ValueError, match="none of logit"):
         ranking_scores(COSINE, "cosin", 20.0)
 
 

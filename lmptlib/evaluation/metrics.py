@@ -4,7 +4,7 @@ import numpy as np
 
 from lmptlib.evaluation.average_precision import average_precision, summarise
 from lmptlib.evaluation.intervals import bootstrap
-from lmptlib.evaluation.rankings import SCORINGS, softmax_scores
+from lmptlib.evaluation.rankings import RANKINGS, softmax_scores
 
 
 def evaluate(
@@ -15,15 +15,15 @@ def evaluate(
     groups: np.ndarray,
     resamples: int = 1000,
 ) -> dict:
-    """The metrics of a run, in percent, under both scorings.
+    """The metrics of a run, in percent, under both rankings.
 
     labels (N, C) and cosine (N, C), the similarity of test images and class prompts. `ci95` are the 2.5 and 97.5
     percentiles over bootstrap resamples of the test images; all runs on the same images share the resamples. A class
     without positives has AP None and is left out of every mean.
     """
     metrics: dict = {"scores": {}}
-    for scoring in SCORINGS:
-        scores = softmax_scores(cosine, logit_scale) if scoring == "softmax" else cosine
+    for ranking in RANKINGS:
+        scores = softmax_scores(cosine, logit_scale) if ranking == "softmax" else cosine
         ap = average_precision(labels, scores)
         means = summarise(ap, groups)
         spread = bootstrap(labels, scores, groups, resamples)
@@ -33,7 +33,7 @@ def evaluate(
             for name, values in spread.items()
         }
         entry["per_class"] = {name: percent(value) for name, value in zip(class_names, ap)}
-        metrics["scores"][scoring] = entry
+        metrics["scores"][ranking] = entry
     metrics["n_pos"] = {name: int(count) for name, count in zip(class_names, labels.sum(0))}
     metrics["n_scored_classes"] = int(labels.any(0).sum())
     return metrics

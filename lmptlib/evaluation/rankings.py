@@ -6,7 +6,7 @@ number added to an image (all classes of one row) does. Centred and softmax scor
 import numpy as np
 from scipy.special import logsumexp
 
-SCORINGS = ("softmax", "cosine")
+RANKINGS = ("softmax", "logit")
 
 
 def softmax_scores(cosine: np.ndarray, logit_scale: float) -> np.ndarray:
@@ -16,7 +16,7 @@ def softmax_scores(cosine: np.ndarray, logit_scale: float) -> np.ndarray:
     return exp / exp.sum(1, keepdims=True)
 
 
-RANKINGS = ("cosine", "centred", "softmax")
+ZERO_SHOT_RANKINGS = ("logit", "centred", "softmax")
 
 
 def centred(cosine: np.ndarray) -> np.ndarray:
@@ -47,9 +47,9 @@ def relative(cosine: np.ndarray, scale: float) -> np.ndarray:
 
 
 def ranking_scores(cosine: np.ndarray, ranking: str, scale: float) -> np.ndarray:
-    """Scores (N, C) of cosines (N, C) under one of RANKINGS; `softmax` as `relative` has it, which does not saturate."""
-    if ranking not in RANKINGS:
-        raise ValueError(f"ranking '{ranking}' is none of {', '.join(RANKINGS)}")
-    if ranking == "cosine":
+    """Scores (N, C) of cosines (N, C) under one of ZERO_SHOT_RANKINGS; `softmax` as `relative` has it, which does not saturate."""
+    if ranking not in ZERO_SHOT_RANKINGS:
+        raise ValueError(f"ranking '{ranking}' is none of {', '.join(ZERO_SHOT_RANKINGS)}")
+    if ranking == "logit":
         return cosine
     return centred(cosine) if ranking == "centred" else relative(cosine, scale)

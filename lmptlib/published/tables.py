@@ -22,15 +22,15 @@ ROUNDING = {"mAP": 0.005, "accuracy": 0.05}  # half of the last printed digit
 
 
 def published() -> pd.DataFrame:
-    """Every printed row: source, table, dataset, row, address (source/table/row), method, backbone, metric, scoring, total,
+    """Every printed row: source, table, dataset, row, address (source/table/row), method, backbone, metric, ranking, total,
     head, medium, tail, note.
 
     Numbers are in percent; of accuracies, head, medium and tail are many, medium and few. A cell that is not in print is
-    NaN, and `note` says why. `scoring` is empty where nobody states it.
+    NaN, and `note` says why. `ranking` is empty where nobody states it.
     """
     table = pd.read_csv(Path(__file__).with_name("published.csv"), dtype=dict.fromkeys(COLUMNS, float) | {"table": str})
     table.insert(4, "address", table["source"] + "/" + table["table"] + "/" + table["row"])
-    return table.fillna(dict.fromkeys(("backbone", "scoring", "note"), ""))
+    return table.fillna(dict.fromkeys(("backbone", "ranking", "note"), ""))
 
 
 def statements() -> dict[str, list[dict]]:

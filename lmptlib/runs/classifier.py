@@ -60,7 +60,7 @@ class Classifier:
         return self.clip.encode_images(torch.stack([self.clip.preprocess(image) for image in opened]))
 
     def scores(self, features: Tensor) -> np.ndarray:
-        """What the run ranks by, (N, C), of unit features (N, D): its `Run.scores()["cosine"]` for those of its test images."""
+        """What the run ranks by, (N, C), of unit features (N, D): its `Run.scores()["scores"]` for those of its test images."""
         features, kept = features.to(self.clip.device), self.tensors
         if not METHODS[self.settings["method"]].prompts:
             return self._probe("weight", "bias").scores(features).cpu().numpy()

@@ -13,7 +13,7 @@ from lmptlib.runs.run import Run
 from lmptlib.runs.tables import labelled
 
 
-def compare(rows: dict[str, list[Run]], baseline: str | None = None, scoring: str = "cosine") -> pd.DataFrame:
+def compare(rows: dict[str, list[Run]], baseline: str | None = None, ranking: str = "logit") -> pd.DataFrame:
     """One row a label and group (total, head, medium, tail), in percent of mAP over the label's seeds.
 
     Columns row, group, n_seeds, mean, sd, low, high (the 95% t interval of the mean over seeds) and, against the
@@ -26,10 +26,10 @@ def compare(rows: dict[str, list[Run]], baseline: str | None = None, scoring: st
     if baseline is not None and baseline not in rows:
         raise ValueError(f"no row '{baseline}' to compare with.{nearest(baseline, rows)}")
     names = ("total", *GROUPS)
-    spread = {label: [_resampled(run, scoring) for run in part] for label, part in rows.items()} if baseline else {}
+    spread = {label: [_resampled(run, ranking) for run in part] for label, part in rows.items()} if baseline else {}
     table = []
     for label, part in rows.items():
-        values = pd.DataFrame([run.metrics["scores"][scoring] for run in part])[list(names)].astype(float)
+        values = pd.DataFrame([run.metrics["scores"][ranking] for run in part])[list(names)].astype(float)
         seeds = [run.config["settings"]["seed"] for run in part]
         for name in names:
             mean, sd = values[name].mean(), values[name].std()
@@ -44,11 +44,11 @@ def compare(rows: dict[str, list[Run]], baseline: str | None = None, scoring: st
     return pd.DataFrame(table, columns=[*columns, "difference", "difference_low", "difference_high"])
 
 
-def _resampled(run: Run, scoring: str) -> pd.DataFrame:
+def _resampled(run: Run, ranking: str) -> pd.DataFrame:
     """mAP in percent, total and by group: row 0 as measured, the others over resamples of the test images."""
-    labels, scores = run.ranking(scoring)
+    labels, scores = run.ranking_scores(ranking)
     groups = np.array([row["group"] for row in run.config["classes"]])
-    measured = run.metrics["scores"][scoring]
+    measured = run.metrics["scores"][ranking]
     resampled = pd.DataFrame(bootstrap(labels, scores, groups)) * 100
     return pd.concat([pd.DataFrame([{name: measured[name] for name in resampled}]), resampled], ignore_index=True)
 

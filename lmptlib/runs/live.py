@@ -9,7 +9,7 @@ import numpy as np
 
 from lmptlib.config import Config
 from lmptlib.data.dataset import GROUPS
-from lmptlib.evaluation.rankings import SCORINGS
+from lmptlib.evaluation.rankings import RANKINGS
 from lmptlib.runs.run import Run
 from lmptlib.training.training import Fit, train
 
@@ -61,7 +61,7 @@ class LiveRun:
         """Rows, one an epoch, and printed lines that came since the last call.
 
         A row has epoch, loss, loss_cls, loss_cse; `positive` and `negative`, mean probabilities by group (PG Eq. 6);
-        `softmax` and `cosine`, mAP in percent on `split`: the validation images, or the training images without any (NaN
+        `softmax` and `logit`, mAP in percent on `split`: the validation images, or the training images without any (NaN
         for epochs before a stopped run went on, and for a run that was finished already).
         """
         rows, lines = [], []
@@ -86,7 +86,7 @@ class LiveRun:
     def _watch(self, fit: Fit) -> bool:
         split = "val" if fit.dataset.val else "train"
         sides = {side: fit.probabilities[f"epoch_{side}"] for side in ("positive", "negative")}
-        means = {scoring: fit.mean_ap(split, scoring) for scoring in SCORINGS}
+        means = {ranking: fit.mean_ap(split, ranking) for ranking in RANKINGS}
         for past in fit.history[self._told :]:  # several where a stopped run goes on
             self._put(past, sides, fit.dataset.groups, split, means if past is fit.history[-1] else {})
         self._told = len(fit.history)
@@ -105,4 +105,4 @@ class LiveRun:
         for side, of_epochs in sides.items():
             p = of_epochs[past["epoch"]]
             row[side] = {g: float(p[groups == g].mean()) if (groups == g).any() else np.nan for g in GROUPS}
-        self._news.put(("row", row | {scoring: means.get(scoring, np.nan) for scoring in SCORINGS}))
+        self._news.put(("row", row | {ranking: means.get(ranking, np.nan) for ranking in RANKINGS}))

@@ -3,7 +3,7 @@
 outputs/<run>/config.json            the resolved configuration, fingerprints, versions, classes
               history.jsonl          a line an epoch: losses, learning rate, gradient norms, seconds
               probabilities.npz      mean probabilities of positives and negatives per class (PG Eq. 6)
-              metrics.json           AP per class and group under both scorings, with intervals
+              metrics.json           AP per class and group under both rankings, with intervals
               scores.npz             scores and labels of test and validation images
               prompts.safetensors    contexts, head, text features before and after
               notebook.ipynb         the executed notebook, where one made the run
@@ -23,7 +23,7 @@ from torch import Tensor
 from lmptlib.data.dataset import GROUPS
 from lmptlib.errors import nearest
 from lmptlib.evaluation.metrics import evaluate
-from lmptlib.evaluation.rankings import SCORINGS, softmax_scores
+from lmptlib.evaluation.rankings import RANKINGS, softmax_scores
 from lmptlib.methods.prompts import METHODS
 from lmptlib.paths import outputs_folder
 
@@ -80,7 +80,7 @@ class Run:
 
     @cached_property
     def classes(self) -> pd.DataFrame:
-        """One row a class: class, group, train (images), n_pos (test images) and AP in percent under each scoring."""
+        """One row a class: class, group, train (images), n_pos (test images) and AP in percent under each ranking."""
         return _class_rows(self)
 
     def probabilities(self, every: str = "iteration") -> pd.DataFrame:
@@ -101,22 +101,22 @@ class Run:
             tables.append(table.assign(step=np.arange(len(positive)), group=name))
         return pd.concat(tables, ignore_index=True)[["step", "group", "positive", "negative"]]
 
-    def ranking(self, scoring: str, split: str = "test") -> tuple[np.ndarray, np.ndarray]:
-        """Labels and scores (N, C) of the test or `val` images under a ranking, softmax or cosine.
+    def ranking_scores(self, ranking: str, split: str = "test") -> tuple[np.ndarray, np.ndarray]:
+        """Labels and scores (N, C) of the test or `val` images under a ranking, softmax or logit.
 
         Raises ValueError where there is no validation split.
         """
         prefix, scores = "" if split == "test" else "val_", self.scores()
         if f"{prefix}labels" not in scores:
             raise ValueError(f"{self.folder.name}: the data set has no validation split")
-        cosine = scores[f"{prefix}cosine"]
-        ranked = softmax_scores(cosine, self.config["logit_scale"]) if scoring == "softmax" else cosine
+        cosine = scores[f"{prefix}scores"]
+        ranked = softmax_scores(cosine, self.config["logit_scale"]) if ranking == "softmax" else cosine
         return scores[f"{prefix}labels"], ranked
 
     def scores(self) -> dict[str, np.ndarray]:
-        """Test `cosine` (N, C) and `labels` (N, C); with a validation split `val_cosine` and `val_labels`.
+        """Test `scores` (N, C) and `labels` (N, C); with a validation split `val_scores` and `val_labels`.
 
-        `cosine` is what the run ranks by: the cosine of image and prompt, a probe's W f + b, or, with a `residual`, the logit.
+        `scores` is what the run ranks by: the cosine of image and prompt, a probe's W f + b, or, with a `residual`, the logit.
         """
         with np.load(self.folder / "scores.npz") as file:
             return dict(file)
@@ -132,7 +132,7 @@ class Ensemble:
     """Runs on the same test images whose logits are averaged with weights; `compare` and the tables read it as a run.
 
     A run's logits are CLIP's scale times its cosines, or a probe's own. `softmax` ranks by the softmax of the average,
-    `cosine` by the average itself.
+    `logit` by the average itself.
     """
 
     parts: tuple[tuple[float, Run], ...]  # weight, run
@@ -162,17 +162,17 @@ class Ensemble:
         """As `Run.classes`."""
         return _class_rows(self)
 
-    def ranking(self, scoring: str, split: str = "test") -> tuple[np.ndarray, np.ndarray]:
-        """As `Run.ranking`."""
+    def ranking_scores(self, ranking: str, split: str = "test") -> tuple[np.ndarray, np.ndarray]:
+        """As `Run.ranking_scores`."""
         logits = 0.0
         for weight, run in self.parts:
-            labels, cosine = run.ranking("cosine", split)
+            labels, cosine = run.ranking_scores("logit", split)
             logits = logits + weight * run.config["logit_scale"] * cosine
-        return labels, softmax_scores(logits, 1.0) if scoring == "softmax" else logits
+        return labels, softmax_scores(logits, 1.0) if ranking == "softmax" else logits
 
     @cached_property
     def metrics(self) -> dict:
-        labels, logits = self.ranking("cosine")
+        labels, logits = self.ranking_scores("logit")
         classes = self.config["classes"]
         groups = np.array([row["group"] for row in classes])
         return evaluate(labels, logits, 1.0, tuple(row["class"] for row in classes), groups)
@@ -181,8 +181,8 @@ class Ensemble:
 def _class_rows(run: "Run | Ensemble") -> pd.DataFrame:
     table = pd.DataFrame(run.config["classes"])
     table["n_pos"] = table["class"].map(run.metrics["n_pos"])
-    for scoring in SCORINGS:
-        table[scoring] = table["class"].map(run.metrics["scores"][scoring]["per_class"]).astype(float)
+    for ranking in RANKINGS:
+        table[ranking] = table["class"].map(run.metrics["scores"][ranking]["per_class"]).astype(float)
     return table
 
 

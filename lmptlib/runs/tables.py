@@ -8,7 +8,7 @@ import pandas as pd
 
 from lmptlib.data.dataset import GROUPS
 from lmptlib.evaluation.calibration import f1_scores, thresholds
-from lmptlib.evaluation.rankings import SCORINGS
+from lmptlib.evaluation.rankings import RANKINGS
 from lmptlib.methods.prompts import METHODS
 from lmptlib.runs.run import Run
 from lmptlib.training.folder import WITHOUT_LEARNING
@@ -66,25 +66,25 @@ def curve_table(runs: Iterable[Run], quantity: str = "probability") -> pd.DataFr
     return pd.concat(tables).dropna().groupby(keys, sort=False)["value"].mean().reset_index()
 
 
-def group_table(runs: Iterable[Run], scoring: str = "softmax") -> pd.DataFrame:
+def group_table(runs: Iterable[Run], ranking: str = "softmax") -> pd.DataFrame:
     """One row a run and group (total, head, medium, tail): columns run, name, value, low, high in percent."""
     rows = []
     for label, run in labelled(runs):
-        scores = run.metrics["scores"][scoring]
+        scores = run.metrics["scores"][ranking]
         for name in ("total", *GROUPS):
             low, high = scores["ci95"][name] or (np.nan, np.nan)
             rows.append({"run": label, "name": name, "value": scores[name], "low": low, "high": high})
     return pd.DataFrame(rows).astype({"value": float, "low": float, "high": float})
 
 
-def class_table(runs: Iterable[Run], scoring: str = "softmax") -> pd.DataFrame:
+def class_table(runs: Iterable[Run], ranking: str = "softmax") -> pd.DataFrame:
     """One row a run and class: columns run, class, group, train, ap in percent."""
     columns = ["run", "class", "group", "train", "ap"]
-    tables = [run.classes.assign(run=label, ap=run.classes[scoring])[columns] for label, run in labelled(runs)]
+    tables = [run.classes.assign(run=label, ap=run.classes[ranking])[columns] for label, run in labelled(runs)]
     return pd.concat(tables, ignore_index=True)
 
 
-def f1_table(rows: dict[str, list[Run]], scoring: str = "cosine") -> pd.DataFrame:
+def f1_table(rows: dict[str, list[Run]], ranking: str = "logit") -> pd.DataFrame:
     """CF1 and OF1 of the test images in percent, mean and deviation over seeds, with thresholds from the validation split.
 
     Empty where the data set has no validation split: thresholds are never chosen on the test images.
@@ -93,8 +93,10 @@ def f1_table(rows: dict[str, list[Run]], scoring: str = "cosine") -> pd.DataFram
     for label, part in rows.items():
         for run in part:
             if run.config["n_val"]:
-                labels, scores = run.ranking(scoring)
-                table.append({"row": label, **f1_scores(labels, scores >= thresholds(*run.ranking(scoring, "val")))})
+                labels, scores = run.ranking_scores(ranking)
+                table.append(
+                    {"row": label, **f1_scores(labels, scores >= thresholds(*run.ranking_scores(ranking, "val")))}
+                )
     if not table:
         return pd.DataFrame(columns=["CF1", "OF1"])
     return 100 * pd.DataFrame(table).groupby("row", sort=False).agg(["mean", "std"])
@@ -122,7 +124,7 @@ def labelled(runs: Iterable[Run]) -> list[tuple[str, Run]]:
 
 
 def results_table(runs: Iterable[Run]) -> pd.DataFrame:
-    """One row a run: what it was, and its mAP total and by group under each scoring, in percent."""
+    """One row a run: what it was, and its mAP total and by group under each ranking, in percent."""
     rows = []
     for run in runs:
         settings = run.config["settings"]
@@ -131,8 +133,8 @@ def results_table(runs: Iterable[Run]) -> pd.DataFrame:
         learned = METHODS[settings["method"]].learns
         row |= {key: settings[key] if learned else "" for key in ("loss", "recipe", "seed")}
         row["recipe"] += f" ({', '.join(run.marks)})" if run.marks else ""
-        for scoring in SCORINGS:
+        for ranking in RANKINGS:
             for name in ("total", *GROUPS):
-                row[f"{scoring} {name}"] = run.metrics["scores"][scoring][name]
+                row[f"{ranking} {name}"] = run.metrics["scores"][ranking][name]
         rows.append(row)
     return pd.DataFrame(rows)

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from lmptlib.errors import first_line
-from lmptlib.evaluation.rankings import SCORINGS
+from lmptlib.evaluation.rankings import RANKINGS
 from lmptlib.runs.run import Ensemble, Run
 from lmptlib.suite import notebooks
 from lmptlib.sweeps.grid import Sweep
@@ -80,8 +80,8 @@ def _make(planned: Plan, out: str | Path | None, notebook: Path | None, force: b
     quiet: Callable[[str], None] = lambda line: None  # noqa: E731
     config = planned.config
     folder = notebooks.run_training(notebook, config, out) if notebook else train(config, out, force, quiet, planned)
-    totals = {scoring: Run(folder).metrics["scores"][scoring]["total"] for scoring in SCORINGS}
-    return ", ".join(f"{scoring} {'none' if value is None else f'{value:.2f}'}" for scoring, value in totals.items())
+    totals = {ranking: Run(folder).metrics["scores"][ranking]["total"] for ranking in RANKINGS}
+    return ", ".join(f"{ranking} {'none' if value is None else f'{value:.2f}'}" for ranking, value in totals.items())
 
 
 def _average(weights: dict[str, float], made: dict[str, list[Run]]) -> list[Ensemble]:

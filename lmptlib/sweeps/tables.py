@@ -3,7 +3,7 @@
 import pandas as pd
 
 from lmptlib.data.dataset import GROUPS
-from lmptlib.evaluation.rankings import SCORINGS
+from lmptlib.evaluation.rankings import RANKINGS
 from lmptlib.published.tables import published
 from lmptlib.runs.comparison import compare
 from lmptlib.runs.run import Run
@@ -15,11 +15,11 @@ PRINTED = ("voc-lt", "coco-lt")
 def sweep_table(sweep: Sweep, made: dict[str, list[Run]]) -> pd.DataFrame:
     """`lmptlib.runs.compare` under both rankings, with the printed mAP of each row's counterpart beside it.
 
-    Columns scoring, then those of `compare`, then `voc-lt printed` and `coco-lt printed`: other data and another
+    Columns ranking, then those of `compare`, then `voc-lt printed` and `coco-lt printed`: other data and another
     backbone, so that the order of rows compares and the numbers do not.
     """
     table = pd.concat(
-        [compare(made, sweep.baseline, scoring).assign(scoring=scoring) for scoring in SCORINGS], ignore_index=True
+        [compare(made, sweep.baseline, ranking).assign(ranking=ranking) for ranking in RANKINGS], ignore_index=True
     )
     if sweep.published:
         printed = published()
@@ -28,7 +28,7 @@ def sweep_table(sweep: Sweep, made: dict[str, list[Run]]) -> pd.DataFrame:
             values = printed[printed["dataset"] == dataset].set_index(["address", "group"])["printed"]
             keys = [(sweep.published.get(row), group) for row, group in zip(table["row"], table["group"])]
             table[f"{dataset} printed"] = [values.get(key, float("nan")) for key in keys]
-    return table[["scoring", *table.columns.drop("scoring")]]
+    return table[["ranking", *table.columns.drop("ranking")]]
 
 
 def sweep_summary(table: pd.DataFrame) -> pd.DataFrame:
@@ -39,8 +39,8 @@ def sweep_summary(table: pd.DataFrame) -> pd.DataFrame:
             for mean, sd in zip(table["mean"], table["sd"])
         ]
     )
-    wide = text.pivot_table("value", ["scoring", "row"], "group", aggfunc="first", sort=False)[["total", *GROUPS]]
-    total = table[table["group"] == "total"].set_index(["scoring", "row"])
+    wide = text.pivot_table("value", ["ranking", "row"], "group", aggfunc="first", sort=False)[["total", *GROUPS]]
+    total = table[table["group"] == "total"].set_index(["ranking", "row"])
     if total["difference"].notna().any():
         wide["difference of the total"] = [
             "" if gap != gap else f"{gap:+.1f} [{low:+.1f}, {high:+.1f}]"

@@ -146,10 +146,10 @@ def train(
             interrupted = error
     stopped = METHODS[config.method].learns and len(state.history) < config.epochs
 
-    scores = {"cosine": state.scores(features.test), "labels": dataset.test.labels}
+    scores = {"scores": state.scores(features.test), "labels": dataset.test.labels}
     if dataset.val:
-        scores |= {"val_cosine": state.scores(features.val), "val_labels": dataset.val.labels}
-    metrics = evaluate(dataset.test.labels, scores["cosine"], state.scale, dataset.class_names, dataset.groups)
+        scores |= {"val_scores": state.scores(features.val), "val_labels": dataset.val.labels}
+    metrics = evaluate(dataset.test.labels, scores["scores"], state.scale, dataset.class_names, dataset.groups)
     record = {
         "key": planned.key,
         "settings": dataclasses.asdict(config),
@@ -177,10 +177,10 @@ def train(
     }
     checkpoint = state.checkpoint if stopped else None
     write_run(folder, record, state.history, probabilities, metrics, scores, state.tensors(), checkpoint)
-    softmax, cos = (metrics["scores"][scoring]["total"] for scoring in ("softmax", "cosine"))
+    softmax, logit = (metrics["scores"][ranking]["total"] for ranking in ("softmax", "logit"))
     marks = "".join(f"; {mark}" for mark in Run(folder).marks)
     log(
-        f"mAP {_show(softmax)} softmax, {_show(cos)} cosine on {len(dataset.test):,} test images{marks}; written to {folder}"
+        f"mAP {_show(softmax)} softmax, {_show(logit)} logit on {len(dataset.test):,} test images{marks}; written to {folder}"
     )
     if interrupted:
         raise interrupted
@@ -417,10 +417,10 @@ class Fit:
         self.probabilities[f"{every}_positive"].append(positive.cpu().numpy())
         self.probabilities[f"{every}_negative"].append(negative.cpu().numpy())
 
-    def mean_ap(self, split: str, scoring: str = "softmax") -> float:
+    def mean_ap(self, split: str, ranking: str = "softmax") -> float:
         """mAP in percent of the live weights on a split: val, train or, which is leakage where it chooses, test."""
         scores = self.scores(getattr(self.features, split))
-        ranked = softmax_scores(scores, self.scale) if scoring == "softmax" else scores
+        ranked = softmax_scores(scores, self.scale) if ranking == "softmax" else scores
         return float(100 * np.nanmean(average_precision(self.dataset.splits[split].labels, ranked)))
 
     @torch.no_grad()

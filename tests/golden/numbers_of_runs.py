@@ -13,6 +13,7 @@ import torch
 from card import make_long_tail
 
 from lmptlib.config import resolve
+from lmptlib.evaluation.rankings import RANKINGS
 from lmptlib.runs.run import Run
 from lmptlib.training.training import train
 
@@ -45,10 +46,10 @@ def numbers(card: Path, out: Path, settings: dict) -> dict:
     with np.load(run.folder / "probabilities.npz") as file:
         found |= {f"probabilities/{name}": file[name] for name in file}
     for split in ("test", "val"):
-        for ranking, name in (("softmax", "softmax"), ("cosine", "logit")):
-            found[f"scores/{split} {name}"] = run.ranking(ranking, split)[1]
-    for ranking, name in (("softmax", "softmax"), ("cosine", "logit")):
-        metrics = run.metrics["scores"][ranking]
+        for name in RANKINGS:
+            found[f"scores/{split} {name}"] = run.ranking_scores(name, split)[1]
+    for name in RANKINGS:
+        metrics = run.metrics["scores"][name]
         means = [metrics[group] for group in ("total", "head", "medium", "tail")]
         found[f"metrics/{name}"] = [*means, *metrics["per_class"].values()]
         found[f"metrics/{name} intervals"] = list(metrics["ci95"].values())

@@ -16,11 +16,11 @@ import numpy as np
 import pandas as pd
 
 from lmptlib.data.dataset import GROUPS, Dataset
-from lmptlib.evaluation.rankings import SCORINGS
+from lmptlib.evaluation.rankings import RANKINGS
 from lmptlib.runs.run import Ensemble, Run
 from lmptlib.runs.tables import labelled
 
-RANKINGS = (*SCORINGS, "levelled")
+CASE_RANKINGS = (*RANKINGS, "levelled")
 CHANGES = np.array([["neither", "fixed"], ["broke", "both"]])  # [under A, under B]
 
 
@@ -59,18 +59,18 @@ class Cases:
         return {run: (hit == self.labels).all(1) & self.labels.any(1) for run, hit in self.found.items()}
 
 
-def read_cases(runs: dict[str, Run | Ensemble], dataset: Dataset, scoring: str = "cosine") -> Cases:
-    """The test images of a data set under runs (name -> run) and a ranking: softmax, cosine or levelled.
+def read_cases(runs: dict[str, Run | Ensemble], dataset: Dataset, ranking: str = "logit") -> Cases:
+    """The test images of a data set under runs (name -> run) and a ranking: softmax, logit or levelled.
 
     Raises ValueError on runs of different data, or of other data than `dataset`.
     """
-    if scoring not in RANKINGS:
-        raise ValueError(f"no ranking '{scoring}'; known: {', '.join(RANKINGS)}")
+    if ranking not in CASE_RANKINGS:
+        raise ValueError(f"no ranking '{ranking}'; known: {', '.join(CASE_RANKINGS)}")
     labelled(runs.values())  # refuses different data
     scores = {}
     for name, run in runs.items():
-        labels, ranked = run.ranking("softmax" if scoring == "softmax" else "cosine")
-        scores[name] = ranked - ranked.mean(0) if scoring == "levelled" else ranked
+        labels, ranked = run.ranking_scores("softmax" if ranking == "softmax" else "logit")
+        scores[name] = ranked - ranked.mean(0) if ranking == "levelled" else ranked
         if not np.array_equal(labels, dataset.test.labels):
             raise ValueError(
                 f"{run.folder.name} was not tested on the test images of {dataset.name}: give its data set"

@@ -8,7 +8,7 @@ import pandas as pd
 from scipy import stats
 
 from lmptlib.data.dataset import GROUPS
-from lmptlib.evaluation.rankings import SCORINGS
+from lmptlib.evaluation.rankings import RANKINGS
 from lmptlib.runs.comparison import compare
 from lmptlib.runs.run import Run
 
@@ -63,12 +63,12 @@ def seeds_needed(difference: float, sd: float) -> float:
 
 
 def steps(made: dict[str, list[Run]]) -> pd.DataFrame:
-    """Each row of a sweep against the row before it, under both rankings: `lmptlib.runs.compare` with columns scoring, before."""
+    """Each row of a sweep against the row before it, under both rankings: `lmptlib.runs.compare` with columns ranking, before."""
     tables = [
-        compare({before: made[before], row: made[row]}, before, scoring)
+        compare({before: made[before], row: made[row]}, before, ranking)
         .query("row == @row")
-        .assign(scoring=scoring, before=before)
-        for scoring in SCORINGS
+        .assign(ranking=ranking, before=before)
+        for ranking in RANKINGS
         for before, row in itertools.pairwise(made)
     ]
     return pd.concat(tables, ignore_index=True)
@@ -84,7 +84,7 @@ def measured(table: pd.DataFrame, row: str) -> pd.DataFrame:
         f"{gap:+.1f} [{low:+.1f}, {high:+.1f}]"
         for gap, low, high in part[["difference", "difference_low", "difference_high"]].to_numpy()
     ]
-    wide = part.assign(text=text).pivot(index="scoring", columns="group", values="text")
+    wide = part.assign(text=text).pivot(index="ranking", columns="group", values="text")
     return wide.reindex(columns=["total", *GROUPS]).dropna(axis=1, how="all").rename_axis(columns=f"{row} adds")
 
 

@@ -121,6 +121,6 @@ def reliability_table(runs: dict[str, Run]) -> pd.DataFrame:
     tables = []
     for name, run in runs.items():
         scores, head = run.scores(), run.prompts()
-        logits = np.exp(head["a"].numpy()) * scores["cosine"] + head["b"].numpy()
+        logits = np.exp(head["a"].numpy()) * scores["scores"] + head["b"].numpy()
         tables.append(reliability(scores["labels"], 1 / (1 + np.exp(-logits.astype(np.float64)))).assign(run=name))
     return pd.concat(tables, ignore_index=True)[["run", "stated", "observed", "count"]]

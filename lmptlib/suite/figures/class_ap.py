@@ -9,7 +9,7 @@ from lmptlib.data.dataset import GROUPS
 from lmptlib.suite.figures.style import COLOURS, RUN_COLOURS, SYMBOLS, apply_layout
 
 
-def per_class_ap(table: pd.DataFrame, scoring: str = "softmax") -> go.Figure:
+def per_class_ap(table: pd.DataFrame, ranking: str = "softmax") -> go.Figure:
     """AP of each class across runs, most frequent class first, with the training counts behind.
 
     table: columns class, group, train, run, ap (percent); several rows of one run and class (seeds) become mean and range.
@@ -28,7 +28,7 @@ def per_class_ap(table: pd.DataFrame, scoring: str = "softmax") -> go.Figure:
             marker={"size": 8, "symbol": i}, line={"color": RUN_COLOURS[i % len(RUN_COLOURS)], "width": 1.5},
             hovertemplate="%{y:.1f}",
         )  # fmt: skip
-    figure.update_yaxes(title=f"AP, {scoring} ranking (%)", range=[0, 101], secondary_y=False)
+    figure.update_yaxes(title=f"AP, {ranking} ranking (%)", range=[0, 101], secondary_y=False)
     figure.update_yaxes(title="training images (log)", type="log", dtick=1, showgrid=False, secondary_y=True)
     figure.update_xaxes(tickangle=-45)
     legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}

@@ -9,7 +9,7 @@ from lmptlib.data.dataset import GROUPS
 from lmptlib.suite.figures.style import COLOURS, RUN_COLOURS, SYMBOLS, apply_layout
 
 
-def group_map(table: pd.DataFrame, scoring: str = "softmax") -> go.Figure:
+def group_map(table: pd.DataFrame, ranking: str = "softmax") -> go.Figure:
     """mAP total and by group across runs, with intervals. table: columns run, name, value, low, high (percent)."""
     figure = go.Figure()
     for i, (run, part) in enumerate(table.groupby("run", sort=False)):
@@ -19,7 +19,7 @@ def group_map(table: pd.DataFrame, scoring: str = "softmax") -> go.Figure:
             text=part["value"].round(1), textposition="inside", insidetextanchor="start",
         )  # fmt: skip
     top = np.nanmax(table["high"].to_numpy(float))
-    figure.update_yaxes(title=f"mAP, {scoring} ranking (%)", range=[0, min(100, 1.1 * top)])
+    figure.update_yaxes(title=f"mAP, {ranking} ranking (%)", range=[0, min(100, 1.1 * top)])
     return apply_layout(figure, "mAP by class group, with 95% bootstrap intervals over test images", barmode="group")
 
 

@@ -21,7 +21,7 @@ from plotly.offline import get_plotlyjs
 from lmptlib import __version__
 from lmptlib.data.dataset import GROUPS
 from lmptlib.errors import first_line
-from lmptlib.evaluation.rankings import SCORINGS
+from lmptlib.evaluation.rankings import RANKINGS
 from lmptlib.methods.prompts import METHODS
 from lmptlib.paths import outputs_folder, replace_folder, safe_name
 from lmptlib.runs.run import Run
@@ -212,9 +212,9 @@ def _results(runs: list[Run]) -> str:
         table.at[i, "run"] = _Entry(
             f"<a class='run' href='{_run_name(run)}.html'>{html.escape(run.folder.name)}</a>", False
         )
-        for scoring in SCORINGS:
+        for ranking in RANKINGS:
             for name in ("total", *GROUPS):
-                table.at[i, f"{scoring} {name}"] = _interval(run, scoring, name)
+                table.at[i, f"{ranking} {name}"] = _interval(run, ranking, name)
     parts = []
     for (dataset, model), part in table.groupby(["dataset", "model"], sort=False):
         parts.append(
@@ -263,14 +263,14 @@ def _run_page(run: Run) -> Page:
     title = f"{run.label} on {config['dataset']}"
     if METHODS[config["settings"]["method"]].learns:
         title += f", seed {config['settings']['seed']}"
-    groups = pd.concat([group_table([run], scoring).assign(run=f"{scoring} ranking") for scoring in SCORINGS])
-    scores = {name: [_interval(run, scoring, name) for scoring in SCORINGS] for name in ("total", *GROUPS)}
+    groups = pd.concat([group_table([run], ranking).assign(run=f"{ranking} ranking") for ranking in RANKINGS])
+    scores = {name: [_interval(run, ranking, name) for ranking in RANKINGS] for name in ("total", *GROUPS)}
     parts = [
         f"<h1>{html.escape(title)}</h1>",
         f"<p>{config['n_train']:,} training and {config['n_test']:,} test images of {len(config['classes'])} classes.</p>",
         *(f"<p class='note'>{html.escape(warning)}</p>" for warning in config["warnings"]),
         "<h2>mAP by class group</h2>",
-        _table(pd.DataFrame({"ranking": list(SCORINGS), **scores}, dtype=object)),
+        _table(pd.DataFrame({"ranking": list(RANKINGS), **scores}, dtype=object)),
         _figure(group_ap.group_map(groups).update_yaxes(title="mAP (%)").to_plotly_json()),
     ]
     if not run.history.empty:
@@ -278,7 +278,7 @@ def _run_page(run: Run) -> Page:
         parts += ["<h2>Training</h2>", _figure(curve_figures.training_curves(run.history).to_plotly_json())]
         parts += [_figure(curve_figures.probability_curves(curves).to_plotly_json())]
     classes = run.classes.sort_values("train", ascending=False, kind="stable")
-    columns = {"train": "training images", "n_pos": "test images", **{name: f"AP, {name}" for name in SCORINGS}}
+    columns = {"train": "training images", "n_pos": "test images", **{name: f"AP, {name}" for name in RANKINGS}}
     settings = {**config["settings"], **{f"{name} version": value for name, value in config["versions"].items()}}
     settings = pd.DataFrame(
         [{"setting": key, "value": "–" if value is None else str(value)} for key, value in settings.items()]
@@ -363,9 +363,9 @@ class _Entry:
     is_number: bool
 
 
-def _interval(run: Run, scoring: str, name: str) -> _Entry:
+def _interval(run: Run, ranking: str, name: str) -> _Entry:
     """A run's mAP and below it its 95% interval."""
-    scores = run.metrics["scores"][scoring]
+    scores = run.metrics["scores"][ranking]
     interval = scores["ci95"][name]
     below = "<small>{:.1f}–{:.1f}</small>".format(*interval) if interval else ""
     return _Entry("–" if scores[name] is None else f"{scores[name]:.1f}{below}", True)

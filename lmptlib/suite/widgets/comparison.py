@@ -4,7 +4,7 @@ import ipywidgets
 import pandas as pd
 import plotly.graph_objects as go
 
-from lmptlib.evaluation.rankings import SCORINGS
+from lmptlib.evaluation.rankings import RANKINGS
 from lmptlib.runs.run import Run
 from lmptlib.runs.tables import class_table
 from lmptlib.suite.figures.class_ap import ap_dumbbells
@@ -13,18 +13,18 @@ from lmptlib.suite.figures.class_ap import ap_dumbbells
 def loss_comparison(made: dict[str, list[Run]]) -> ipywidgets.VBox:
     """AP of each class in one row of a sweep (open) and another (filled); rows and ranking are chosen from lists."""
     tables = {
-        scoring: pd.concat({row: class_table(part, scoring) for row, part in made.items()}, names=["row"]).reset_index(
+        ranking: pd.concat({row: class_table(part, ranking) for row, part in made.items()}, names=["row"]).reset_index(
             "row"
         )
-        for scoring in SCORINGS
+        for ranking in RANKINGS
     }
     names = list(made)
     before = ipywidgets.Dropdown(options=names, value=names[0], description="from")
     after = ipywidgets.Dropdown(options=names, value=names[-1], description="to")
-    scoring = ipywidgets.Dropdown(options=SCORINGS, value="cosine", description="ranking")
+    ranking = ipywidgets.Dropdown(options=RANKINGS, value="logit", description="ranking")
 
     def drawn() -> go.Figure:
-        table, pair = tables[scoring.value], (before.value, after.value)
+        table, pair = tables[ranking.value], (before.value, after.value)
         first, second = (table[table["row"] == name].assign(row=place) for name, place in zip(pair, ("from", "to")))
         return ap_dumbbells(pd.concat([first, second]), "from")
 
@@ -35,9 +35,9 @@ def loss_comparison(made: dict[str, list[Run]]) -> ipywidgets.VBox:
             for trace, new in zip(figure.data, drawn().data):
                 trace.x, trace.error_x = new.x, new.error_x
             figure.layout.title.text = f"AP of each class: from {before.value} (open) to {after.value} (filled)"
-            figure.layout.annotations[0].text = f"{scoring.value} ranking"
+            figure.layout.annotations[0].text = f"{ranking.value} ranking"
 
-    for chooser in (before, after, scoring):
+    for chooser in (before, after, ranking):
         chooser.observe(show, names="value")
     show()
-    return ipywidgets.VBox([ipywidgets.HBox([before, after, scoring]), figure])
+    return ipywidgets.VBox([ipywidgets.HBox([before, after, ranking]), figure])

@@ -37,12 +37,12 @@ def class_curves(runs: list[Run]) -> ipywidgets.VBox:
     return ipywidgets.VBox([chooser, figure])
 
 
-def probability_explorer(runs: dict[str, Run], scoring: str = "cosine") -> ipywidgets.VBox:
+def probability_explorer(runs: dict[str, Run], ranking: str = "logit") -> ipywidgets.VBox:
     """Two runs side by side, each chosen from a list: curves by group, the gap of negatives and positives, AP by group.
 
     runs: name -> run, of one data set.
     """
-    titles = ["left", "right", "negatives − positives", f"mAP, {scoring} ranking (%)"]
+    titles = ["left", "right", "negatives − positives", f"mAP, {ranking} ranking (%)"]
     figure = go.FigureWidget(make_subplots(rows=1, cols=4, subplot_titles=titles, horizontal_spacing=0.045))
     legend, margin = {"orientation": "h", "y": -0.2}, {"l": 50, "r": 20, "t": 60, "b": 40}
     figure.update_layout(template="plotly_white", width=880, height=420, font_size=13, legend=legend, margin=margin)
@@ -74,7 +74,7 @@ def probability_explorer(runs: dict[str, Run], scoring: str = "cosine") -> ipywi
 
         with figure.batch_update():  # apart: in one batch the browser would forget the bars' names, which do not change
             for side, chooser in enumerate(chosen):
-                scores = runs[chooser.value].metrics["scores"][scoring]
+                scores = runs[chooser.value].metrics["scores"][ranking]
                 figure.data[10 * side + 9].y = [scores[name] for name in ("total", *GROUPS)]
 
     for chooser in chosen:

@@ -12,7 +12,7 @@ from plotly.subplots import make_subplots
 
 from lmptlib.config import resolve
 from lmptlib.data.dataset import GROUPS
-from lmptlib.evaluation.rankings import SCORINGS
+from lmptlib.evaluation.rankings import RANKINGS
 from lmptlib.losses import LOSSES
 from lmptlib.methods.prompts import METHODS
 from lmptlib.runs.live import LiveRun
@@ -74,9 +74,9 @@ class LiveTraining(ipywidgets.VBox):
             for side, sign, dash in (("positive", "+", "solid"), ("negative", "−", "dot")):
                 line = {"color": COLOURS[group], "dash": dash, "width": 2.5}
                 figure.add_scatter(name=f"{group} {sign}", line=line, meta=(side, group), row=1, col=2)
-        for i, scoring in enumerate(SCORINGS):
+        for i, ranking in enumerate(RANKINGS):
             style = {"color": RUN_COLOURS[i + 2], "dash": _DASHES[i]}
-            figure.add_scatter(name=f"{scoring} ranking", line=style, meta=scoring, row=1, col=3)
+            figure.add_scatter(name=f"{ranking} ranking", line=style, meta=ranking, row=1, col=3)
         figure.update_traces(mode="lines+markers")
         figure.update_xaxes(title="epoch").update_yaxes(range=[0, 1.02], col=2).update_yaxes(range=[0, 102], col=3)
         figure.update_layout(

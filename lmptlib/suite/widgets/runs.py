@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from lmptlib.data.dataset import GROUPS
-from lmptlib.evaluation.rankings import SCORINGS
+from lmptlib.evaluation.rankings import RANKINGS
 from lmptlib.runs.comparison import compare
 from lmptlib.runs.run import Run
 from lmptlib.runs.tables import by_dataset, by_label, class_table, curve_table, group_table, labelled, settings_table
@@ -34,7 +34,7 @@ def run_explorer(runs: list[Run]) -> ipywidgets.VBox:
         options=[(f"{name} ({len(part)} runs)", name) for name, part in groups.items()], description="data set"
     )
     chosen = ipywidgets.SelectMultiple(rows=10, description="runs", layout={"width": "640px"})
-    scoring = ipywidgets.Dropdown(options=SCORINGS, value="cosine", description="ranking")
+    ranking = ipywidgets.Dropdown(options=RANKINGS, value="logit", description="ranking")
     quantity = ipywidgets.Dropdown(
         options=[("mean probabilities", "probability"), ("losses", "loss")], description="curves"
     )
@@ -62,15 +62,15 @@ def run_explorer(runs: list[Run]) -> ipywidgets.VBox:
         before, names = baseline.value, list(by_label(shown))
         baseline.options = names
         baseline.value = before if before in names else names[0]
-        by_group, by_class = group_table(shown, scoring.value), class_table(shown, scoring.value)
+        by_group, by_class = group_table(shown, ranking.value), class_table(shown, ranking.value)
         by_group["run"] = np.repeat(_names(shown), 1 + len(GROUPS))
         table = settings_table(shown).rename_axis("run").reset_index()
         table.insert(1, "marks", [", ".join(run.marks) for run in shown])
-        totals = [[run.metrics["scores"][scoring.value][name] for name in ("total", *GROUPS)] for run in shown]
+        totals = [[run.metrics["scores"][ranking.value][name] for name in ("total", *GROUPS)] for run in shown]
         table[["total", *GROUPS]] = np.array(totals, dtype=float).round(2)
         settings.value = f"{table_html(table)}{csv_link(table, 'runs.csv')} &nbsp; {csv_link(by_group, 'groups.csv')}"
-        redraw(bars, group_map(by_group, scoring.value), **_LOOK)
-        redraw(classes, per_class_ap(by_class, scoring.value), **_LOOK)
+        redraw(bars, group_map(by_group, ranking.value), **_LOOK)
+        redraw(classes, per_class_ap(by_class, ranking.value), **_LOOK)
         wide = by_class.pivot_table("ap", ["class", "group", "train"], "run", sort=False).round(2)
         wide = wide.rename_axis(columns=None).reset_index().sort_values("train", ascending=False)
         of_classes.children = [paged_table(wide, name="classes.csv")]
@@ -87,7 +87,7 @@ def run_explorer(runs: list[Run]) -> ipywidgets.VBox:
 
     def draw_differences(_: ipywidgets.Button) -> None:
         try:
-            table = compare(by_label(picked()), baseline.value, scoring.value)
+            table = compare(by_label(picked()), baseline.value, ranking.value)
         except ValueError as error:  # seeds that do not pair
             differences.value = html.escape(str(error))
             return
@@ -100,15 +100,15 @@ def run_explorer(runs: list[Run]) -> ipywidgets.VBox:
     figures = ipywidgets.VBox(
         [bars, of_curves, classes, of_classes, ipywidgets.HBox([baseline, pair]), of_gaps, differences]
     )
-    for chooser in (chosen, scoring):
+    for chooser in (chosen, ranking):
         chooser.observe(draw, names="value")
-    for chooser in (chosen, scoring, baseline):
+    for chooser in (chosen, ranking, baseline):
         chooser.observe(clear, names="value")
     dataset.observe(list_runs, names="value")
     quantity.observe(draw_curves, names="value")
     pair.on_click(draw_differences)
     list_runs()
-    controls = ipywidgets.HBox([chosen, ipywidgets.VBox([dataset, scoring, quantity])])
+    controls = ipywidgets.HBox([chosen, ipywidgets.VBox([dataset, ranking, quantity])])
     return ipywidgets.VBox([controls, settings, figures])
 
 

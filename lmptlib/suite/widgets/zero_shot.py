@@ -6,7 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from lmptlib.evaluation.average_precision import weighted_average_precision
-from lmptlib.evaluation.rankings import RANKINGS, ranking_scores
+from lmptlib.evaluation.rankings import ZERO_SHOT_RANKINGS, ranking_scores
 from lmptlib.suite.figures.score_figures import score_histograms
 
 
@@ -20,7 +20,7 @@ def zero_shot_explorer(
     options = [(f"{name} ({n} images)", c) for c, (name, n) in enumerate(zip(class_names, labels.sum(0))) if n]
     chosen = ipywidgets.Dropdown(options=options, description="class")
     template = ipywidgets.Dropdown(options=list(texts), description="template")
-    ranking = ipywidgets.Dropdown(options=RANKINGS, description="ranking")
+    ranking = ipywidgets.Dropdown(options=ZERO_SHOT_RANKINGS, description="ranking")
     slider = ipywidgets.FloatLogSlider(
         value=scale, min=-1, max=3, step=0.05, description="softmax scale", continuous_update=False,
         style={"description_width": "90px"},
