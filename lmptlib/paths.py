@@ -1,10 +1,14 @@
 """Where the project's files lie, in a checkout or in an installed package."""
 
+import glob
+import os
 import re
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from uuid import uuid4
 
 _PACKAGE = Path(__file__).resolve().parent
 _CHECKOUT = _PACKAGE.parent if (_PACKAGE.parent / "pyproject.toml").exists() else None
@@ -20,9 +24,35 @@ def home() -> Path:
     return _CHECKOUT or Path.cwd()
 
 
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that it is never seen half-written: whoever reads, even after a kill, finds the old one or the new.
+
+    Two processes may write it at once; the later one stays. The folder is made where it is missing.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.draft"):
+        # What a killed process left behind. No write takes an hour.
+        with suppress(FileNotFoundError):
+            if time.time() - left.stat().st_mtime > 3600:
+                left.unlink()
+    draft = path.with_name(f".{path.name}.{uuid4().hex}.draft")
+    try:
+        with draft.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
 @contextmanager
 def replace_folder(folder: Path) -> Iterator[Path]:
-    """A draft folder that takes the place of `folder` when the block ends well, and vanishes when it does not."""
+    """A draft folder that takes the place of `folder` when the block ends well, and vanishes when it does not.
+
+    A folder is replaced by two renames, and a kill between them leaves neither the old nor the new one: for what can be
+    made again, and by one process at a time.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".draft-") as space:
         draft, old = Path(space) / "draft", Path(space) / "old"
@@ -36,6 +66,11 @@ def replace_folder(folder: Path) -> Iterator[Path]:
 def outputs_folder(out: str | Path | None = None) -> Path:
     """The folder that holds the runs: `out`, or `outputs/`."""
     return Path(out) if out else home() / "outputs"
+
+
+def cache_folder(cache: str | Path | None = None) -> Path:
+    """The folder that keeps features and digests from one run to the next: `cache`, or `data/cache/`."""
+    return Path(cache) if cache else home() / "data" / "cache"
 
 
 def safe_name(text: str) -> str:

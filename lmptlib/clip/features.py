@@ -23,7 +23,7 @@ from lmptlib.clip.model import Clip
 from lmptlib.data.dataset import Dataset, Split
 from lmptlib.data.images import open_image, undecodable
 from lmptlib.errors import DataError
-from lmptlib.paths import home
+from lmptlib.paths import cache_folder
 
 
 @dataclass(frozen=True)
@@ -37,15 +37,11 @@ class Features:
     captions: Tensor | None
 
 
-def cache_folder() -> Path:
-    return home() / "data" / "cache"
-
-
 def extract(
     clip: Clip, dataset: Dataset, captions: bool = True, cache: Path | None = None, log: Callable = print
 ) -> Features:
     """The features of a data set, from the cache where they are there. Raises DataError for an undecodable image."""
-    cache = cache or cache_folder()
+    cache = cache_folder(cache)
     train = image_features(clip, dataset.train, True, cache, log)
     test = image_features(clip, dataset.test, False, cache, log)
     val = image_features(clip, dataset.val, False, cache, log)["plain"] if dataset.val else None
@@ -55,7 +51,7 @@ def extract(
 
 def image_features(clip: Clip, split: Split, flipped: bool, cache: Path, log: Callable) -> dict[str, Tensor]:
     """`plain` and, where asked for, `flipped` features (N, D) of a split's images, on the CPU."""
-    path = _cache_path(cache, clip, ["flipped" if flipped else "plain", *split.digests])
+    path = _cache_path(cache, clip, ["flipped" if flipped else "plain", *split.digests(cache)])
     if path.exists():
         return load_file(path)
 

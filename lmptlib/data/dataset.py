@@ -1,13 +1,13 @@
 """The table of a data set: image paths, labels, captions, classes and their groups."""
 
 import hashlib
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
+from lmptlib.data.digests import file_digests, verify_digests
 
 GROUPS = ("head", "medium", "tail")
 
@@ -22,14 +22,13 @@ class Split:
     paths: tuple[Path, ...]
     labels: np.ndarray  # (N, C) bool
     captions: tuple[str, ...] | None = None
+    _digests: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
 
-    @cached_property
-    def digests(self) -> list[str]:
-        """A hash of each image file's bytes."""
-        with ThreadPoolExecutor() as pool:
-            return list(
-                pool.map(lambda path: hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest(), self.paths)
-            )
+    def digests(self, cache: Path | None = None) -> list[str]:
+        """A hash of each image file's bytes as they were when first asked for. Files that `cache` knows are not read."""
+        if not self._digests:
+            self._digests.extend(file_digests(self.paths, cache))
+        return self._digests
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -63,13 +62,20 @@ class Dataset:
             table[name] = split.labels.sum(0)
         return table
 
-    def fingerprint(self) -> str:
-        """A hash of all that a result depends on: class names, lists, captions and the bytes of every image."""
+    def fingerprint(self, cache: Path | None = None) -> str:
+        """A hash of all that a result depends on: class names, lists, captions and the bytes of every image.
+
+        Image files that the cache folder (default `data/cache/`) knows are not read again.
+        """
         digest = hashlib.sha256(repr((self.class_names, [s.captions for s in self.splits.values()])).encode())
         for split in self.splits.values():
             digest.update(split.labels.tobytes())
-            digest.update("".join(split.digests).encode())
+            digest.update("".join(split.digests(cache)).encode())
         return digest.hexdigest()
+
+    def verify(self, cache: Path | None = None) -> list[str]:
+        """Read every image file anew; one line for each that is not what the cache folder says. Those are put right."""
+        return verify_digests([path for split in self.splits.values() for path in split.paths], cache)
 
 
 def class_groups(class_counts: np.ndarray) -> np.ndarray:

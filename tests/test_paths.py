@@ -1,0 +1,42 @@
+"""Files and folders are whole, old or new."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from lmptlib.paths import cache_folder, home, write_atomically
+
+
+def test_a_file_is_replaced_whole(tmp_path):
+    path = tmp_path / "new" / "a.json"
+    write_atomically(path, b"old")
+    write_atomically(path, b"new")
+    assert path.read_bytes() == b"new" and os.listdir(path.parent) == ["a.json"]
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "a.json"
+    write_atomically(path, b"old")
+
+    def fail(descriptor):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="no space"):
+        write_atomically(path, b"new")
+    assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["a.json"]
+
+
+def test_what_a_killed_write_left_is_cleared_away_later(tmp_path):
+    path = tmp_path / "a[1].json"
+    old, young = (tmp_path / f".a[1].json.{name}.draft" for name in ("old", "young"))
+    old.touch(), young.touch()
+    os.utime(old, (1, 1))
+    write_atomically(path, b"new")
+    assert sorted(os.listdir(tmp_path)) == [young.name, path.name]
+
+
+def test_the_cache_lies_where_one_says(tmp_path):
+    assert cache_folder(tmp_path) == cache_folder(str(tmp_path)) == tmp_path
+    assert cache_folder() == Path(home()) / "data" / "cache"
