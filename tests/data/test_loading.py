@@ -1,10 +1,13 @@
 """Data sets: official lists, cards, every kind of wrong input, and the drawn emoji scenes."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 from lmptlib.data import emoji
@@ -273,6 +276,30 @@ def test_an_old_drawing_is_replaced(tmp_path, monkeypatch):
     card.write_text(card.read_text().replace(f"version: {emoji.VERSION}", "version: 0"))
     emoji.write_emoji_lt(tmp_path / "emoji-lt", log=lambda line: None)
     assert not marker.exists() and f"version: {emoji.VERSION}" in card.read_text()
+
+
+DRAW_SMALL = """
+import sys, numpy
+from pathlib import Path
+from PIL import Image
+from lmptlib.data import emoji
+emoji.SPLITS = {"train": 1142, "val": 2, "test": 2}
+emoji.draw_scene = lambda glyphs, rng: Image.new("RGB", (8, 8))
+emoji.label_sets = lambda counts, conditional, n, rng: numpy.ones((n, 20), bool)
+print("ready", flush=True)
+print(emoji.write_emoji_lt(Path(sys.argv[1])))
+"""
+
+
+def test_two_processes_at_once_draw_one_data_set(tmp_path):
+    command = [sys.executable, "-c", DRAW_SMALL, str(tmp_path / "emoji-lt")]
+    with FileLock(tmp_path / ".emoji-lt.lock"):
+        running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+        assert [process.stdout.readline() for process in running] == ["ready\n", "ready\n"]
+    said = [process.communicate()[0].splitlines() for process in running]
+    assert [process.returncode for process in running] == [0, 0]
+    assert sorted(map(len, said)) == [1, 2], "one draws, the other waits"
+    assert {lines[-1] for lines in said} == {str(tmp_path / "emoji-lt" / "emoji-lt.yaml")}
 
 
 ROWS = [f"train/{i}.jpg,{'person;dog' if i % 2 else 'tvmonitor'},a photo" for i in range(20)]
