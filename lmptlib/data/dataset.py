@@ -10,6 +10,28 @@ import pandas as pd
 from lmptlib.data.digests import file_digests, verify_digests
 
 GROUPS = ("head", "medium", "tail")
+# LMPT section 4.2, with >= for its >.
+CUTOFFS = (100, 20)
+
+
+def class_groups(
+    class_counts: np.ndarray, cutoffs: tuple[int, int] = CUTOFFS, names: tuple[str, str, str] = GROUPS
+) -> np.ndarray:
+    """The group (C,) of each class by its training images (C,): head from the first cut-off on, medium from the second.
+
+    >>> class_groups(np.array([100, 99, 20, 19])).tolist()
+    ['head', 'medium', 'medium', 'tail']
+    """
+    return np.array(names)[(np.asarray(class_counts)[:, None] < np.array(cutoffs)).sum(1)]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be told of an image, and how classes are grouped by the number of their training images."""
+
+    kind: str = "multi-label"
+    cutoffs: tuple[int, int] = CUTOFFS
+    groups: tuple[str, str, str] = GROUPS
 
 
 @dataclass(frozen=True)
@@ -44,12 +66,13 @@ class Dataset:
     test: Split
     val: Split | None = None
     warnings: tuple[str, ...] = ()
+    task: Task = Task()
     class_counts: np.ndarray = field(init=False)  # (C,) training images of each class
-    groups: np.ndarray = field(init=False)  # (C,) head, medium or tail
+    groups: np.ndarray = field(init=False)  # (C,) one of the task's groups
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "class_counts", self.train.labels.sum(0))
-        object.__setattr__(self, "groups", class_groups(self.class_counts))
+        object.__setattr__(self, "groups", class_groups(self.class_counts, self.task.cutoffs, self.task.groups))
 
     @property
     def splits(self) -> dict[str, Split]:
@@ -63,7 +86,7 @@ class Dataset:
         return table
 
     def fingerprint(self, cache: Path | None = None) -> str:
-        """A hash of all that a result depends on: class names, lists, captions and the bytes of every image.
+        """A hash of all that a result depends on: class names, lists, captions, cut-offs and the bytes of every image.
 
         Image files that the cache folder (default `data/cache/`) knows are not read again.
         """
@@ -71,13 +94,10 @@ class Dataset:
         for split in self.splits.values():
             digest.update(split.labels.tobytes())
             digest.update("".join(split.digests(cache)).encode())
+        if self.task != Task():
+            digest.update(repr(self.task).encode())
         return digest.hexdigest()
 
     def verify(self, cache: Path | None = None) -> list[str]:
         """Read every image file anew; one line for each that is not what the cache folder says. Those are put right."""
         return verify_digests([path for split in self.splits.values() for path in split.paths], cache)
-
-
-def class_groups(class_counts: np.ndarray) -> np.ndarray:
-    """head: at least 100 training images, medium: 20 to 99, tail: fewer than 20 (LMPT section 4.2, with >= for its >)."""
-    return np.where(class_counts >= 100, "head", np.where(class_counts >= 20, "medium", "tail"))

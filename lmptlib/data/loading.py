@@ -9,28 +9,20 @@ import yaml
 
 from lmptlib.data import emoji
 from lmptlib.data.csv_file import read_csv
-from lmptlib.data.dataset import Dataset, Split
+from lmptlib.data.dataset import CUTOFFS, Dataset, Split, Task
 from lmptlib.data.images import undecodable
 from lmptlib.data.lists import read_captions, read_classes, read_list
 from lmptlib.errors import DataError, first_line, nearest
 from lmptlib.paths import home
 
 _OFFICIAL = {"voc-lt": "voc", "coco-lt": "coco"}
-
-
 BUILT_IN = {
     "emoji-lt": "20 VOC classes drawn from emoji, drawn at first use (the default)",
     "voc-lt": "VOC-LT, 1,142 + 4,952 images: official lists and VOCdevkit/ under data/ or data_root",
     "coco-lt": "COCO-LT, 1,909 + 5,000 images: official lists and train2017/, val2017/ under data/ or data_root",
 }
-
-
-_CARD_KEYS = {
-    "name": str, "root": str, "train": str, "test": str, "classes": str, "captions": str, "val": str,
-    "allow_empty": bool, "version": int,
-}  # fmt: skip
-
-
+_PATHS = ("root", "train", "test", "classes", "captions", "val")
+_CARD_KEYS = {"name": str} | dict.fromkeys(_PATHS, str) | {"allow_empty": bool, "version": int, "cutoffs": list}
 _REQUIRED = ("name", "root", "train", "test", "classes")
 
 
@@ -53,14 +45,21 @@ def read_card(path: Path) -> dict:
     for key, kind in _CARD_KEYS.items():
         if key in card and not isinstance(card[key], kind):
             problems.append(f"{path}: '{key}' must be a {kind.__name__}, not {card[key]!r}")
+    cutoffs = card.get("cutoffs", list(CUTOFFS))
+    if isinstance(cutoffs, list) and not _are_cutoffs(cutoffs):
+        problems.append(f"{path}: 'cutoffs' must be two falling whole numbers above 0, as [100, 20], not {cutoffs}")
     if problems:
         raise DataError(problems)
-    for key in ("root", "train", "test", "classes", "captions", "val"):
+    for key in _PATHS:
         if key in card:
             card[key] = path.parent / card[key]
     if not card["root"].is_dir():
         raise DataError([f"{path}: root {card['root']} is not a folder"])
     return card
+
+
+def _are_cutoffs(values: list) -> bool:
+    return [type(value) for value in values] == [int, int] and values[0] > values[1] > 0
 
 
 def official_card(name: str, root: Path) -> dict:
@@ -164,7 +163,8 @@ def load_dataset(dataset: str = "emoji-lt", data_root: str | Path | None = None,
     if untested:
         warnings.append(f"no AP, no test image: {', '.join(untested)}")
     warnings = tuple(f"{card['name']}: {warning}" for warning in warnings)
-    return Dataset(card["name"], class_names, train, test, splits.get("val"), warnings)
+    task = Task(cutoffs=tuple(card.get("cutoffs", CUTOFFS)))
+    return Dataset(card["name"], class_names, train, test, splits.get("val"), warnings, task)
 
 
 def check_dataset(dataset: str, data_root: str | Path | None = None) -> Dataset:

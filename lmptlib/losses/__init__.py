@@ -9,6 +9,7 @@ import inspect
 import torch
 from torch import Tensor
 
+from lmptlib.data.dataset import CUTOFFS
 from lmptlib.errors import nearest
 from lmptlib.losses.asymmetric import AsymmetricLoss
 from lmptlib.losses.base import ClassificationLoss
@@ -20,6 +21,8 @@ from lmptlib.losses.focal import FocalLoss
 from lmptlib.losses.ldam import LDAMLoss
 from lmptlib.losses.probability_guided import FACTORS, ProbabilityGuidedLoss, mean_probabilities
 
+# Arguments of a loss that the data give, and no user.
+_OF_THE_DATA = ("class_counts", "n_images", "cutoffs")
 _DB, _PG = DistributionBalancedLoss, ProbabilityGuidedLoss
 # What a name fixes is no setting of it.
 _REBALANCED = {"rebalance": True}
@@ -75,17 +78,24 @@ def loss_settings(name: str) -> dict:
         raise ValueError(f"unknown loss '{name}'.{nearest(name, LOSSES)}")
     kind, fixed = LOSSES[name]
     signature = inspect.signature(kind).parameters
-    return {k: p.default for k, p in signature.items() if k not in ("class_counts", "n_images", *fixed)}
+    return {k: p.default for k, p in signature.items() if k not in (*_OF_THE_DATA, *fixed)}
 
 
 def make_loss(
-    name: str, class_counts: Tensor, n_images: int, preset: str | None = None, allow_empty: bool = False, **settings
+    name: str,
+    class_counts: Tensor,
+    n_images: int,
+    preset: str | None = None,
+    allow_empty: bool = False,
+    cutoffs: tuple[int, int] = CUTOFFS,
+    **settings,
 ) -> ClassificationLoss:
     """A loss by name.
 
     class_counts (C,): training images of each class, out of n_images. `preset` (voc-lt, coco-lt) gives the settings
     published for a data set, `settings` go over them. A class without training images is refused unless `allow_empty`;
-    it then has no class weight. Raises ValueError on an unknown name, preset or setting.
+    it then has no class weight. `cutoffs`: the data set's, for a loss that knows head, medium and tail classes. Raises
+    ValueError on an unknown name, preset or setting.
     """
     free = loss_settings(name)
     if preset is not None and preset not in PRESETS:
@@ -106,6 +116,8 @@ def make_loss(
             raise ValueError(f"loss '{name}': {key} is a number, not {value!r}")
     kind, fixed = LOSSES[name]
     published = PRESETS[preset].get(kind, {}) if preset else {}
+    if "cutoffs" in inspect.signature(kind).parameters:
+        settings["cutoffs"] = cutoffs
     return kind(class_counts, n_images, **{**published, **fixed, **settings})
 
 

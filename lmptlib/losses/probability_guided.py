@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lmptlib.data.dataset import GROUPS, class_groups
+from lmptlib.data.dataset import CUTOFFS, GROUPS, class_groups
 from lmptlib.losses.base import ClassificationLoss
 
 FACTORS = ("l1_pos", "l2_pos", "l1_neg", "l2_neg")
@@ -32,10 +32,10 @@ class ProbabilityGuidedLoss(ClassificationLoss):
     y=1: (1 - q)^L+ / l2+ * log(1 + exp(-l1+ (z - v)))      q = sigmoid(z - v)
     y=0:      q^L-  / l2- * log(1 + exp( l1- (z - v)))      v_i = kappa log(N/n_i - 1), n_i kept in [1, N - 1]
 
-    Raising l1 quickens, raising l2 damps. A factor is a number, three
-    (head, medium, tail), or one for each of more than three classes. PR has fixed
-    factors and no focal exponents. With the mean confidences pbar+ and pbar- of the batch (`mean_probabilities`, on z)
-    and R = (pbar+ + 1e-6) / (pbar- + 1e-6) per class, detached and kept in [1/4, 4] (ours):
+    Raising l1 quickens, raising l2 damps. A factor is a number, three (head, medium, tail by the data set's `cutoffs`),
+    or one for each of more than three classes. PR has fixed factors and no focal exponents. With the mean confidences
+    pbar+ and pbar- of the batch (`mean_probabilities`, on z) and R = (pbar+ + 1e-6) / (pbar- + 1e-6) per class, detached
+    and kept in [1/4, 4] (ours):
 
         focal `adaptive` (APAF): L+ = l0 R, L- = l0 / R        focal `fixed`: L+ = L- = l0
         factors named in `adaptive` (APR; the form is ours): l1- and l1+ are divided by R, l2+ and l2- multiplied by R
@@ -59,6 +59,7 @@ class ProbabilityGuidedLoss(ClassificationLoss):
         adaptive: Sequence[str] = ("l1_neg",),
         l0: float = 2.0,
         focal: str = "adaptive",
+        cutoffs: tuple[int, int] = CUTOFFS,
     ):
         super().__init__(class_counts, n_images)
         if focal not in FOCAL:
@@ -67,7 +68,7 @@ class ProbabilityGuidedLoss(ClassificationLoss):
             raise ValueError(f"adaptive is a list of factors among {', '.join(FACTORS)}, not {adaptive!r}")
         self.adaptive, self.l0, self.focal = tuple(adaptive), l0, focal
         counts = self.class_counts
-        groups = class_groups(counts.cpu().numpy())
+        groups = class_groups(counts.cpu().numpy(), cutoffs)
         self.register_buffer("group", torch.tensor([GROUPS.index(name) for name in groups]))  # (C,)
         self.register_buffer("shift", kappa * torch.log(n_images / counts.clamp(1, max(n_images - 1, 1)) - 1))
         for name, value in zip(FACTORS, (l1_pos, l2_pos, l1_neg, l2_neg)):

@@ -54,6 +54,19 @@ def test_groups_meet_at_20_and_100():
     assert class_groups(np.array([100, 99, 20, 19, 1])).tolist() == ["head", "medium", "medium", "tail", "tail"]
 
 
+def test_a_card_may_say_where_the_groups_meet(tiny):
+    tiny.replace("train.txt", "train/14.jpg 2 3", "train/14.jpg 2")
+    plain = load_dataset(str(tiny.path))
+    assert plain.class_counts.tolist() == [12, 12, 9, 8] and group_sizes(plain) == (0, 0, 4)
+    tiny.edit(cutoffs=[100, 20])
+    assert load_dataset(str(tiny.path)).fingerprint() == plain.fingerprint()
+    tiny.edit(cutoffs=[12, 9])
+    small = load_dataset(str(tiny.path))
+    assert small.groups.tolist() == ["head", "head", "medium", "tail"] and small.task.cutoffs == (12, 9)
+    assert small.class_table()["group"].tolist() == small.groups.tolist()
+    assert small.fingerprint() != plain.fingerprint()
+
+
 def test_a_card_is_read(tiny):
     dataset = check_dataset(str(tiny.path))
     assert dataset.class_names == ("person", "dog", "potted_plant", "tvmonitor")
@@ -131,6 +144,13 @@ BAD_INPUT = {
     "card key unknown": (lambda t: t.edit(trian="x"), "card.yaml: unknown key 'trian'. Did you mean 'train'?"),
     "card key missing": (lambda t: t.edit(classes=None), "card.yaml: 'classes' is missing"),
     "card type": (lambda t: t.edit(allow_empty="yes please"), "card.yaml: 'allow_empty' must be a bool"),
+    "cut-offs rise": (lambda t: t.edit(cutoffs=[20, 100]), "must be two falling whole numbers above 0, as [100, 20], not [20, 100]"),
+    "cut-offs equal": (lambda t: t.edit(cutoffs=[20, 20]), "'cutoffs' must be two falling whole numbers above 0"),
+    "cut-offs of zero": (lambda t: t.edit(cutoffs=[20, 0]), "'cutoffs' must be two falling whole numbers above 0"),
+    "cut-offs with a point": (lambda t: t.edit(cutoffs=[20.5, 3]), "'cutoffs' must be two falling whole numbers above 0"),
+    "cut-offs that are no numbers": (lambda t: t.edit(cutoffs=[True, "3"]), "'cutoffs' must be two falling whole numbers above 0"),
+    "one cut-off": (lambda t: t.edit(cutoffs=[20]), "'cutoffs' must be two falling whole numbers above 0"),
+    "cut-offs are text": (lambda t: t.edit(cutoffs="100, 20"), "'cutoffs' must be a list, not '100, 20'"),
     "card root": (lambda t: t.edit(root="nowhere"), "nowhere is not a folder"),
     "card not yaml": (lambda t: t.path.write_text("a: [1\nb: 2"), "card.yaml line 2: not a YAML card"),
     "card a list": (lambda t: t.path.write_text("- 1"), "card.yaml: a card is a list of 'key: value' lines"),

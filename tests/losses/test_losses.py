@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from lmptlib.losses import LOSSES, PRESETS, CSELoss, make_loss, mean_probabilities
+from lmptlib.losses import LOSSES, PRESETS, CSELoss, loss_settings, make_loss, mean_probabilities
 
 N_IMAGES = 500
 COUNTS = torch.tensor([400, 130, 60, 25, 12, 3])  # two head, two medium, two tail classes
@@ -533,3 +533,21 @@ def test_cse_leaves_a_class_without_images_out(settings):
 def test_cse_wrong_settings(settings):
     with pytest.raises(ValueError, match=next(iter(settings))):
         CSELoss(COUNTS, **settings)
+
+
+def test_the_data_say_where_the_groups_of_a_guided_loss_meet():
+    counts, by_group = torch.tensor([12, 12, 9, 8]), {"l1_neg": (1.0, 2.0, 3.0)}
+    assert make_loss("pg", counts, 24, **by_group).l1_neg.tolist() == [3, 3, 3, 3]
+    guided = make_loss("pg", counts, 24, cutoffs=(12, 9), **by_group)
+    assert guided.l1_neg.tolist() == [1, 1, 2, 3]
+    # The first class has no positive: its mean is that of the other head class.
+    targets = torch.tensor([[0.0, 1, 1, 0], [0, 0, 0, 1]])
+    factors = guided.factors(torch.tensor([[1.0, 2, 3, 4], [1, -2, 3, 1]]), targets)
+    assert_close(factors["gamma_pos"][0].item(), 2 * sigmoid(2) / sigmoid(-1), rtol=1e-4, atol=0)
+
+
+def test_cutoffs_are_no_setting_of_a_loss():
+    assert not any("cutoffs" in loss_settings(name) for name in LOSSES)
+    assert [type(make_loss(name, COUNTS, N_IMAGES, cutoffs=(12, 9))) for name in LOSSES] == [
+        kind for kind, _ in LOSSES.values()
+    ]
