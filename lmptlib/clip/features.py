@@ -85,12 +85,13 @@ def image_features(
 
 def caption_features(clip: Clip, split: Split, cache: Path | None = None, log: Callable = print) -> Tensor:
     """Features (N, D) of a split's captions, on the CPU."""
-    path = _cache_path(cache, clip, ["captions", *split.captions])
+    captions = list(split.captions or ())
+    path = _cache_path(cache, clip, ["captions", *captions])
     stored = _load(path, ("captions",), len(split), log)
     if stored:
         return stored["captions"]
-    batches = _progress(_batches(split.captions, 256), len(split), "caption features", log)
-    parts = [clip.encode_texts(batch).cpu() for batch in batches]
+    batches = _progress(_batches(captions, 256), len(split), "caption features", log)
+    parts = [clip.encode_texts(list(batch)).cpu() for batch in batches]
     return _store({"captions": torch.cat(parts)}, path)["captions"]
 
 

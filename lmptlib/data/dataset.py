@@ -36,13 +36,16 @@ class Task:
 
 @dataclass(frozen=True)
 class Split:
-    """The images of one list, with their labels and, for training, their captions."""
+    """The images of one list, with their labels (N, C), bool, and, for training, their captions.
 
-    source: Path  # the list file
-    lines: tuple[int, ...]  # the line of each image in it
-    names: tuple[str, ...]  # paths as the list writes them
+    source: the list file. lines: the line of each image in it. names: the images' paths as the list writes them.
+    """
+
+    source: Path
+    lines: tuple[int, ...]
+    names: tuple[str, ...]
     paths: tuple[Path, ...]
-    labels: np.ndarray  # (N, C) bool
+    labels: np.ndarray
     captions: tuple[str, ...] | None = None
     _digests: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
 
@@ -58,17 +61,21 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images, labels, captions and class names of a long-tailed multi-label data set."""
+    """Images, labels, captions and class names of a long-tailed multi-label data set.
+
+    class_names: as the classes file writes them. class_counts (C,): training images of each class. groups (C,): the
+    group of each class, one of the task's.
+    """
 
     name: str
-    class_names: tuple[str, ...]  # as the classes file writes them
+    class_names: tuple[str, ...]
     train: Split
     test: Split
     val: Split | None = None
     warnings: tuple[str, ...] = ()
     task: Task = Task()
-    class_counts: np.ndarray = field(init=False)  # (C,) training images of each class
-    groups: np.ndarray = field(init=False)  # (C,) one of the task's groups
+    class_counts: np.ndarray = field(init=False)
+    groups: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "class_counts", self.train.labels.sum(0))

@@ -21,9 +21,11 @@ from PIL import Image, ImageDraw, ImageFont
 
 from lmptlib.paths import replace_folder, shipped
 
-VERSION = 1  # raise it whenever a scene, a label or a caption would come out differently
+# Raise it whenever a scene, a label or a caption would come out differently.
+VERSION = 1
 SEED = 2026
-SIZE = 128  # pixels a side
+# Pixels a side.
+SIZE = 128
 _HEADER = "# Drawn by lmptlib from OpenMoji glyphs (https://openmoji.org), CC BY-SA 4.0.\n"
 SPLITS = {"train": 1142, "val": 500, "test": 1000}
 
@@ -104,12 +106,13 @@ def draw_scene(glyphs: list[str], rng: np.random.Generator, size: int = SIZE) ->
     for glyph in glyphs:
         sprite = _sprite(glyph)
         side = size * rng.uniform(0.55, 1.0) * largest
-        scale = side / max(sprite.size) * np.exp(rng.normal(0, 0.12) * np.array([1, -1]))  # a little wider or taller
+        # A little wider or taller.
+        scale = side / max(sprite.size) * np.exp(rng.normal(0, 0.12) * np.array([1, -1]))
         sprite = sprite.resize([max(round(n), 4) for n in sprite.size * scale], Image.Resampling.BILINEAR)
         if rng.random() < 0.5:
             sprite = sprite.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         sprite = _recolour(sprite, rng).rotate(rng.normal(0, 15), Image.Resampling.BILINEAR, expand=True)
-        # of three places take the one that hides the least of what is there already
+        # Of three places take the one that hides the least of what is there already
         places = rng.uniform(0.4 * side, size - 0.4 * side, (3, 2))
         hidden = [sum(max(0, (side + s) / 2 - np.hypot(x - px, y - py)) for px, py, s in taken) for x, y in places]
         x, y = places[int(np.argmin(hidden))]
@@ -186,15 +189,19 @@ def caption_scene(objects: list[Thing], rng: np.random.Generator, mention: float
     else:
         first = _phrase(named[0], 1 if frame in _BARE else counts[named[0]], rng, frame in _BARE)
     phrases = [first] + [_phrase(kind, counts[kind], rng, bare=False) for kind in named[1:]]
-    text = phrases[0]
-    if len(phrases) > 1:
-        join = _pick(_JOINS, rng)
-        text = (
-            ", ".join(phrases[:-1]) + join + phrases[-1]
-            if join == " and "
-            else (phrases[0] + join + ", ".join(phrases[1:-1]) + (" and " if len(phrases) > 2 else "") + phrases[-1])
-        )
-    return frame.format(text)
+    return frame.format(_joined(phrases, rng))
+
+
+def _joined(phrases: list[str], rng: np.random.Generator) -> str:
+    """`a dog, a cat and a bus`, or `a dog next to a cat and a bus`."""
+    if len(phrases) == 1:
+        return phrases[0]
+    join = _pick(_JOINS, rng)
+    *others, last = phrases
+    if join == " and ":
+        return ", ".join(others) + join + last
+    first, *others = others
+    return first + join + ", ".join(others) + (" and " if others else "") + last
 
 
 # ------------------------------------------------------------------------------------------- label sets
@@ -222,7 +229,8 @@ def label_sets(
         room[rows] -= 1
 
     wanted = conditional * class_counts[:, None]
-    wanted = np.sqrt(wanted * wanted.T)  # the two directions need not agree: take their geometric mean
+    # The two directions need not agree: take their geometric mean.
+    wanted = np.sqrt(wanted * wanted.T)
     weight = 1 / class_counts[:, None] ** 2 + 1 / class_counts[None, :] ** 2
     error = (labels.T.astype(float) @ labels) - wanted
     for a, b, u, v in zip(*rng.integers(0, n_images, (2, 60_000)), *rng.random((2, 60_000))):
@@ -247,7 +255,9 @@ def label_sets(
 # ---------------------------------------------------------------------------------------- the data set
 
 
-def compose(present: list[Thing], others: list[Thing], held_out: bool, rng: np.random.Generator):
+def compose(
+    present: list[Thing], others: list[Thing], held_out: bool, rng: np.random.Generator
+) -> tuple[list[Thing], list[str]]:
     """The things of one scene (repeated as often as they are drawn) and the glyph of each."""
     objects = [thing for thing in present for _ in range(rng.choice([1, 1, 1, 1, 2, 3]))]
     objects += [others[i] for i in rng.integers(0, len(others), rng.integers(0, 4))]
@@ -274,9 +284,8 @@ def write_emoji_lt(folder: Path, log: Callable[[str], None] = print) -> Path:
         if _is_current(card):
             return card
         if folder.exists() and not (card.exists() and card.read_text().startswith(_HEADER)):
-            raise ValueError(
-                f"emoji-lt: {folder} is there and not drawn by lmptlib: move it away, or choose another data_root"
-            )
+            what = "is there and not drawn by lmptlib: move it away, or choose another data_root"
+            raise ValueError(f"emoji-lt: {folder} {what}")
         log(f"emoji-lt: drawing {sum(SPLITS.values()):,} scenes into {folder} ...")
         with replace_folder(folder) as draft:
             _draw_into(draft)
@@ -290,8 +299,8 @@ def _is_current(card: Path) -> bool:
 def _draw_into(folder: Path) -> None:
     """The scenes, lists, captions and the card of `emoji-lt`, into an empty folder."""
     classes, _ = vocabulary()
-    pairs = pd.read_csv(shipped("data/emoji") / "voc_lt_cooccurrence.csv", index_col="class")
-    pairs = pairs.loc[list(classes), list(classes)].to_numpy()
+    table = pd.read_csv(shipped("data/emoji") / "voc_lt_cooccurrence.csv", index_col="class")
+    pairs = table.loc[list(classes), list(classes)].to_numpy()
     counts = np.diag(pairs)
     class_counts = {"train": counts, "test": np.clip(0.4 * counts, 60, 310).astype(int)}
     class_counts["val"] = class_counts["test"] // 2

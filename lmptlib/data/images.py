@@ -11,7 +11,10 @@ from lmptlib.errors import first_line
 
 
 def open_image(path: Path | str, content: BinaryIO | None = None) -> Image.Image:
-    """The image at `path`, or in `content` which goes by that name, upright, in RGB. ValueError, one line, where it is none."""
+    """An image file, upright and in RGB. `content`: its bytes, where they do not lie at `path`, which then names them.
+
+    Raises ValueError, one line, for what is no image.
+    """
     try:
         with Image.open(content or path) as image:
             return ImageOps.exif_transpose(image).convert("RGB")

@@ -26,7 +26,11 @@ def _read_lines(path: Path) -> list[tuple[int, str]]:
 
 
 def spoken(name: str) -> str:
-    """What two spellings of one class name have in common."""
+    """A class name without what spellings of it differ in: capitals, `_` for a blank, the coding of accents.
+
+    >>> spoken("Potted_plant") == spoken("potted  plant")
+    True
+    """
     return " ".join(unicodedata.normalize("NFC", name).replace("_", " ").split()).casefold()
 
 
@@ -62,14 +66,23 @@ def image_lines(path: Path, problems: list[str]) -> Iterator[tuple[int, str, str
         if match:
             yield number, os.path.normpath(match[1]), match[2] or ""
         else:
-            problems.append(
-                f"{path} line {number}: '{line[:80]}' does not begin with an image path (.jpg, .png, ...) and a space"
-            )
+            wanted = "does not begin with an image path (.jpg, .png, ...) and a space"
+            problems.append(f"{path} line {number}: '{line[:80]}' {wanted}")
+
+
+def name_missing(lines: list[str], n_images: int, path: Path, root: Path) -> list[str]:
+    """A line for each missing image; of more than five the first three, and how many there are."""
+    if len(lines) <= 5:
+        return lines
+    return [*lines[:3], f"{path}: {len(lines):,} of its {n_images:,} images are missing below {root}"]
 
 
 def read_list(path: Path, root: Path, n_classes: int, check_images: bool = True) -> Split:
     """An image list, lines `path id id ...` with paths below `root`; a line may have no id. Raises DataError."""
-    problems, rows, seen, missing = [], [], {}, []
+    problems: list[str] = []
+    missing: list[str] = []
+    seen: dict[str, int] = {}
+    rows = []
     for number, name, rest in image_lines(path, problems):
         where, ids = f"{path} line {number}", rest.split()
         bad = [i for i in ids if not i.isdecimal() or int(i) >= n_classes]
@@ -84,23 +97,22 @@ def read_list(path: Path, root: Path, n_classes: int, check_images: bool = True)
             if check_images and not (root / name).is_file():
                 missing.append(f"{where}: no image {root / name}")
         seen.setdefault(name, number)
-    if len(missing) > 5:
-        missing = [*missing[:3], f"{path}: {len(missing):,} of its {len(rows):,} images are missing below {root}"]
-    problems += missing
+    problems += name_missing(missing, len(rows), path, root)
     if not problems and not rows:
         problems.append(f"{path}: no images in it")
     if problems:
         raise DataError(problems)
     labels = np.zeros((len(rows), n_classes), bool)
-    for label, (_, _, ids) in zip(labels, rows):
-        label[ids] = True
+    for label, (_, _, class_ids) in zip(labels, rows):
+        label[class_ids] = True
     numbers, names, _ = zip(*rows)
     return Split(path, numbers, names, tuple(root / name for name in names), labels)
 
 
 def read_captions(path: Path, train: Split) -> tuple[str, ...]:
     """One caption for each training image, in the list's order, from lines `path caption`. Raises DataError."""
-    problems, captions = [], {}
+    problems: list[str] = []
+    captions: dict[str, str] = {}
     known = set(train.names)
     for number, name, caption in image_lines(path, problems):
         where = f"{path} line {number}"

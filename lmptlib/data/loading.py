@@ -35,9 +35,8 @@ def read_card(path: Path) -> dict:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""
-        raise DataError(
-            [f"{path}{line}: not a YAML card ({getattr(error, 'problem', None) or first_line(error)})"]
-        ) from None
+        why = getattr(error, "problem", None) or first_line(error)
+        raise DataError([f"{path}{line}: not a YAML card ({why})"]) from None
     if not isinstance(card, dict):
         raise DataError([f"{path}: a card is a list of 'key: value' lines; needed: {', '.join(_REQUIRED)}"])
     problems = [f"{path}: unknown key '{key}'.{nearest(str(key), _CARD_KEYS)}" for key in card if key not in _CARD_KEYS]
@@ -66,10 +65,8 @@ def official_card(name: str, root: Path) -> dict:
     """The files of VOC-LT or COCO-LT below `root`: the lists lie in it, or in voc/ or coco/ or lists/ below it."""
     short = _OFFICIAL[name]
     folders = [root, root / short, root / "lists"]
-    files = {
-        "train": f"{short}_lt_train.txt", "test": f"{short}_lt_test.txt",
-        "captions": f"{short}_lt_captions.txt", "classes": f"{short}_labels.txt",
-    }  # fmt: skip
+    files = {key: f"{short}_lt_{key}.txt" for key in ("train", "test", "captions")}
+    files["classes"] = f"{short}_labels.txt"
     card: dict = {"name": name, "root": root}
     problems = []
     for key, file in files.items():
@@ -97,9 +94,8 @@ def _find_card(dataset: str, data_root: str | Path | None) -> dict:
         return read_card(path)
     if path.suffix.lower() == ".csv":
         return {"name": path.stem, "csv": path, "root": Path(data_root or path.parent)}
-    raise DataError([
-        f"unknown dataset '{dataset}'.{nearest(dataset, BUILT_IN)} Your own: the path of a .csv file or a .yaml card"
-    ])  # fmt: skip
+    own = "Your own: the path of a .csv file or a .yaml card"
+    raise DataError([f"unknown dataset '{dataset}'.{nearest(dataset, BUILT_IN)} {own}"])
 
 
 def _read_lists(card: dict, check_images: bool) -> tuple[tuple[str, ...], dict[str, Split], list[str]]:
@@ -144,27 +140,35 @@ def load_dataset(dataset: str = "emoji-lt", data_root: str | Path | None = None,
     else:
         class_names, splits, warnings = _read_lists(card, check_images)
     train, test = splits["train"], splits["test"]
-    empty = [name for name, count in zip(class_names, train.labels.sum(0)) if not count]
+    empty = _without_image(class_names, train)
     if empty and not card.get("allow_empty"):
         what = "add one" if "csv" in card else "add one, or 'allow_empty: true' to the card"
         raise DataError([f"{train.source}: class '{name}' has no training image; {what}" for name in empty])
-    if empty:
+    warnings += _warnings(class_names, train, test)
+    task = Task(cutoffs=tuple(card.get("cutoffs", CUTOFFS)))
+    named = tuple(f"{card['name']}: {warning}" for warning in warnings)
+    return Dataset(card["name"], class_names, train, test, splits.get("val"), named, task)
+
+
+def _without_image(class_names: tuple[str, ...], split: Split) -> list[str]:
+    return [name for name, shown in zip(class_names, split.labels.sum(0)) if not shown]
+
+
+def _warnings(class_names: tuple[str, ...], train: Split, test: Split) -> list[str]:
+    """What is no mistake, and yet to be known before a run."""
+    warnings = []
+    if empty := _without_image(class_names, train):
         warnings.append(f"left out of the class weights, no training image: {', '.join(empty)}")
     unlabelled = [line for line, label in zip(train.lines, train.labels) if not label.any()]
     if unlabelled:
         lines = ", ".join(map(str, unlabelled[:5])) + (", ..." if len(unlabelled) > 5 else "")
-        warnings.append(
-            f"training images without a label ({len(unlabelled)}, {train.source.name} line {lines}) "
-            "count as negatives of every class"
-        )
+        without = f"training images without a label ({len(unlabelled)}, {train.source.name} line {lines})"
+        warnings.append(f"{without} count as negatives of every class")
     if train.captions is None:
         warnings.append("no captions: zero_shot and coop can be run, lmpt cannot")
-    untested = [name for name, count in zip(class_names, test.labels.sum(0)) if not count]
-    if untested:
+    if untested := _without_image(class_names, test):
         warnings.append(f"no AP, no test image: {', '.join(untested)}")
-    warnings = tuple(f"{card['name']}: {warning}" for warning in warnings)
-    task = Task(cutoffs=tuple(card.get("cutoffs", CUTOFFS)))
-    return Dataset(card["name"], class_names, train, test, splits.get("val"), warnings, task)
+    return warnings
 
 
 def check_dataset(dataset: str, data_root: str | Path | None = None) -> Dataset:

@@ -106,7 +106,8 @@ class ProbabilityGuidedLoss(ClassificationLoss):
     def _ratio(self, positive: Tensor, negative: Tensor) -> Tensor:
         positive, negative = self._fill(positive), self._fill(negative)
         ratio = ((positive + 1e-6) / (negative + 1e-6)).clamp(1 / 4, 4)
-        return ratio.nan_to_num(nan=1.0)  # a side that the whole group lacks
+        # A side that the whole group lacks is NaN.
+        return ratio.nan_to_num(nan=1.0)
 
     def _fill(self, mean: Tensor) -> Tensor:
         """Means (C,) with the NaN ones replaced by their group's mean over the others, NaN where the group has none."""
