@@ -86,6 +86,15 @@ def make_loss(
     class_counts (C,): training images of each class, out of n_images. `preset` (voc-lt, coco-lt) gives the settings
     published for a data set, `settings` go over them. A class without training images is refused unless `allow_empty`;
     it then has no class weight. Raises ValueError on an unknown name, preset or setting.
+
+    >>> import torch
+    >>> from lmptlib.losses import make_loss
+    >>> loss = make_loss("db_focal", class_counts=torch.tensor([60, 4]), n_images=64, preset="voc-lt", gamma=1.0)
+    Traceback (most recent call last):
+    ValueError: loss 'db_focal' has no setting 'gamma'. Did you mean 'lam'?
+    >>> loss = make_loss("db_focal", class_counts=torch.tensor([60, 4]), n_images=64, preset="voc-lt", mu=0.2)
+    >>> loss(torch.zeros(1, 2), torch.tensor([[1.0, 0.0]])).shape
+    torch.Size([])
     """
     free = loss_settings(name)
     if preset is not None and preset not in PRESETS:

@@ -17,6 +17,12 @@ def mean_probabilities(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]
     """Per class, the mean of p over positives and of 1 - p over negatives, (C,) each (PG Eq. 6).
 
     logits and targets (B, C). NaN for a class without positives (or negatives): gaps stay gaps.
+
+    >>> import torch
+    >>> from lmptlib.losses import mean_probabilities
+    >>> logits, targets = torch.tensor([[2.0, 0.0], [-2.0, 0.0]]), torch.tensor([[1.0, 1.0], [0.0, 1.0]])
+    >>> mean_probabilities(logits, targets)
+    (tensor([0.8808, 0.5000]), tensor([0.8808,    nan]))
     """
     if logits.dtype in (torch.float16, torch.bfloat16):
         logits = logits.float()
@@ -45,6 +51,16 @@ class ProbabilityGuidedLoss(ClassificationLoss):
 
     Source: Lin, "Probability Guided Loss". Corrected: Eq. 5's positive subscripts are swapped, Eq. 9 lacks its minus
     signs, Eq. 10's exponents have the wrong sign.
+
+    Negatives that are surer than positives: the exponent of positives falls, so that they move faster.
+
+    >>> import torch
+    >>> from lmptlib.losses import ProbabilityGuidedLoss
+    >>> loss = ProbabilityGuidedLoss(class_counts=torch.tensor([60, 4]), n_images=64)
+    >>> logits, targets = torch.tensor([[-1.0, -1.0], [-1.0, -1.0]]), torch.tensor([[1.0, 1.0], [0.0, 0.0]])
+    >>> factors = loss.factors(logits, targets)
+    >>> factors["gamma_pos"], factors["gamma_neg"]
+    (tensor([0.7358, 0.7358]), tensor([5.4366, 5.4366]))
     """
 
     def __init__(
