@@ -6,6 +6,7 @@ writes a whole data set in the same list format as VOC-LT and COCO-LT, with a ca
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
@@ -245,7 +246,9 @@ def label_sets(
 # ---------------------------------------------------------------------------------------- the data set
 
 
-def compose(present: list[Thing], others: list[Thing], held_out: bool, rng: np.random.Generator):
+def compose(
+    present: list[Thing], others: list[Thing], held_out: bool, rng: np.random.Generator
+) -> tuple[list[Thing], list[str]]:
     """The things of one scene (repeated as often as they are drawn) and the glyph of each."""
     objects = [thing for thing in present for _ in range(rng.choice([1, 1, 1, 1, 2, 3]))]
     objects += [others[i] for i in rng.integers(0, len(others), rng.integers(0, 4))]
@@ -257,7 +260,7 @@ def compose(present: list[Thing], others: list[Thing], held_out: bool, rng: np.r
     return objects, glyphs
 
 
-def write_emoji_lt(folder: Path, log=print) -> Path:
+def write_emoji_lt(folder: Path, log: Callable[[str], object] = print) -> Path:
     """Draw `emoji-lt` into `folder` unless it is there already; return its card.
 
     1,142 training scenes with VOC-LT's class counts (775..4) and co-occurrence, 500 validation and 1,000 test scenes

@@ -69,7 +69,10 @@ def image_lines(path: Path, problems: list[str]) -> Iterator[tuple[int, str, str
 
 def read_list(path: Path, root: Path, n_classes: int, check_images: bool = True) -> Split:
     """An image list, lines `path id id ...` with paths below `root`; a line may have no id. Raises DataError."""
-    problems, rows, seen, missing = [], [], {}, []
+    problems: list[str] = []
+    missing: list[str] = []
+    rows: list[tuple[int, str, list[int]]] = []
+    seen: dict[str, int] = {}
     for number, name, rest in image_lines(path, problems):
         where, ids = f"{path} line {number}", rest.split()
         bad = [i for i in ids if not i.isdecimal() or int(i) >= n_classes]
@@ -92,15 +95,16 @@ def read_list(path: Path, root: Path, n_classes: int, check_images: bool = True)
     if problems:
         raise DataError(problems)
     labels = np.zeros((len(rows), n_classes), bool)
-    for label, (_, _, ids) in zip(labels, rows):
-        label[ids] = True
+    for label, (_, _, class_ids) in zip(labels, rows):
+        label[class_ids] = True
     numbers, names, _ = zip(*rows)
     return Split(path, numbers, names, tuple(root / name for name in names), labels)
 
 
 def read_captions(path: Path, train: Split) -> tuple[str, ...]:
     """One caption for each training image, in the list's order, from lines `path caption`. Raises DataError."""
-    problems, captions = [], {}
+    problems: list[str] = []
+    captions: dict[str, str] = {}
     known = set(train.names)
     for number, name, caption in image_lines(path, problems):
         where = f"{path} line {number}"

@@ -5,6 +5,7 @@ gives the (B, C) values. Adding a loss is a class and a line in `LOSSES`.
 """
 
 import inspect
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -79,7 +80,12 @@ def loss_settings(name: str) -> dict:
 
 
 def make_loss(
-    name: str, class_counts: Tensor, n_images: int, preset: str | None = None, allow_empty: bool = False, **settings
+    name: str,
+    class_counts: Tensor,
+    n_images: int,
+    preset: str | None = None,
+    allow_empty: bool = False,
+    **settings: Any,
 ) -> ClassificationLoss:
     """A loss by name.
 

@@ -43,6 +43,8 @@ class ReweightedBCELoss(BCELoss):
     [1.0, 4.0]
     """
 
+    weight: Tensor  # (C,)
+
     def __init__(self, class_counts: Tensor, n_images: int):
         super().__init__(class_counts, n_images)
         counts = self.class_counts

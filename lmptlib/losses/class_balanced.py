@@ -26,6 +26,9 @@ class ClassBalancedLoss(FocalLoss):
     tensor([9.9820, 3.4390])
     """
 
+    weight: Tensor  # (C,)
+    mean_weight: Tensor
+
     def __init__(
         self,
         class_counts: Tensor,

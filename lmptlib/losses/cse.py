@@ -30,6 +30,9 @@ class CSELoss(nn.Module):
     tensor(1.)
     """
 
+    margin: Tensor  # (C,)
+    weight: Tensor  # (C,)
+
     def __init__(
         self,
         class_counts: Tensor,

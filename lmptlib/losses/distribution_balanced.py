@@ -33,6 +33,9 @@ class DistributionBalancedLoss(ClassificationLoss):
             [1.0991, 1.1000]])
     """
 
+    shift: Tensor  # (C,): v
+    inverse: Tensor  # (C,): 1 / n
+
     def __init__(
         self,
         class_counts: Tensor,

@@ -19,6 +19,8 @@ class LDAMLoss(ClassificationLoss):
     [0.25, 0.5]
     """
 
+    margin: Tensor  # (C,)
+
     def __init__(self, class_counts: Tensor, n_images: int, max_margin: float = 0.5, scale: float = 1.0):
         super().__init__(class_counts, n_images)
         self.scale = scale

@@ -63,6 +63,9 @@ class ProbabilityGuidedLoss(ClassificationLoss):
     (tensor([0.7358, 0.7358]), tensor([5.4366, 5.4366]))
     """
 
+    group: Tensor  # (C,): places in GROUPS
+    shift: Tensor  # (C,): v
+
     def __init__(
         self,
         class_counts: Tensor,
@@ -84,10 +87,10 @@ class ProbabilityGuidedLoss(ClassificationLoss):
         self.adaptive, self.l0, self.focal = tuple(adaptive), l0, focal
         counts = self.class_counts
         groups = class_groups(counts.cpu().numpy())
-        self.register_buffer("group", torch.tensor([GROUPS.index(name) for name in groups]))  # (C,)
+        self.register_buffer("group", torch.tensor([GROUPS.index(name) for name in groups]))
         self.register_buffer("shift", kappa * torch.log(n_images / counts.clamp(1, max(n_images - 1, 1)) - 1))
-        for name, value in zip(FACTORS, (l1_pos, l2_pos, l1_neg, l2_neg)):
-            value = torch.as_tensor(value, dtype=torch.float64)
+        for name, given in zip(FACTORS, (l1_pos, l2_pos, l1_neg, l2_neg)):
+            value = torch.as_tensor(given, dtype=torch.float64)
             if value.shape == (3,):
                 value = value[self.group]
             if value.shape not in ((), counts.shape) or not (value > 0).all():
@@ -107,7 +110,7 @@ class ProbabilityGuidedLoss(ClassificationLoss):
         `means` as in `elementwise`.
         """
         found = {name: getattr(self, name).to(logits) for name in FACTORS}
-        ratio = None
+        ratio = torch.ones_like(found["l1_pos"])
         if self.adaptive or self.focal == "adaptive":
             ratio = self._ratio(*(means or mean_probabilities(logits, targets))).to(logits)
         for name in self.adaptive:
