@@ -260,7 +260,7 @@ def compose(
     return objects, glyphs
 
 
-def write_emoji_lt(folder: Path, log: Callable[[str], object] = print) -> Path:
+def write_emoji_lt(folder: Path, log: Callable[[str], None] = print) -> Path:
     """Draw `emoji-lt` into `folder` unless it is there already; return its card.
 
     1,142 training scenes with VOC-LT's class counts (775..4) and co-occurrence, 500 validation and 1,000 test scenes

@@ -63,8 +63,8 @@ class ProbabilityGuidedLoss(ClassificationLoss):
     (tensor([0.7358, 0.7358]), tensor([5.4366, 5.4366]))
     """
 
-    group: Tensor  # (C,): places in GROUPS
-    shift: Tensor  # (C,): v
+    group: Tensor
+    shift: Tensor
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class ProbabilityGuidedLoss(ClassificationLoss):
         self.adaptive, self.l0, self.focal = tuple(adaptive), l0, focal
         counts = self.class_counts
         groups = class_groups(counts.cpu().numpy())
-        self.register_buffer("group", torch.tensor([GROUPS.index(name) for name in groups]))
+        self.register_buffer("group", torch.tensor([GROUPS.index(name) for name in groups]))  # (C,)
         self.register_buffer("shift", kappa * torch.log(n_images / counts.clamp(1, max(n_images - 1, 1)) - 1))
         for name, given in zip(FACTORS, (l1_pos, l2_pos, l1_neg, l2_neg)):
             value = torch.as_tensor(given, dtype=torch.float64)
