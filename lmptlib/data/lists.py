@@ -81,8 +81,8 @@ def read_list(path: Path, root: Path, n_classes: int, check_images: bool = True)
     """An image list, lines `path id id ...` with paths below `root`; a line may have no id. Raises DataError."""
     problems: list[str] = []
     missing: list[str] = []
+    rows: list[tuple[int, str, list[int]]] = []
     seen: dict[str, int] = {}
-    rows = []
     for number, name, rest in image_lines(path, problems):
         where, ids = f"{path} line {number}", rest.split()
         bad = [i for i in ids if not i.isdecimal() or int(i) >= n_classes]

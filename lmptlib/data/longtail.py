@@ -30,6 +30,10 @@ def pareto_counts(n_classes: int, b: float, largest: int, smallest: int = 1, tai
 
     The density is read at C even steps up to its quantile `tail`. VOC-LT: b 6, largest 800; COCO-LT: b 6, largest 1,200.
     Raises ValueError on settings without such a curve.
+
+    >>> from lmptlib.data.longtail import pareto_counts
+    >>> pareto_counts(5, b=6, largest=800).tolist()
+    [800, 136, 33, 11, 4]
     """
     if b <= 0 or not 0 < tail < 1 or not 0 <= smallest <= largest:
         settings = f"b {b}, tail {tail}, smallest {smallest}, largest {largest}"

@@ -15,6 +15,15 @@ def epoch_order(kind: str, targets: Tensor, generator: torch.Generator) -> Tenso
     square_root: a class in proportion to sqrt(n_i) (Mahajan et al., ECCV 2018).
     effective_number: in proportion to (1 - b^n_i) / (1 - b), b = 0.999: the count of Cui et al., CVPR 2019, who weigh a
     loss by its inverse; to sample by it is ours.
+
+    Nine images of one class and three of another; class-aware sampling draws both classes alike:
+
+    >>> import torch
+    >>> from lmptlib.data.samplers import epoch_order
+    >>> targets = torch.tensor([[1, 0]] * 9 + [[0, 1]] * 3)
+    >>> order = epoch_order("class_aware", targets, torch.Generator().manual_seed(0))
+    >>> targets[order].sum(0)
+    tensor([6, 6])
     """
     n_images = len(targets)
     if kind == "shuffle":

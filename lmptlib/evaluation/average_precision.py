@@ -9,7 +9,16 @@ from lmptlib.data.dataset import GROUPS
 
 
 def average_precision(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """AP of each class in [0, 1], from labels and scores (N, C); NaN for a class without positives."""
+    """AP of each class in [0, 1], from labels and scores (N, C); NaN for a class without positives.
+
+    Positives at ranks 1 and 3 of three: the mean of the precisions 1/1 and 2/3.
+
+    >>> import numpy as np
+    >>> from lmptlib.evaluation.average_precision import average_precision
+    >>> labels = np.array([[True, False], [False, False], [True, False]])
+    >>> average_precision(labels, scores=np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3]]))
+    array([0.83333333,        nan])
+    """
     ap = [average_precision_score(y, s) if y.any() else np.nan for y, s in zip(labels.T, scores.T)]
     return np.array(ap, dtype=np.float64)
 

@@ -22,6 +22,13 @@ def f1_scores(labels: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
     """CF1 and OF1 in [0, 1] of labels and predictions (N, C): harmonic means of precision and recall.
 
     CF1 of their means over the classes that have positives, OF1 over all elements at once.
+
+    >>> import numpy as np
+    >>> from lmptlib.evaluation.calibration import f1_scores
+    >>> labels = np.array([[True, True], [True, False], [False, False]])
+    >>> predicted = np.array([[True, False], [True, True], [False, False]])
+    >>> {name: round(float(score), 4) for name, score in f1_scores(labels, predicted).items()}
+    {'CF1': 0.5, 'OF1': 0.6667}
     """
     labels, predicted = labels[:, labels.any(0)], predicted[:, labels.any(0)]
     hits, n_predicted, n_true = (labels & predicted).sum(0), predicted.sum(0), labels.sum(0)

@@ -27,7 +27,7 @@ def evaluate(
         ap = average_precision(labels, scores)
         means = summarise(ap, groups)
         spread = bootstrap(labels, scores, groups, resamples)
-        entry = {name: percent(value) for name, value in means.items()}
+        entry: dict = {name: percent(float(value)) for name, value in means.items()}
         entry["ci95"] = {
             name: None if np.isnan(means[name]) else [percent(v) for v in np.nanpercentile(values, [2.5, 97.5])]
             for name, values in spread.items()

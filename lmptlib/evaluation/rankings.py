@@ -20,7 +20,13 @@ ZERO_SHOT_RANKINGS = ("logit", "centred", "softmax")
 
 
 def centred(cosine: np.ndarray) -> np.ndarray:
-    """Cosines (N, C) less each image's mean over the classes."""
+    """Cosines (N, C) less each image's mean over the classes.
+
+    >>> import numpy as np
+    >>> from lmptlib.evaluation.rankings import centred
+    >>> centred(np.array([[0.25, 0.75]]))
+    array([[-0.25,  0.25]])
+    """
     return cosine - cosine.mean(1, keepdims=True)
 
 

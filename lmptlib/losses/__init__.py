@@ -5,6 +5,7 @@ gives the (B, C) values. Adding a loss is a class and a line in `LOSSES`.
 """
 
 import inspect
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -88,7 +89,7 @@ def make_loss(
     preset: str | None = None,
     allow_empty: bool = False,
     cutoffs: tuple[int, int] = CUTOFFS,
-    **settings,
+    **settings: Any,
 ) -> ClassificationLoss:
     """A loss by name.
 
@@ -96,6 +97,15 @@ def make_loss(
     published for a data set, `settings` go over them. A class without training images is refused unless `allow_empty`;
     it then has no class weight. `cutoffs`: the data set's, for a loss that knows head, medium and tail classes. Raises
     ValueError on an unknown name, preset or setting.
+
+    >>> import torch
+    >>> from lmptlib.losses import make_loss
+    >>> loss = make_loss("db_focal", class_counts=torch.tensor([60, 4]), n_images=64, preset="voc-lt", gamma=1.0)
+    Traceback (most recent call last):
+    ValueError: loss 'db_focal' has no setting 'gamma'. Did you mean 'lam'?
+    >>> loss = make_loss("db_focal", class_counts=torch.tensor([60, 4]), n_images=64, preset="voc-lt", mu=0.2)
+    >>> loss(torch.zeros(1, 2), torch.tensor([[1.0, 0.0]])).shape
+    torch.Size([])
     """
     free = loss_settings(name)
     if preset is not None and preset not in PRESETS:

@@ -16,6 +16,14 @@ class AsymmetricLoss(ClassificationLoss):
     y=0: -p_m^gamma_neg log(1 - p_m),   p_m = max(p - margin, 0)
 
     `detach_weight` (LMPT's setting) sends no gradient through the two focal factors.
+
+    A negative that is right counts two thousandths of what it does under BCE, one that is wrong a fifth:
+
+    >>> import torch
+    >>> from lmptlib.losses import AsymmetricLoss
+    >>> loss = AsymmetricLoss(class_counts=torch.tensor([60, 4]), n_images=64)
+    >>> loss.elementwise(logits=torch.tensor([[-1.0, 1.0]]), targets=torch.zeros(1, 2))
+    tensor([[0.0006, 0.2459]])
     """
 
     def __init__(

@@ -11,6 +11,8 @@ class ClassificationLoss(nn.Module):
     Half-precision logits are raised to float32, float64 stays float64.
     """
 
+    class_counts: Tensor
+
     def __init__(self, class_counts: Tensor, n_images: int):
         super().__init__()
         self.register_buffer("class_counts", torch.as_tensor(class_counts, dtype=torch.float64))

@@ -17,7 +17,17 @@ class ClassBalancedLoss(FocalLoss):
     their mean n, `average_w` the mean of their weights, `min_n` from their smallest n. An image without positives takes
     the mean weight over classes (ours), a class with n_i = 0 has weight 0.
     Published: beta 0.9 by_class times 10 (LMPT Table 2), beta 0.9 average_w (Wu et al., ECCV 2020).
+
+    With beta 0.9 a class of 60 images counts as one of about 10, and a class of 4 as one of 3.4:
+
+    >>> import torch
+    >>> from lmptlib.losses import ClassBalancedLoss
+    >>> 1 / ClassBalancedLoss(class_counts=torch.tensor([60, 4]), n_images=64).weights(torch.zeros(1, 2))
+    tensor([9.9820, 3.4390])
     """
+
+    weight: Tensor  # (C,)
+    mean_weight: Tensor
 
     def __init__(
         self,

@@ -20,7 +20,18 @@ class CSELoss(nn.Module):
     level: `feature` takes the text tower's outputs, captions (B, D) and prompts (C, D). `token` takes input token
     embeddings, captions (B, L, W) and prompts (C, L, W), and cos is the mean over positions of the cosine of the tokens
     that stand there; positions past a caption's end are zero vectors and left out.
+
+    A prompt on its caption costs nothing; the other class's prompt, at distance 0, lies all of its margin too near:
+
+    >>> import torch
+    >>> from lmptlib.losses import CSELoss
+    >>> loss = CSELoss(class_counts=torch.tensor([16, 1]), reweight="ones")
+    >>> loss(captions=torch.ones(1, 8), prompts=torch.ones(2, 8), targets=torch.tensor([[1.0, 0.0]]))
+    tensor(1.)
     """
+
+    margin: Tensor  # (C,)
+    weight: Tensor  # (C,)
 
     def __init__(
         self,

@@ -22,7 +22,19 @@ class DistributionBalancedLoss(ClassificationLoss):
 
     Source: Wu et al., "Distribution-Balanced Loss", ECCV 2020; LMPT Eq. 8-10, whose sum in Eq. 8 runs over the image's
     positives as here. `bias="code"` takes v/lam for v, as the authors' code does.
+
+    Where both classes are in the image, the frequent one weighs least:
+
+    >>> import torch
+    >>> from lmptlib.losses import DistributionBalancedLoss
+    >>> loss = DistributionBalancedLoss(class_counts=torch.tensor([60, 4]), n_images=64)
+    >>> loss.weights(torch.tensor([[1.0, 1.0], [1.0, 0.0]]))
+    tensor([[0.1851, 1.0983],
+            [1.0991, 1.1000]])
     """
+
+    shift: Tensor  # (C,): v
+    inverse: Tensor  # (C,): 1 / n
 
     def __init__(
         self,

@@ -13,6 +13,14 @@ class FocalLoss(ClassificationLoss):
     -(1 - p_t)^gamma log p_t,   p_t = p where y = 1, 1 - p where y = 0
 
     With `alpha`, positives weigh alpha and negatives 1 - alpha. gamma 0 is BCE.
+
+    A positive that is right counts for next to nothing, one that is wrong for nearly as much as under BCE (0.13 and 2.13):
+
+    >>> import torch
+    >>> from lmptlib.losses import FocalLoss
+    >>> loss = FocalLoss(class_counts=torch.tensor([60, 4]), n_images=64)
+    >>> loss.elementwise(logits=torch.tensor([[2.0, -2.0]]), targets=torch.tensor([[1.0, 1.0]]))
+    tensor([[0.0018, 1.6501]])
     """
 
     def __init__(self, class_counts: Tensor, n_images: int, gamma: float = 2.0, alpha: float | None = None):

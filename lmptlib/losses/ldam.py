@@ -12,7 +12,14 @@ class LDAMLoss(ClassificationLoss):
     BCE on scale * (z - m_i y),   m_i = max_margin * n_i^(-1/4) / max_j n_j^(-1/4)
 
     scale 1 on logits, 30 on cosines. A class with n_i = 0 has no margin.
+
+    >>> import torch
+    >>> from lmptlib.losses import LDAMLoss
+    >>> LDAMLoss(class_counts=torch.tensor([16, 1]), n_images=64, max_margin=0.5).margin.tolist()
+    [0.25, 0.5]
     """
+
+    margin: Tensor  # (C,)
 
     def __init__(self, class_counts: Tensor, n_images: int, max_margin: float = 0.5, scale: float = 1.0):
         super().__init__(class_counts, n_images)

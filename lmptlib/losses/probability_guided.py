@@ -17,6 +17,12 @@ def mean_probabilities(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]
     """Per class, the mean of p over positives and of 1 - p over negatives, (C,) each (PG Eq. 6).
 
     logits and targets (B, C). NaN for a class without positives (or negatives): gaps stay gaps.
+
+    >>> import torch
+    >>> from lmptlib.losses import mean_probabilities
+    >>> logits, targets = torch.tensor([[2.0, 0.0], [-2.0, 0.0]]), torch.tensor([[1.0, 1.0], [0.0, 1.0]])
+    >>> mean_probabilities(logits, targets)
+    (tensor([0.8808, 0.5000]), tensor([0.8808,    nan]))
     """
     if logits.dtype in (torch.float16, torch.bfloat16):
         logits = logits.float()
@@ -45,7 +51,20 @@ class ProbabilityGuidedLoss(ClassificationLoss):
 
     Source: Lin, "Probability Guided Loss". Corrected: Eq. 5's positive subscripts are swapped, Eq. 9 lacks its minus
     signs, Eq. 10's exponents have the wrong sign.
+
+    Negatives that are surer than positives: the exponent of positives falls, so that they move faster.
+
+    >>> import torch
+    >>> from lmptlib.losses import ProbabilityGuidedLoss
+    >>> loss = ProbabilityGuidedLoss(class_counts=torch.tensor([60, 4]), n_images=64)
+    >>> logits, targets = torch.tensor([[-1.0, -1.0], [-1.0, -1.0]]), torch.tensor([[1.0, 1.0], [0.0, 0.0]])
+    >>> factors = loss.factors(logits, targets)
+    >>> factors["gamma_pos"], factors["gamma_neg"]
+    (tensor([0.7358, 0.7358]), tensor([5.4366, 5.4366]))
     """
+
+    group: Tensor
+    shift: Tensor
 
     def __init__(
         self,
@@ -71,8 +90,8 @@ class ProbabilityGuidedLoss(ClassificationLoss):
         groups = class_groups(counts.cpu().numpy(), cutoffs)
         self.register_buffer("group", torch.tensor([GROUPS.index(name) for name in groups]))  # (C,)
         self.register_buffer("shift", kappa * torch.log(n_images / counts.clamp(1, max(n_images - 1, 1)) - 1))
-        for name, value in zip(FACTORS, (l1_pos, l2_pos, l1_neg, l2_neg)):
-            value = torch.as_tensor(value, dtype=torch.float64)
+        for name, given in zip(FACTORS, (l1_pos, l2_pos, l1_neg, l2_neg)):
+            value = torch.as_tensor(given, dtype=torch.float64)
             if value.shape == (3,):
                 value = value[self.group]
             if value.shape not in ((), counts.shape) or not (value > 0).all():
@@ -92,7 +111,7 @@ class ProbabilityGuidedLoss(ClassificationLoss):
         `means` as in `elementwise`.
         """
         found = {name: getattr(self, name).to(logits) for name in FACTORS}
-        ratio = None
+        ratio = torch.ones_like(found["l1_pos"])
         if self.adaptive or self.focal == "adaptive":
             ratio = self._ratio(*(means or mean_probabilities(logits, targets))).to(logits)
         for name in self.adaptive:

@@ -45,14 +45,13 @@ def audit() -> pd.DataFrame:
     tables. The verdict is agrees, differs (by more than rounding explains), or cannot be checked (a cell is missing).
     """
     table, stated = published(), statements()
-    findings = [*_totals(table), *_equals(table, stated["equal"]), *_claims(table, stated["claims"])]
-    findings = pd.DataFrame(findings, columns=["kind", "source", "where", "what", "printed", "computed", "slack"])
+    found = [*_totals(table), *_equals(table, stated["equal"]), *_claims(table, stated["claims"])]
+    findings = pd.DataFrame(found, columns=["kind", "source", "where", "what", "printed", "computed", "slack"])
     difference = (findings["printed"] - findings["computed"]).round(6)
     agrees = np.where(difference.abs() <= findings.pop("slack") + 1e-6, "agrees", "differs")
     findings["difference"], findings["verdict"] = difference, np.where(difference.isna(), "cannot be checked", agrees)
-    gain = (
-        (findings["kind"] == "claim") & findings["printed"].isna() & findings["computed"].notna()
-    )  # a claim without a number: better than
+    without_number = findings["printed"].isna() & findings["computed"].notna()
+    gain = (findings["kind"] == "claim") & without_number  # a claim that says no more than "better"
     findings.loc[gain, "verdict"] = np.where(findings.loc[gain, "computed"] > 0, "agrees", "differs")
     return findings
 
@@ -60,16 +59,17 @@ def audit() -> pd.DataFrame:
 def _totals(table: pd.DataFrame) -> list[tuple]:
     """The total of all classes is the mean of the groups, weighted by their sizes. A single missing group is derived."""
     findings = []
-    for row in table[table["dataset"].isin(list(SIZES)) & (table[list(GROUPS)].notna().sum(axis=1) >= 2)].itertuples():
-        where = f"{row.source}/{row.table}/{row.row} {row.dataset}"
-        sizes, groups = np.array(SIZES[row.dataset]), np.array([getattr(row, group) for group in GROUPS])
+    comparable = table["dataset"].isin(list(SIZES)) & (table[list(GROUPS)].notna().sum(axis=1) >= 2)
+    for row in table[comparable].to_dict("records"):
+        where, source, total = f"{row['address']} {row['dataset']}", row["source"], row["total"]
+        sizes, groups = np.array(SIZES[row["dataset"]]), np.array([row[group] for group in GROUPS])
         for group in np.flatnonzero(np.isnan(groups)):
-            derived = (sizes.sum() * row.total - np.nansum(sizes * groups)) / sizes[group]
-            findings.append(("total", row.source, where, f"{GROUPS[group]}, from the total", np.nan, derived, 0.0))
+            derived = (sizes.sum() * total - np.nansum(sizes * groups)) / sizes[group]
+            findings.append(("total", source, where, f"{GROUPS[group]}, from the total", np.nan, derived, 0.0))
         if not np.isnan(groups).any():
             mean = (sizes * groups).sum() / sizes.sum()
             what = "total = mean of the groups by size"
-            findings.append(("total", row.source, where, what, row.total, mean, 2 * ROUNDING[row.metric]))
+            findings.append(("total", source, where, what, total, mean, 2 * ROUNDING[row["metric"]]))
     return findings
 
 
@@ -82,7 +82,7 @@ def _equals(table: pd.DataFrame, equal: list[dict]) -> list[tuple]:
             for dataset in first.index.intersection(other.index):
                 where = f"{entry['rows'][0]} = {address} {dataset}"
                 for column in COLUMNS:
-                    pair = first.at[dataset, column], other.at[dataset, column]
+                    pair = first[column][dataset], other[column][dataset]
                     if not np.isnan(pair).all():
                         what = f"{column}: {entry['why']}"
                         findings.append(("equal", address.split("/")[0], where, what, *pair, 0.0))
@@ -114,5 +114,5 @@ def _row(table: pd.DataFrame, address: str) -> pd.DataFrame:
 def _cell(table: pd.DataFrame, address: str, dataset: str) -> float:
     """One cell (`lmpt/1/clip_b16 tail`); the column `mean` is the mean of total, head, medium and tail."""
     row, column = address.split()
-    cells = _row(table, row).loc[dataset]
+    cells = _row(table, row).T[dataset]
     return cells.mean(skipna=False) if column == "mean" else cells[column]

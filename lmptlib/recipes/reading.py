@@ -50,7 +50,7 @@ def load_recipe(name: str, dataset: str, method: str | None = None) -> dict:
     while "base" in layers[0]:
         layers.insert(0, read_recipe(layers[0]["base"]))
     method = method or next(layer["settings"]["method"] for layer in reversed(layers) if "method" in layer["settings"])
-    settings = {}
+    settings: dict = {}
     for layer in layers:
         settings |= layer.get("settings", {})
         settings |= layer.get("datasets", {}).get(dataset, {}) | layer.get("methods", {}).get(method, {})

@@ -5,6 +5,7 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from lmptlib.evaluation.average_precision import average_precision, summarise, weighted_average_precision
+from lmptlib.evaluation.intervals import bootstrap
 from lmptlib.evaluation.metrics import evaluate
 from lmptlib.evaluation.rankings import softmax_scores
 
@@ -53,6 +54,48 @@ def test_metrics_leave_out_and_count_classes_without_positives():
     assert low < cos["total"] < high
 
 
+GROUPS_OF_FIVE = np.array(["head", "head", "medium", "medium", "tail"])
+
+
+def evaluated(logit_scale=10.0, groups=GROUPS_OF_FIVE, resamples=50) -> dict:
+    return evaluate(*example(), logit_scale, tuple("abcde"), groups, resamples)["scores"]
+
+
+def test_the_logit_scale_changes_the_softmax_ranking_alone():
+    low, high = evaluated(1.0), evaluated(100.0)
+    assert low["logit"] == high["logit"] and low["softmax"] != high["softmax"]
+    labels, scores = example()
+    for scale, metrics in ((1.0, low), (100.0, high)):
+        ap = 100 * average_precision(labels, softmax_scores(scores, scale))
+        np.testing.assert_allclose(list(metrics["softmax"]["per_class"].values())[:4], ap[:4], atol=1e-4)
+
+
+def test_groups_change_their_means_and_nothing_else():
+    one, other = (evaluated(groups=groups)["logit"] for groups in (GROUPS_OF_FIVE, GROUPS_OF_FIVE[::-1]))
+    assert one["total"] == other["total"] and one["per_class"] == other["per_class"]
+    assert (other["tail"], other["head"]) == (other["per_class"]["a"], other["per_class"]["d"])
+    assert one["tail"] is None and one["head"] != other["head"]
+
+
+def test_resamples_change_the_intervals_alone():
+    few, many = evaluated(resamples=20)["softmax"], evaluated(resamples=400)["softmax"]
+    assert few.pop("ci95") != many.pop("ci95")
+    assert few == many
+
+
+def test_resamples_depend_on_the_images_number_alone():
+    """So that runs on the same images are paired: what ranks alike has the same mAP in each resample."""
+    labels, scores = example()
+    first = bootstrap(labels, scores, GROUPS_OF_FIVE, 30)
+    assert {name: values.shape for name, values in first.items()} == dict.fromkeys(first, (30,))
+    for name, values in bootstrap(labels, 2 * scores + 1, GROUPS_OF_FIVE, 30).items():
+        np.testing.assert_array_equal(values, first[name])
+    assert first["total"].std() > 0.01
+    weights = np.random.default_rng(0).multinomial(80, np.full(80, 1 / 80), size=30)
+    by_hand = [average_precision(labels[rows], scores[rows]) for rows in (np.repeat(np.arange(80), w) for w in weights)]
+    np.testing.assert_allclose(first["head"], [ap[:2].mean() for ap in by_hand])
+
+
 def test_interval_covers_as_often_as_it_says():
     """Fresh test sets from one population: the 95% interval holds the population's AP about 95% of the time."""
     rng = np.random.default_rng(0)
@@ -69,14 +112,6 @@ def test_interval_covers_as_often_as_it_says():
         low, high = np.nanpercentile(weighted_average_precision(labels, scores, weights), [2.5, 97.5])
         covered += low <= truth <= high
     assert 0.88 <= covered / 200 <= 0.99
-
-
-def test_softmax_is_stable_and_scale_matters_to_the_ranking():
-    cosine = np.array([[0.5, 0.1, 0.45], [0.5, 0.35, 0.35]], np.float32)
-    soft, sharp = softmax_scores(cosine, 1.0), softmax_scores(cosine, 100.0)
-    np.testing.assert_allclose(soft.sum(1), 1)
-    assert soft[0, 0] > soft[1, 0] and sharp[0, 0] < sharp[1, 0], "the order of two images turns round"
-    assert np.isfinite(softmax_scores(cosine, 1e4)).all()
 
 
 def test_group_means_ignore_missing_classes():

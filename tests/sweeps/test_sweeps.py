@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from scipy import stats
-from sklearn.metrics import f1_score, precision_score, recall_score
+from sklearn.metrics import f1_score
 from tiny import make_tiny
 
 from lmptlib.config import resolve
-from lmptlib.evaluation.calibration import f1_scores, reliability, thresholds
+from lmptlib.evaluation.calibration import thresholds
 from lmptlib.evaluation.metrics import evaluate
 from lmptlib.runs.comparison import _difference, compare
 from lmptlib.runs.run import Run, find_runs
@@ -262,46 +262,7 @@ def test_printed_numbers_stand_beside_ours(made):
     assert len(summary) == 6 and summary["total"].str.contains("±").sum() == 4
 
 
-# thresholds and F1
-
-
-def example(n_images=200):
-    rng = np.random.default_rng(5)
-    labels = rng.random((n_images, 4)) < [0.5, 0.3, 0.1, 0.0]
-    return labels, rng.normal(size=(n_images, 4)) + labels
-
-
-def test_f1_is_scikit_learns():
-    labels, scores = example()
-    predicted = scores > 0.5
-    found = f1_scores(labels, predicted)
-    assert found["OF1"] == pytest.approx(f1_score(labels[:, :3], predicted[:, :3], average="micro"))
-    precision, recall = (
-        metric(labels[:, :3], predicted[:, :3], average="macro", zero_division=0)
-        for metric in (precision_score, recall_score)
-    )
-    assert found["CF1"] == pytest.approx(2 * precision * recall / (precision + recall))
-    assert f1_scores(labels, np.zeros_like(labels)) == {"CF1": 0, "OF1": 0}
-
-
-def test_thresholds_give_the_best_f1():
-    labels, scores = example()
-    cuts = thresholds(labels, scores)
-    assert cuts[3] == np.inf
-    for c in range(3):
-        best = max(f1_score(labels[:, c], scores[:, c] >= cut) for cut in scores[:, c])
-        assert f1_score(labels[:, c], scores[:, c] >= cuts[c]) == pytest.approx(best)
-
-
-def test_reliability_counts_every_element():
-    labels, scores = example()
-    stated = 1 / (1 + np.exp(-scores))
-    table = reliability(labels, stated)
-    assert table["count"].sum() == labels.size
-    assert (table["stated"] * table["count"]).sum() == pytest.approx(stated.sum())
-    assert (table["observed"] * table["count"]).sum() == pytest.approx(labels.sum())
-    inside = (stated >= 0.3) & (stated < 0.4)
-    assert table.loc[3, "observed"] == pytest.approx(labels[inside].mean())
+# F1
 
 
 def test_f1_takes_its_thresholds_from_the_validation_split(tmp_path):
