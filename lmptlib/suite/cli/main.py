@@ -115,11 +115,11 @@ def demo(out: Path | None) -> None:
 
     from lmptlib.paths import outputs_folder
     from lmptlib.suite import notebooks
-    from lmptlib.suite.report import pages
+    from lmptlib.suite.report.site import check_place, write_site
 
     started = time.monotonic()
     folder = outputs_folder(out) / "demo"
-    pages.check_place(folder)
+    check_place(folder)
     made = []
     for i, name in enumerate(DEMO, 1):
         click.echo(f"\n[{i}/{len(DEMO)}] {name}")
@@ -127,7 +127,7 @@ def demo(out: Path | None) -> None:
         given = {"interactive": "false"} | ({"out": str(out)} if out and "out" in notebooks.parameters(path) else {})
         values = notebooks.read_parameters(path, given)
         made.append(notebooks.execute(path, values, folder / f"{name}.ipynb", folder / f"{name}-failed.ipynb", 1800))
-    page = pages.write_site(made, [], folder, "lmptlib: what prompt tuning moves, on emoji-lt")
+    page = write_site(made, [], folder, "lmptlib: what prompt tuning moves, on emoji-lt")
     click.echo(f"\nDone in {time.monotonic() - started:.0f} s. Open these:")
     click.echo(f"  {page}   (the figures, in any browser)")
     for path in made:
@@ -180,19 +180,20 @@ def report(notebooks: tuple[str, ...], names: str, out: Path | None, to: Path | 
     """
     from lmptlib.paths import outputs_folder
     from lmptlib.runs.run import pick_runs
-    from lmptlib.suite.report import pages
+    from lmptlib.suite.report.executed import find_executed
+    from lmptlib.suite.report.site import check_place, write_site
 
     outputs = outputs_folder(out)
     if notebooks:
-        found = list(dict.fromkeys(path for name in notebooks for path in pages.find_executed(name, out)))
+        found = list(dict.fromkeys(path for name in notebooks for path in find_executed(name, out)))
     else:
         found = sorted((outputs / "notebooks").glob("*.ipynb"))
     chosen = [] if names == "none" else pick_runs(names, out)
     if not found and not chosen:
         raise click.ClickException(f"nothing to report in {outputs}: start with 'lmpt run train'")
     target = (to or outputs / "report").expanduser().resolve()
-    pages.check_place(target)
-    index = pages.write_site(found, chosen, target, title)
+    check_place(target)
+    index = write_site(found, chosen, target, title)
     size = sum(path.stat().st_size for path in target.iterdir()) / 1e6
     click.echo(
         f"report: {index}   (notebooks: {len(found)}, runs: {len(chosen)}; pass on the whole folder, {size:.0f} MB)"

@@ -1,0 +1,59 @@
+"""What the site shows of finished runs: a page each, and the tables of the index."""
+
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+
+from lmptlib.data.dataset import GROUPS
+from lmptlib.evaluation.rankings import RANKINGS
+from lmptlib.methods.prompts import METHODS
+from lmptlib.paths import safe_name
+from lmptlib.runs.run import Run
+from lmptlib.runs.tables import group_table, results_table
+from lmptlib.suite.figures import curve_figures, group_ap
+from lmptlib.suite.report.page import Page
+
+COLUMNS = {"rankings": RANKINGS, "groups": ("total", *GROUPS)}  # of every table with mAPs
+
+
+def run_page(run: Run) -> Page:
+    """The page of a run: mAP by group, curves of the training, AP of each class, settings."""
+    settings = run.config["settings"]
+    about = (
+        f"{run.folder.name} · {datetime.fromtimestamp((run.folder / 'metrics.json').stat().st_mtime):%Y-%m-%d %H:%M}"
+    )
+    title = f"{run.label} on {run.config['dataset']}"
+    if METHODS[settings["method"]].learns:
+        title += f", seed {settings['seed']}"
+    groups = pd.concat([group_table([run], ranking).assign(run=f"{ranking} ranking") for ranking in RANKINGS])
+    content = COLUMNS | {
+        "config": run.config,
+        "scores": run.metrics["scores"],
+        "group_figure": group_ap.group_map(groups).update_yaxes(title="mAP (%)").to_plotly_json(),
+        "training_figures": _training_figures(run),
+        "classes": run.classes.sort_values("train", ascending=False, kind="stable").to_dict("records"),
+    }
+    return Page(_page_name(run), title, "", about, "run.html", content)
+
+
+def result_tables(runs: list[Run]) -> dict[str, list[dict]]:
+    """The rows of a table for each data set and model, by its heading: what a run was, its scores, its page."""
+    tables: dict[str, list[dict]] = {}
+    for run, row in zip(runs, results_table(runs).to_dict("records")):
+        row |= {"page": _page_name(run), "scores": run.metrics["scores"]}
+        tables.setdefault(f"{row['dataset']} with {row['model']}", []).append(row)
+    return tables
+
+
+def _page_name(run: Run) -> str:
+    return f"run-{safe_name(run.folder.name)}"
+
+
+def _training_figures(run: Run) -> list[dict[str, Any]]:
+    """Losses and probabilities over the training; none for a run that did not train."""
+    if run.history.empty:
+        return []
+    curves = {run.label: (run.probabilities(), run.probabilities("epoch"))}
+    figures = (curve_figures.training_curves(run.history), curve_figures.probability_curves(curves))
+    return [figure.to_plotly_json() for figure in figures]
