@@ -47,7 +47,7 @@ DROP = """content => {
 def test_a_notebook_runs_and_its_explorers_answer(path, lab, tab, tiny):
     declared = parameters(path)
     given = {**SMALL, "dataset": str(tiny.path), "out": str(tiny.folder / "out")}
-    given = {name: value for name, value in given.items() if name in declared}
+    given = {name: value for name, value in given.items() if name in declared or "settings" in declared}
     page = tab.page
     run_all(page, lab, path, given)
     figures = page.locator(".jp-OutputArea-output .js-plotly-plot").count()
