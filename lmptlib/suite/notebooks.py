@@ -71,7 +71,7 @@ def parameters(notebook: Path) -> dict[str, Parameter]:
         raise NotebookError(f"{notebook}: not a notebook ({first_line(error)})") from error
     found = {}
     for name, entry in declared.items():
-        kind, optional = read_type(entry["inferred_type_name"].strip("\"' "))
+        kind, optional = read_type(entry["inferred_type_name"])
         found[name] = Parameter(name, kind, optional, entry["default"], entry["help"])
     return found
 

@@ -76,7 +76,7 @@ def other_settings(
             raise ParameterError(
                 f"{notebook} has no parameter '{name}'.{nearest(name, dict.fromkeys([*declared, *allowed]))}"
             )
-    return read_settings(written | given)
+    return read_settings({**written, **given})
 
 
 def given_settings(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -105,8 +105,9 @@ def write_text(settings: Mapping[str, Any]) -> str | None:
 
 def read_type(annotation: str) -> tuple[str, bool]:
     """An annotation like `Optional[float]` as the type's name (int, float, bool, str) and whether None is allowed."""
-    inner = annotation.removeprefix("Optional[").removesuffix("]")
-    return inner if inner in WORDS else "str", annotation.startswith("Optional[")
+    plain = annotation.strip("\"' ")
+    inner = plain.removeprefix("Optional[").removesuffix("]")
+    return inner if inner in WORDS else "str", plain != inner
 
 
 def _value(name: str, namespace: Mapping[str, Any]) -> Any:
@@ -127,14 +128,15 @@ def _first_cells(history: Sequence[str]) -> tuple[dict[str, tuple[str, bool]], l
     that are assigned without a declaration, in that cell or in the one that papermill put behind it."""
     for place in reversed(range(len(history))):
         statements = _statements(history[place])
-        annotated = [
-            part for part in statements if isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name)
-        ]
-        if annotated:
+        declared = {
+            part.target.id: read_type(ast.unparse(part.annotation))
+            for part in statements
+            if isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name)
+        }
+        if declared:
             injected = [cell for cell in history[place + 1 :] if cell.startswith("# Parameters")][-1:]
             statements += [part for cell in injected for part in _statements(cell)]
             targets = [target for part in statements if isinstance(part, ast.Assign) for target in part.targets]
-            declared = {part.target.id: read_type(_annotation(part.annotation)) for part in annotated}
             return declared, [target.id for target in targets if isinstance(target, ast.Name)]
     return None
 
@@ -144,7 +146,3 @@ def _statements(cell: str) -> list[ast.stmt]:
         return ast.parse(cell).body
     except SyntaxError:  # a cell that failed
         return []
-
-
-def _annotation(node: ast.expr) -> str:
-    return node.value if isinstance(node, ast.Constant) else ast.unparse(node)
