@@ -17,12 +17,17 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat.sign import NotebookNotary
 from papermill.exceptions import PapermillExecutionError
 
-from lmptlib.config import WORDS, Config, read_value
+from lmptlib.config import Config, read_value
 from lmptlib.errors import first_line, nearest
 from lmptlib.paths import shipped
+from lmptlib.suite.parameters import other_settings, read_type, write_text
 from lmptlib.training.training import plan
 
-_TYPE = re.compile(r"^(?:Optional\[(?P<inner>\w+)\]|(?P<plain>\w+))$")
+KINDS = {
+    "train": "makes one run of its configuration",
+    "sweep": "makes several runs, that differ in what it is about",
+    "view": "shows data, losses or runs that are there",
+}
 
 
 class NotebookError(ValueError):
@@ -66,23 +71,37 @@ def parameters(notebook: Path) -> dict[str, Parameter]:
         raise NotebookError(f"{notebook}: not a notebook ({first_line(error)})") from error
     found = {}
     for name, entry in declared.items():
-        match = _TYPE.match(entry["inferred_type_name"].strip("\"' "))
-        kind = (match["inner"] or match["plain"]) if match else "str"
-        found[name] = Parameter(
-            name, kind if kind in WORDS else "str", bool(match and match["inner"]), entry["default"], entry["help"]
-        )
+        kind, optional = read_type(entry["inferred_type_name"])
+        found[name] = Parameter(name, kind, optional, entry["default"], entry["help"])
     return found
 
 
+def notebook_kind(notebook: Path) -> str:
+    """One of KINDS, from the notebook's metadata; `view` where they say nothing."""
+    return _metadata(notebook).get("kind", "view")
+
+
+def _metadata(notebook: Path) -> dict[str, Any]:
+    return nbformat.read(notebook, as_version=4).metadata.get("lmptlib", {})
+
+
 def read_parameters(notebook: Path, given: dict[str, Any]) -> dict[str, Any]:
-    """Given values checked against what the notebook declares, with paths made absolute. Raises NotebookError."""
+    """Given values checked against what the notebook declares, in its types and with paths made absolute.
+
+    Settings of a run that it does not declare go into its parameter `settings`, over what is given in that text. Raises
+    ValueError, one line.
+    """
     declared = parameters(notebook)
-    values = {}
-    for name, value in given.items():
-        if name not in declared:
-            raise NotebookError(f"{notebook.stem} has no parameter '{name}'.{nearest(name, declared)}")
-        values[name] = read_value(name, declared[name].kind, declared[name].optional, value)
-    return values
+    own = {name: value for name, value in given.items() if name in declared}
+    values = {
+        name: read_value(name, declared[name].kind, declared[name].optional, value) for name, value in own.items()
+    }
+    single = {name: value for name, value in given.items() if name not in declared}
+    settings = other_settings(
+        declared, single, values.pop("settings", None), _metadata(notebook).get("sets", ()), notebook.stem
+    )
+    text = write_text(settings)
+    return values | ({"settings": text} if text else {})
 
 
 def read_parameter_file(path: Path) -> dict[str, Any]:
@@ -103,9 +122,8 @@ def read_parameter_file(path: Path) -> dict[str, Any]:
 def run_training(notebook: Path, config: Config, out: str | Path | None, timeout: int = 7200) -> Path:
     """Make one training run as an executed notebook in the run's folder; return the folder. Raises NotebookError."""
     planned = plan(config, out)
-    declared = parameters(notebook)
-    values = {name: value for name, value in vars(config).items() if name in declared and value is not None}
-    values |= {"interactive": False, "out": str(planned.folder.parent)}
+    given = {name: value for name, value in vars(config).items() if value is not None}
+    values = read_parameters(notebook, given | {"interactive": False, "out": planned.folder.parent})
     failed = planned.folder.parent / "failed" / f"{planned.folder.name}.ipynb"
     execute(notebook, values, planned.folder / "notebook.ipynb", failed, timeout, echo=False)
     return planned.folder

@@ -8,6 +8,7 @@ import pytest
 from lmptlib.paths import shipped
 from lmptlib.runs.run import Run, find_runs
 from lmptlib.suite.notebooks import find_notebook, parameters
+from lmptlib.suite.parameters import known_settings
 
 pytestmark = pytest.mark.xdist_group("browser")  # one worker drives it
 PATHS = sorted(shipped("notebooks").glob("*.ipynb"))
@@ -47,7 +48,8 @@ DROP = """content => {
 def test_a_notebook_runs_and_its_explorers_answer(path, lab, tab, tiny):
     declared = parameters(path)
     given = {**SMALL, "dataset": str(tiny.path), "out": str(tiny.folder / "out")}
-    given = {name: value for name, value in given.items() if name in declared}
+    taken = {*declared, *(known_settings() if "settings" in declared else ())}
+    given = {name: value for name, value in given.items() if name in taken}
     page = tab.page
     run_all(page, lab, path, given)
     figures = page.locator(".jp-OutputArea-output .js-plotly-plot").count()

@@ -13,6 +13,19 @@ from lmptlib.runs.comparison import compare
 from lmptlib.runs.run import Run
 
 
+def read_answers(text: str | None, exercises: int) -> dict[int, float]:
+    """Answers by the number of the exercise, from a text like `1: 0.7, 5: 0.3`. Raises ValueError, one line."""
+    try:
+        pairs = [pair.split(":") for pair in (text or "").split(",") if pair.strip()]
+        answers = {int(number): float(answer) for number, answer in pairs}
+    except ValueError:
+        raise ValueError(f"answers must be like '1: 0.7, 5: 0.3', not '{text}'") from None
+    for number in answers:
+        if not 1 <= number <= exercises:
+            raise ValueError(f"no exercise {number} to answer: they are 1 to {exercises}")
+    return answers
+
+
 def verdict(given: float | None, expected: float, tolerance: float, hint: str) -> str:
     """`right` where given is within the tolerance of expected, else `not yet: hint`; None is `not answered yet`.
 

@@ -61,6 +61,7 @@ def run(notebook: str, pairs, file: Path | None, out: Path | None, timeout: int,
     from lmptlib import config
     from lmptlib.paths import outputs_folder, safe_name
     from lmptlib.suite import notebooks
+    from lmptlib.suite.parameters import given_settings
 
     path = notebooks.find_notebook(notebook)
     declared = notebooks.parameters(path)
@@ -79,8 +80,8 @@ def run(notebook: str, pairs, file: Path | None, out: Path | None, timeout: int,
 
     outputs = outputs_folder(values.get("out", out))
     target = outputs / "notebooks" / f"{path.stem}.ipynb"
-    wanted = config.resolve(**{name: value for name, value in values.items() if name in config.FIELDS})
-    if "method" in declared:
+    wanted = config.resolve(**given_settings(values))
+    if notebooks.notebook_kind(path) == "train":
         from lmptlib.training.training import plan
 
         planned = plan(wanted, outputs)

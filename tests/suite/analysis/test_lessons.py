@@ -59,6 +59,15 @@ def test_no_number_of_seeds_shows_a_difference_of_zero():
     assert lessons.seeds_needed(0.0, 1.0) == math.inf
 
 
+def test_answers_are_read_by_their_numbers():
+    assert lessons.read_answers("1: 0.7, 5: 3e-1", 5) == {1: 0.7, 5: 0.3} and lessons.read_answers(None, 5) == {}
+    for text in ("0.7", "one: 0.7", "1: 0.7; 5: 0.3", "1: ?"):
+        with pytest.raises(ValueError, match=r"answers must be like '1: 0\.7, 5: 0\.3', not"):
+            lessons.read_answers(text, 5)
+    with pytest.raises(ValueError, match="no exercise 6 to answer: they are 1 to 5"):
+        lessons.read_answers("6: 1", 5)
+
+
 def test_short_caption_has_few_terms_and_a_foreign_class_inside():
     labels = np.array([[1, 0, 0], [1, 1, 0], [1, 0, 0], [0, 0, 0]], bool)
     inside = np.array([[1, 0, 0], [1, 1, 1], [0, 0, 1], [1, 0, 0]], bool)
@@ -83,28 +92,28 @@ def sigmoid(z: float) -> float:
     return 1 / (1 + math.exp(-z))
 
 
-def by_hand(seen: dict) -> dict[str, float]:
+def by_hand(seen: dict) -> dict[int, float]:
     """The answers, with pencil and paper: from what the notebook shows, and no function of the library."""
     answers, counts = {}, [int(n) for n in seen["counts"]]
     frequent, rarest = max(counts), min(counts)
     there = [bool(y) for y in seen["labels"][seen["six"], seen["shown"]]]
     precisions = [sum(there[: i + 1]) / (i + 1) for i, y in enumerate(there) if y]
-    answers["answer_1"] = sum(precisions) / len(precisions)
-    answers["answer_2"] = sigmoid(seen["scale"] * seen["mean_cosine"]) - 1
+    answers[1] = sum(precisions) / len(precisions)
+    answers[2] = sigmoid(seen["scale"] * seen["mean_cosine"]) - 1
     share = (1 / frequent) / (1 / frequent + 1 / rarest)
-    answers["answer_3"] = 0.1 + sigmoid(10 * (share - 0.3))
+    answers[3] = 0.1 + sigmoid(10 * (share - 0.3))
     negatives = [1 - sigmoid(float(z)) for z, y in zip(seen["logits"][:, 0], there) if not y]
-    answers["answer_4"] = sum(negatives) / len(negatives)
-    answers["answer_5"] = 1 / math.sqrt(math.sqrt(rarest))
-    answers["answer_6"] = frequent / rarest
+    answers[4] = sum(negatives) / len(negatives)
+    answers[5] = 1 / math.sqrt(math.sqrt(rarest))
+    answers[6] = frequent / rarest
     whole = sum(1 / n for n in counts)
     terms = []
     for c, n in enumerate(counts):
         far = float(seen["distance"][seen["k"], c])
         terms.append(far if seen["there"][seen["k"], c] else max(0, n**-0.25 - far))
         terms[-1] *= 1 / n / whole
-    answers["answer_7"] = sum(terms)
-    answers["answer_8"] = (1.99 * 2**0.5 / (87.62 - 87.28)) ** 2
+    answers[7] = sum(terms)
+    answers[8] = (1.99 * 2**0.5 / (87.62 - 87.28)) ** 2
     return answers
 
 
@@ -113,10 +122,11 @@ def test_the_walkthrough_takes_right_answers_and_no_others(tiny, tmp_path, monke
     cells = code_cells("walkthrough")
     settings = {"dataset": str(tiny.path), "epochs": 1, "batch_size": 8, "preset": "voc-lt", "out": str(tmp_path)}
 
-    def said(answers: dict[str, float]) -> tuple[dict, list[str]]:
+    def said(answers: dict[int, float]) -> tuple[dict, list[str]]:
         seen = {"display": lambda *shown: None}
         exec(cells[0], seen)
-        seen |= settings | answers | {"interactive": False}
+        written = ", ".join(f"{number}: {answer}" for number, answer in answers.items())
+        seen |= settings | {"answers": written, "interactive": False}
         for cell in cells[1:]:
             exec(cell, seen)
         return seen, [line for line in capsys.readouterr().out.splitlines() if line.startswith("exercise ")]

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from lmptlib.suite import notebooks
 from lmptlib.suite.cli.main import DEMO, main
+from lmptlib.suite.parameters import given_settings
 
 TRAIN = notebooks.find_notebook("train")
 
@@ -55,7 +56,8 @@ def test_a_notebook_has_three_names(name):
     ],
 )  # fmt: skip
 def test_values_are_read_by_the_declared_type(kind, text, value):
-    read = notebooks.read_parameters(TRAIN, {kind: text})[kind]
+    values = notebooks.read_parameters(TRAIN, {kind: text})
+    read = {**values, **given_settings(values)}.get(kind)
     assert read == value and type(read) is type(value)
 
 
