@@ -13,7 +13,8 @@ import pytest
 from click.testing import CliRunner
 
 from lmptlib.suite import notebooks
-from lmptlib.suite.cli.main import DEMO, main
+from lmptlib.suite.cli.demo import DEMO
+from lmptlib.suite.cli.main import main
 
 TRAIN = notebooks.find_notebook("train")
 
@@ -25,20 +26,18 @@ def lmpt(*args: str, code: int = 0) -> str:
 
 
 def test_help_is_everywhere():
-    for command in (
-        [],
-        ["run"],
-        ["demo"],
-        ["results"],
-        ["report"],
-        ["info"],
-        ["data"],
-        ["data", "list"],
-        ["data", "check"],
-    ):
+    commands = [[name] for name in main.commands]
+    for command in ([], *commands, ["data", "list"], ["data", "check"]):
         text = lmpt(*command, "--help")
         assert "Usage:" in text and len(text.splitlines()) > 4
     assert "0.1.0" in lmpt("--version")
+
+
+def test_help_is_quick():
+    """Nothing heavy is imported before a command needs it."""
+    code = "import sys, lmptlib.suite.cli.main; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "click" in loaded and not {"torch", "numpy", "pandas", "yaml", "papermill", "plotly"} & set(loaded)
 
 
 @pytest.mark.parametrize("name", ["train", "03_train", str(TRAIN)])
