@@ -1,5 +1,6 @@
 """The command `lmpt`: the group of its commands, and how what goes wrong is shown."""
 
+import os
 from typing import Any
 
 import click
@@ -37,6 +38,10 @@ def main() -> None:
     Compare:      lmpt sweep losses, lmpt results
     Pass on:      lmpt report
     """
+    # OpenMP's threads spin while they wait, each on a core that another training may want. It reads this when torch is
+    # imported, which no command has done yet; worker processes and kernels inherit it.
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
 for command in (run, demo, results, report, info, sweep, recipes, data):

@@ -191,6 +191,31 @@ def test_train_once_then_results(tiny, tmp_path):
     assert folder.name in lmpt("results", "--out", out)
 
 
+SPINNING = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+
+
+@pytest.mark.parametrize(
+    ("given", "seen"),
+    [
+        ({}, "1000 None"),
+        ({"GOMP_SPINCOUNT": "7"}, "7 None"),
+        ({"OMP_WAIT_POLICY": "passive"}, "None passive"),
+    ],
+)
+def test_threads_wait_briefly_unless_the_user_says_otherwise(tmp_path, given, seen):
+    """A kernel of `lmpt run` inherits it."""
+    path = own_notebook(tmp_path, f"import os\nprint(*map(os.environ.get, {SPINNING}))")
+    environment = {name: value for name, value in os.environ.items() if name not in SPINNING} | given
+    command = [sys.executable, "-m", "lmptlib.suite.cli.main"]
+    assert seen in subprocess.check_output([*command, "run", path, "--out", tmp_path], text=True, env=environment)
+
+
+def test_info_says_how_threads_wait(monkeypatch):
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    assert "threads     wait by GOMP_SPINCOUNT=7\n" in lmpt("info")
+
+
 def test_results_of_nothing(tmp_path):
     assert "no finished runs in" in lmpt("results", "--out", tmp_path, code=1)
 
