@@ -2,6 +2,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+# As lmpt does: OpenMP's threads do not spin long on cores that another process wants.
+ifndef OMP_WAIT_POLICY
+export GOMP_SPINCOUNT ?= 1000
+endif
+
 .PHONY: demo test test-browser lab clean
 
 demo: $(VENV)/installed

@@ -19,6 +19,8 @@ def class_groups(
 ) -> np.ndarray:
     """The group (C,) of each class by its training images (C,): head from the first cut-off on, medium from the second.
 
+    >>> import numpy as np
+    >>> from lmptlib.data.dataset import class_groups
     >>> class_groups(np.array([100, 99, 20, 19])).tolist()
     ['head', 'medium', 'medium', 'tail']
     """

@@ -28,6 +28,7 @@ def _read_lines(path: Path) -> list[tuple[int, str]]:
 def spoken(name: str) -> str:
     """A class name without what spellings of it differ in: capitals, `_` for a blank, the coding of accents.
 
+    >>> from lmptlib.data.lists import spoken
     >>> spoken("Potted_plant") == spoken("potted  plant")
     True
     """

@@ -56,6 +56,8 @@ def describe() -> Iterator[str]:
         yield f"device      {torch.cuda.get_device_name(0)}, {memory / 1e9:.0f} GB"
     else:
         yield f"device      CPU, {torch.get_num_threads()} threads; no CUDA device"
+    waiting = [f"{name}={os.environ[name]}" for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT") if name in os.environ]
+    yield f"threads     wait by {', '.join(waiting) or 'the default of OpenMP'}"
     outputs = outputs_folder()
     n_notebooks = len(
         [*outputs.glob("notebooks/*.ipynb"), *outputs.glob("demo/*.ipynb"), *outputs.glob("*/notebook.ipynb")]

@@ -14,7 +14,7 @@ import pytest
 from lmptlib import config
 from lmptlib.paths import shipped
 from lmptlib.suite import notebooks
-from lmptlib.suite.cli.main import DEMO
+from lmptlib.suite.cli.demo import DEMO
 
 PATHS = sorted(shipped("notebooks").glob("*.ipynb"))
 

@@ -13,7 +13,8 @@ import pytest
 from click.testing import CliRunner
 
 from lmptlib.suite import notebooks
-from lmptlib.suite.cli.main import DEMO, main
+from lmptlib.suite.cli.demo import DEMO
+from lmptlib.suite.cli.main import main
 from lmptlib.suite.parameters import given_settings
 
 TRAIN = notebooks.find_notebook("train")
@@ -26,20 +27,18 @@ def lmpt(*args: str, code: int = 0) -> str:
 
 
 def test_help_is_everywhere():
-    for command in (
-        [],
-        ["run"],
-        ["demo"],
-        ["results"],
-        ["report"],
-        ["info"],
-        ["data"],
-        ["data", "list"],
-        ["data", "check"],
-    ):
+    commands = [[name] for name in main.commands]
+    for command in ([], *commands, ["data", "list"], ["data", "check"]):
         text = lmpt(*command, "--help")
         assert "Usage:" in text and len(text.splitlines()) > 4
     assert "0.1.0" in lmpt("--version")
+
+
+def test_help_is_quick():
+    """Nothing heavy is imported before a command needs it."""
+    code = "import sys, lmptlib.suite.cli.main; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "click" in loaded and not {"torch", "numpy", "pandas", "yaml", "papermill", "plotly"} & set(loaded)
 
 
 @pytest.mark.parametrize("name", ["train", "03_train", str(TRAIN)])
@@ -192,6 +191,31 @@ def test_train_once_then_results(tiny, tmp_path):
     total = json.loads((folder / "metrics.json").read_text())["scores"]["softmax"]["total"]
     assert table["softmax total"].tolist() == [total]
     assert folder.name in lmpt("results", "--out", out)
+
+
+SPINNING = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+
+
+@pytest.mark.parametrize(
+    ("given", "seen"),
+    [
+        ({}, "1000 None"),
+        ({"GOMP_SPINCOUNT": "7"}, "7 None"),
+        ({"OMP_WAIT_POLICY": "passive"}, "None passive"),
+    ],
+)
+def test_threads_wait_briefly_unless_the_user_says_otherwise(tmp_path, given, seen):
+    """A kernel of `lmpt run` inherits it."""
+    path = own_notebook(tmp_path, f"import os\nprint(*map(os.environ.get, {SPINNING}))")
+    environment = {name: value for name, value in os.environ.items() if name not in SPINNING} | given
+    command = [sys.executable, "-m", "lmptlib.suite.cli.main"]
+    assert seen in subprocess.check_output([*command, "run", path, "--out", tmp_path], text=True, env=environment)
+
+
+def test_info_says_how_threads_wait(monkeypatch):
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    assert "threads     wait by GOMP_SPINCOUNT=7\n" in lmpt("info")
 
 
 def test_results_of_nothing(tmp_path):

@@ -1,0 +1,76 @@
+"""`lmpt sweep`: the runs of a grid, and one table of them."""
+
+from pathlib import Path
+
+import click
+
+from lmptlib.suite.cli.options import out_option
+
+
+@click.command()
+@click.argument("grid")
+@click.option("-p", "pairs", nargs=2, multiple=True, metavar="NAME VALUE", help="Set it in every run. May be repeated.")
+@click.option("--seeds", metavar="0,1,2", help="Seeds of each row, in place of the grid's.")
+@click.option("--baseline", metavar="ROW", help="The row that the others are compared with, in place of the grid's.")
+@click.option("--jobs", default=1, show_default=True, metavar="N", help="Runs side by side, each in a process.")
+@click.option("--notebook", metavar="NAME", help="Make each run as this notebook, executed (03_train).")
+@out_option
+def sweep(
+    grid: str,
+    pairs: tuple[tuple[str, str], ...],
+    seeds: str | None,
+    baseline: str | None,
+    jobs: int,
+    notebook: str | None,
+    out: Path | None,
+) -> None:
+    """Run GRID, a YAML file or a name, and print one table.
+
+    Names: losses, ablation, rivals, probabilities, and the printed tables lmpt_table2, lmpt_table3, pg_table2 to
+    pg_table5. A file has `settings` of every run, named `rows` of settings, a `grid` of lists to combine, `seeds`,
+    `ensembles`, a `baseline`: the README has one.
+
+    Finished runs are read and not repeated: a sweep that was stopped goes on when it is called again. The table is also
+    left in outputs/sweeps/, as CSV: mean, deviation and t interval over seeds, and differences from the baseline, paired
+    on seeds and test images, whose intervals hold both (one seed: test images alone).
+    """
+    from lmptlib import config
+    from lmptlib.paths import outputs_folder, safe_name
+    from lmptlib.sweeps.engine import run_sweep
+    from lmptlib.sweeps.grid import read_sweep
+    from lmptlib.sweeps.tables import sweep_summary, sweep_table
+
+    given = config.read_settings(dict(pairs))
+    if seeds is not None:
+        if not all(seed.strip().isdigit() for seed in seeds.split(",")):
+            raise click.ClickException(f"--seeds takes whole numbers with commas between them, not '{seeds}'")
+        given["seeds"] = [int(seed) for seed in seeds.split(",")]
+    if jobs < 1:
+        raise click.ClickException(f"--jobs must be at least 1, not {jobs}")
+    path = _notebook(notebook) if notebook else None
+    asked = read_sweep(grid, given, baseline)
+    click.echo(asked.about)
+    try:
+        made = run_sweep(asked, out, jobs, path, click.echo)
+    except RuntimeError as error:
+        raise click.ClickException(str(error)) from error
+    table = sweep_table(asked, made)
+    dataset = next(iter(made.values()))[0].config["dataset"]
+    places = ("dataset", "data_root", "model", "weights", "device")
+    others = [f"{name}={value}" for name, value in given.items() if name not in places]
+    others += [f"from={baseline}"] if baseline else []
+    target = outputs_folder(out) / "sweeps" / f"{safe_name('-'.join([asked.name, dataset, *others]))}.csv"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(target, index=False)
+    against = f"; differences from '{asked.baseline}', paired, with 95% intervals" if asked.baseline else ""
+    click.echo(f"\nmAP on {dataset}, mean and deviation over seeds{against}")
+    click.echo(sweep_summary(table).to_string(index=False, na_rep=""))
+    if asked.published:
+        click.echo("(printed: the papers' totals on other data with another backbone; orders compare, levels do not)")
+    click.echo(f"table: {target}")
+
+
+def _notebook(name: str) -> Path:
+    from lmptlib.suite.notebooks import find_notebook
+
+    return find_notebook(name)
