@@ -1,4 +1,4 @@
-"""Single images and what runs say of them."""
+"""Single images and what runs say of them: pictures beside bars of classes, labels that one run has and another not."""
 
 import numpy as np
 import pandas as pd
@@ -7,58 +7,65 @@ from PIL import Image
 from plotly.subplots import make_subplots
 
 from lmptlib.data.dataset import GROUPS
-from lmptlib.suite.figures.pictures import image_grid
-from lmptlib.suite.figures.style import COLOURS, RUN_COLOURS, SHORT, apply_layout
+from lmptlib.suite.figures.pictures import jpeg_uri
+from lmptlib.suite.figures.style import COLOURS, SHORT, apply_layout, run_colour
 
 
 def case_figure(images: list[Image.Image], titles: list[str], tops: list[pd.DataFrame], width: int = 320) -> go.Figure:
     """A row an image: the picture, and for each run bars of its best classes (LMPT Fig. 5).
 
     titles stand above the pictures and may hold <br>. tops: for each image columns run, place, class, group, score, right,
-    as `lmptlib.cases.top_classes` gives them. Labels of the image are bold, filled and ticked; the dashed line stands below
-    the k best classes, k the number of labels.
+    as `lmptlib.suite.analysis.cases.top_classes` gives them. width: of the pictures, in pixels. Labels of the image are
+    bold, filled and ticked; the dashed line stands below the k best classes, k the number of labels.
     """
     names = list(tops[0]["run"].unique())
     n_bars = max(top.groupby("run").size().max() for top in tops)
     room = 28 + 18 * max(title.count("<br>") for title in titles)
     height = 70 + len(images) * (room + 26 * n_bars)
-    figure = make_subplots(
-        rows=len(images), cols=1 + len(names), horizontal_spacing=0.012, vertical_spacing=room / (height - 70 - room),
-        subplot_titles=[text for title in titles for text in (title, *names)],
-    )  # fmt: skip
+    gaps = {"horizontal_spacing": 0.012, "vertical_spacing": room / (height - 70 - room)}
+    panels = [text for title in titles for text in (title, *names)]
+    figure = make_subplots(rows=len(images), cols=1 + len(names), subplot_titles=panels, **gaps)
     figure.update_annotations(font_size=14)
-    pictures = image_grid(images, titles, width=width).layout.images
-    for row, (picture, top) in enumerate(zip(pictures, tops), 1):
-        (left, right), (bottom, above) = (axis.domain for axis in figure.get_subplot(row, 1))
-        size = {"sizex": right - left, "sizey": above - bottom}
-        figure.add_layout_image(source=picture.source, x=(left + right) / 2, y=above, xanchor="center", **size)
+    for row, (image, top) in enumerate(zip(images, tops), 1):
+        _add_picture(figure, jpeg_uri(image, width), row)
         for column, name in enumerate(names, 2):
-            part = top[top["run"] == name]
-            low, high = min(part["score"].min(), 0), max(part["score"].max(), 0)
-            y, colours, spot = np.arange(len(part)), [COLOURS[g] for g in part["group"]], {"row": row, "col": column}
-            marker = {"color": [c if right else "white" for c, right in zip(colours, part["right"])]}
-            marker |= {"opacity": 0.45, "line": {"color": colours, "width": 1.5}}
-            figure.add_bar(x=part["score"], y=y, orientation="h", marker=marker, hoverinfo="skip", **spot)
-            text = [
-                f" <b>{p}. ✓ {c} ({SHORT[g]}) {s:.2f}</b>" if right else f" {p}. ✗ {c} ({SHORT[g]}) {s:.2f}"
-                for p, c, g, s, right in part[["place", "class", "group", "score", "right"]].itertuples(index=False)
-            ]
-            style = {"mode": "text", "textposition": "middle right", "hoverinfo": "skip"}
-            figure.add_scatter(x=np.full(len(part), low), y=y, text=text, **style, **spot)
-            figure.add_hline(y=part["right"].sum() - 0.5, line={"color": "black", "width": 1, "dash": "dash"}, **spot)
-            figure.update_xaxes(range=[low, high + 0.02 * (high - low)], **spot)
+            _add_best_classes(figure, top[top["run"] == name], row, column)
     figure.update_xaxes(visible=False).update_yaxes(visible=False, range=[n_bars - 0.4, -0.6])
     title = "Best classes of each run: ✓ a label of the image, ✗ none (H head, M medium, T tail)"
-    style = {"title_y": 1 - 22 / height, "title_font_size": 17, "font_color": "black", "showlegend": False}
-    return apply_layout(figure, title, height, **style).update_layout(
-        margin={"l": 10, "r": 10, "t": 50 + room, "b": 20}
-    )
+    look = {"title_y": 1 - 22 / height, "title_font_size": 17, "font_color": "black", "showlegend": False}
+    margin = {"l": 10, "r": 10, "t": 50 + room, "b": 20}
+    return apply_layout(figure, title, height, **look).update_layout(margin=margin)
+
+
+def _add_picture(figure: go.Figure, source: str, row: int) -> None:
+    """Put a picture into the first panel of a row, as large as it goes."""
+    (left, right), (bottom, top) = (axis.domain for axis in figure.get_subplot(row, 1))
+    place = {"x": (left + right) / 2, "y": top, "xanchor": "center", "sizex": right - left, "sizey": top - bottom}
+    figure.add_layout_image(source=source, **place)
+
+
+def _add_best_classes(figure: go.Figure, part: pd.DataFrame, row: int, column: int) -> None:
+    """Draw one run's best classes of one image, best on top. part: columns place, class, group, score, right."""
+    panel = {"row": row, "col": column}
+    low, high = min(part["score"].min(), 0), max(part["score"].max(), 0)
+    y, colours = np.arange(len(part)), part["group"].map(COLOURS)
+    marker = {"color": colours.where(part["right"], "white"), "opacity": 0.45, "line": {"color": colours, "width": 1.5}}
+    figure.add_bar(x=part["score"], y=y, orientation="h", marker=marker, hoverinfo="skip", **panel)
+    texts = []
+    for top in part.to_dict("records"):
+        name = f"{top['class']} ({SHORT[top['group']]}) {top['score']:.2f}"
+        texts.append(f" <b>{top['place']}. ✓ {name}</b>" if top["right"] else f" {top['place']}. ✗ {name}")
+    look = {"mode": "text", "textposition": "middle right", "hoverinfo": "skip"}
+    figure.add_scatter(x=np.full(len(part), low), y=y, text=texts, **look, **panel)
+    figure.add_hline(y=part["right"].sum() - 0.5, line={"color": "black", "width": 1, "dash": "dash"}, **panel)
+    figure.update_xaxes(range=[low, high + 0.02 * (high - low)], **panel)
 
 
 def case_changes(table: pd.DataFrame, against: str) -> go.Figure:
     """Labels fixed (right, filled) and broken (left, hatched) in each class, a panel a run.
 
-    table: columns run, class, group, train, shown, fixed, broke, as `lmptlib.cases.class_summary` gives them.
+    table: columns run, class, group, train, shown, fixed, broke, as `lmptlib.suite.analysis.cases.class_summary` gives
+    them.
     """
     names = [name for name in table["run"].unique() if name != against]
     figure = make_subplots(cols=len(names), shared_yaxes=True, subplot_titles=names, horizontal_spacing=0.03)
@@ -67,20 +74,25 @@ def case_changes(table: pd.DataFrame, against: str) -> go.Figure:
     for column, name in enumerate(names, 1):
         for group in GROUPS:
             part = table[(table["run"] == name) & (table["group"] == group)]
-            for side, sign, pattern in (("fixed", 1, ""), ("broke", -1, "/")):
-                marker = {"color": COLOURS[group], "line": {"color": COLOURS[group], "width": 1}}
-                marker["pattern"] = {"shape": pattern, "fillmode": "replace", "size": 6}
-                figure.add_bar(
-                    x=sign * part[side], y=part["class"].map(labels), orientation="h", marker=marker, text=part[side].replace(0, ""),
-                    textposition="outside", cliponaxis=False, name=f"{side}, {group}", legendgroup=f"{side}, {group}",
-                    showlegend=column == 1, customdata=part["shown"],
-                    hovertemplate=f"{side} %{{text}} of %{{customdata}} images<extra></extra>", row=1, col=column,
-                )  # fmt: skip
+            for side in ("fixed", "broke"):
+                label, bars = f"{side}, {group}", _changes(part, side, COLOURS[group])
+                bars.update(y=part["class"].map(labels), name=label, legendgroup=label, showlegend=column == 1)
+                figure.add_trace(bars, row=1, col=column)
     far = 1.2 * max(table["fixed"].max(), table["broke"].max(), 1)
     figure.update_xaxes(range=[-far, far], title="broken ←  → fixed", zerolinecolor="black")
     figure.update_yaxes(categoryorder="array", categoryarray=list(labels.values()))
     title = f"Labels fixed and broken against {against} (training images in brackets)"
     return apply_layout(figure, title, 170 + 24 * len(order), barmode="relative").update_layout(margin_t=100)
+
+
+def _changes(part: pd.DataFrame, side: str, colour: str) -> go.Bar:
+    """Bars of the labels that a run fixed or broke in the classes of one group."""
+    sign = 1 if side == "fixed" else -1
+    pattern = {"shape": "" if side == "fixed" else "/", "fillmode": "replace", "size": 6}
+    marker = {"color": colour, "line": {"color": colour, "width": 1}, "pattern": pattern}
+    bars = go.Bar(x=sign * part[side], orientation="h", marker=marker, customdata=part["shown"])
+    bars.update(text=part[side].replace(0, ""), textposition="outside", cliponaxis=False)
+    return bars.update(hovertemplate=f"{side} %{{text}} of %{{customdata}} images<extra></extra>")
 
 
 def top_probabilities(table: pd.DataFrame, k: int = 6) -> go.Figure:
@@ -90,12 +102,12 @@ def top_probabilities(table: pd.DataFrame, k: int = 6) -> go.Figure:
     shown = wide[(wide.rank(ascending=False, method="first") <= k).any(axis=1)]
     shown = shown.loc[shown.max(axis=1).sort_values(kind="stable").index]
     figure = go.Figure()
-    for i, run in list(enumerate(shown))[::-1]:  # bars are stacked from below
-        figure.add_bar(
-            x=shown[run], y=shown.index, orientation="h", name=run, text=shown[run].map("{:.2f}".format),
-            textposition="outside", cliponaxis=False, marker_color=RUN_COLOURS[i % len(RUN_COLOURS)],
-            marker_pattern_shape="/x-."[i % 4] * (i > 0),
-        )  # fmt: skip
+    # bars are stacked from below
+    for i, run in reversed(list(enumerate(shown))):
+        marker = {"color": run_colour(i), "pattern_shape": "/x-."[i % 4] if i else ""}
+        bars = go.Bar(x=shown[run], y=shown.index, orientation="h", name=run, marker=marker)
+        texts = shown[run].map("{:.2f}".format)
+        figure.add_trace(bars.update(text=texts, textposition="outside", cliponaxis=False))
     figure.update_xaxes(range=[0, 1.1], title="probability").update_yaxes(automargin=True)
     legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "traceorder": "reversed"}
     height = 150 + len(shown) * (10 + 20 * len(shown.columns))

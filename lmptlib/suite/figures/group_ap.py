@@ -1,4 +1,4 @@
-"""mAP by class group, with intervals."""
+"""mAP in total and by class group: bars a run, and dots of a sweep's rows, with their intervals."""
 
 import numpy as np
 import pandas as pd
@@ -6,18 +6,16 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from lmptlib.data.dataset import GROUPS
-from lmptlib.suite.figures.style import COLOURS, RUN_COLOURS, SYMBOLS, apply_layout
+from lmptlib.suite.figures.style import COLOURS, SYMBOLS, apply_layout, interval, run_colour
 
 
 def group_map(table: pd.DataFrame, ranking: str = "softmax") -> go.Figure:
     """mAP total and by group across runs, with intervals. table: columns run, name, value, low, high (percent)."""
     figure = go.Figure()
     for i, (run, part) in enumerate(table.groupby("run", sort=False)):
-        figure.add_bar(
-            x=part["name"], y=part["value"], name=run, marker_color=RUN_COLOURS[i % len(RUN_COLOURS)],
-            error_y={"type": "data", "array": part["high"] - part["value"], "arrayminus": part["value"] - part["low"]},
-            text=part["value"].round(1), textposition="inside", insidetextanchor="start",
-        )  # fmt: skip
+        bars = go.Bar(x=part["name"], y=part["value"], name=run, marker_color=run_colour(i))
+        bars.update(text=part["value"].round(1), textposition="inside", insidetextanchor="start")
+        figure.add_trace(bars.update(error_y=interval(part["value"], part["low"], part["high"])))
     top = np.nanmax(table["high"].to_numpy(float))
     figure.update_yaxes(title=f"mAP, {ranking} ranking (%)", range=[0, min(100, 1.1 * top)])
     return apply_layout(figure, "mAP by class group, with 95% bootstrap intervals over test images", barmode="group")
@@ -26,7 +24,8 @@ def group_map(table: pd.DataFrame, ranking: str = "softmax") -> go.Figure:
 def intervals(table: pd.DataFrame, of: str = "difference") -> go.Figure:
     """Rows of a sweep as dots with 95% intervals, a panel a group. table: columns row, group and those of `of`.
 
-    of: `difference` (with difference_low, difference_high) or `mean` (with low, high), as `lmptlib.runs.compare` has them.
+    of: `difference` (with difference_low, difference_high) or `mean` (with low, high), as `lmptlib.runs.comparison.compare`
+    has them.
     """
     low, high = ("low", "high") if of == "mean" else (f"{of}_low", f"{of}_high")
     table = table.dropna(subset=of)
@@ -34,12 +33,10 @@ def intervals(table: pd.DataFrame, of: str = "difference") -> go.Figure:
     figure = make_subplots(rows=1, cols=len(names), shared_yaxes=True, subplot_titles=names, horizontal_spacing=0.02)
     for column, name in enumerate(names, 1):
         part = table[table["group"] == name].iloc[::-1]
-        figure.add_scatter(
-            x=part[of], y=part["row"], mode="markers", showlegend=False, row=1, col=column,
-            marker={"color": COLOURS.get(name, "#222222"), "symbol": SYMBOLS.get(name, "circle"), "size": 11},
-            error_x={"array": part[high] - part[of], "arrayminus": part[of] - part[low], "thickness": 2, "width": 5},
-            hovertemplate="%{y}: %{x:.2f}<extra></extra>",
-        )  # fmt: skip
+        marker = {"color": COLOURS.get(name, "#222222"), "symbol": SYMBOLS.get(name, "circle"), "size": 11}
+        spread = interval(part[of], part[low], part[high], thickness=2, width=5)
+        dots = go.Scatter(x=part[of], y=part["row"], mode="markers", marker=marker, error_x=spread, showlegend=False)
+        figure.add_trace(dots.update(hovertemplate="%{y}: %{x:.2f}<extra></extra>"), row=1, col=column)
         if of == "difference":
             figure.add_vline(x=0, line={"color": "black", "width": 1, "dash": "dash"}, row=1, col=column)
     figure.update_xaxes(title="mAP (%)" if of == "mean" else "difference of mAP")

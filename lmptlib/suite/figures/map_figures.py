@@ -1,51 +1,51 @@
-"""Maps of images and prompts."""
+"""Maps: test images and class prompts as points, prompts before and after training joined by lines."""
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
 from lmptlib.data.dataset import GROUPS
-from lmptlib.suite.figures.style import COLOURS, RUN_COLOURS, SYMBOLS, apply_layout
+from lmptlib.suite.figures.style import COLOURS, SYMBOLS, apply_layout, run_colour
 
 
 def embedding_map(points: pd.DataFrame, colour: str = "group") -> go.Figure:
-    """Image features and class prompts on a map, as `lmptlib.embeddings.map_points` gives it. Symbols are the groups.
+    """Image features and class prompts on a map, as `lmptlib.suite.analysis.embeddings.map_points` gives it.
 
-    colour: `group`, `class` (an image's rarest; colours are told apart within a group, eight of them, and each class's
-    prompts have its colour) or `error` (how badly an image's classes are ranked).
+    Symbols are the groups. colour: `group`, `class` (an image's rarest; colours are told apart within a group, eight of
+    them, and each class's prompts have its colour) or `error` (how badly an image's classes are ranked).
     """
-    colours = map_colours(points, colour)
-    texts = points["label"] if "error" not in points else [
-        label if np.isnan(error) else f"{label}<br>error {error:.2f}" for label, error in zip(points["label"], points["error"])
-    ]  # fmt: skip
-    points = points.assign(colour=colours, text=texts)
-    figure = go.Figure()
-    for group in GROUPS:
-        part = points[(points["kind"] == "image") & (points["group"] == group)]
-        figure.add_scatter(
-            x=part["x"], y=part["y"], mode="markers", name=f"images, {group}", text=part["text"], hoverinfo="text",
-            marker={"color": part["colour"].tolist(), "coloraxis": "coloraxis", "size": 6, "opacity": 0.7, "symbol": SYMBOLS[group]},
-        )  # fmt: skip
-    before, after = (points[points["kind"] == kind] for kind in ("before", "after"))
+    points = points.assign(colour=map_colours(points, colour), text=points["label"])
+    if "error" in points:
+        errors = points["error"].map("<br>error {:.2f}".format, na_action="ignore").fillna("")
+        points["text"] += errors
+    images, before, after = (points[points["kind"] == kind] for kind in ("image", "before", "after"))
+    figure = go.Figure([_images(images[images["group"] == group], group) for group in GROUPS])
     gap = np.full(len(after), np.nan)
-    figure.add_scatter(
-        x=np.column_stack([before["x"], after["x"], gap]).ravel(), y=np.column_stack([before["y"], after["y"], gap]).ravel(),
-        mode="lines", line={"color": "#999999", "width": 1}, name="before to after", hoverinfo="skip",
-    )  # fmt: skip
-    for part, name, symbol, size in ((before, "prompts before", "x-thin", 9), (after, "prompts after", "star", 13)):
-        line = {"width": 2, "color": part["colour"].tolist()} if part is before else {"width": 1, "color": "white"}
-        figure.add_scatter(
-            x=part["x"], y=part["y"], name=name, text=part["text"], hoverinfo="text", textposition="top center",
-            mode="markers+text" if part is after else "markers",
-            marker={"size": size, "symbol": symbol, "color": part["colour"].tolist(), "line": line},
-        )  # fmt: skip
-    figure.update_xaxes(visible=False)
-    figure.update_yaxes(visible=False, scaleanchor="x")
+    x, y = (np.column_stack([before[axis], after[axis], gap]).ravel() for axis in ("x", "y"))
+    joint = {"mode": "lines", "line": {"color": "#999999", "width": 1}, "hoverinfo": "skip"}
+    figure.add_scatter(x=x, y=y, name="before to after", **joint)
+    rim = {"width": 2, "color": before["colour"].tolist()}
+    figure.add_trace(_points(before, size=9, symbol="x-thin", line=rim).update(name="prompts before"))
+    named = {"name": "prompts after", "mode": "markers+text", "textposition": "top center"}
+    figure.add_trace(_points(after, size=13, symbol="star", line={"width": 1, "color": "white"}).update(named))
+    figure.update_xaxes(visible=False).update_yaxes(visible=False, scaleanchor="x")
     axis = {"colorscale": "Cividis_r", "cmin": 0, "cmax": 1, "showscale": colour == "error"}
     axis["colorbar"] = {"title": {"text": "ranking error (0: all its classes on top)", "side": "right"}, "len": 0.9}
     legend = {"orientation": "h", "y": 0, "yanchor": "top", "itemsizing": "constant"}
     title = f"Images and prompts before (×) and after (★) training, by {colour}"
     return apply_layout(figure, title, height=760, coloraxis=axis, legend=legend)
+
+
+def _images(part: pd.DataFrame, group: str) -> go.Scatter:
+    """The images of one group; an error, a number, is coloured by the figure's colour axis."""
+    points = _points(part, size=6, symbol=SYMBOLS[group], opacity=0.7, coloraxis="coloraxis")
+    return points.update(name=f"images, {group}")
+
+
+def _points(part: pd.DataFrame, **marker) -> go.Scatter:
+    """Points that say their text when the mouse is on them. part: columns x, y, text, colour."""
+    marker |= {"color": part["colour"].tolist()}
+    return go.Scatter(x=part["x"], y=part["y"], mode="markers", text=part["text"], hoverinfo="text", marker=marker)
 
 
 def map_colours(points: pd.DataFrame, colour: str) -> list:
@@ -56,4 +56,4 @@ def map_colours(points: pd.DataFrame, colour: str) -> list:
         return [COLOURS[group] for group in points["group"]]
     classes = points[points["kind"] == "after"]
     place = dict(zip(classes["class"], classes.groupby("group").cumcount()))
-    return [RUN_COLOURS[place[name] % len(RUN_COLOURS)] for name in points["class"]]
+    return [run_colour(place[name]) for name in points["class"]]

@@ -1,5 +1,6 @@
-"""Static figures for a paper, by seaborn: DataFrames in, a matplotlib Figure out, to be saved as PDF or PNG."""
+"""Static twins for a paper, by seaborn (curves, heat map, intervals), and a sweep's table as LaTeX."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,9 @@ from lmptlib.data.dataset import GROUPS
 from lmptlib.suite.figures.class_ap import class_rows
 from lmptlib.suite.figures.style import COLOURS
 
+# The parts of a data set's name that are written large.
+_DATASETS = re.compile("voc|coco|-lt")
+
 
 def probability_curves(curves: dict[str, pd.DataFrame]) -> Figure:
     """Mean probabilities of positives (solid) and negatives (dotted) by group, a panel a run.
@@ -21,12 +25,11 @@ def probability_curves(curves: dict[str, pd.DataFrame]) -> Figure:
     """
     table = pd.concat(curves, names=["run"]).reset_index(level=0)
     table = table.melt(["run", "step", "group"], ["positive", "negative"], var_name="side", value_name="probability")
+    colours = {"hue": "group", "hue_order": GROUPS, "palette": COLOURS, "linewidth": 2.2}
+    dashes = {"style": "side", "style_order": ["positive", "negative"], "dashes": ["", (1, 1)]}
+    panels = {"col": "run", "kind": "line", "height": 3.4, "aspect": 1.15, "legend": False}
     with seaborn.axes_style("whitegrid"), seaborn.plotting_context("paper", font_scale=1.3):
-        grid = seaborn.relplot(
-            table, x="step", y="probability", hue="group", hue_order=GROUPS, palette=COLOURS, style="side",
-            style_order=["positive", "negative"], dashes=["", (1, 1)], col="run", kind="line", linewidth=2.2,
-            height=3.4, aspect=1.15, legend=False,
-        )  # fmt: skip
+        grid = seaborn.relplot(table, x="step", y="probability", **colours, **dashes, **panels)
     grid.set(ylim=(0, 1), xlabel="epoch", ylabel="mean probability of the true label").set_titles("{col_name}")
     lines = [
         Line2D([], [], color=COLOURS[group], linestyle=style, linewidth=2.2, label=f"{group[0].upper()}{sign}")
@@ -51,17 +54,14 @@ def ap_heatmap(table: pd.DataFrame, baseline: str) -> Figure:
     groups = wide.index.get_level_values("group")
     with seaborn.plotting_context("paper", font_scale=1.3):
         figure, axis = subplots(figsize=(2.6 + 1.2 * len(names), 1.2 + 0.32 * len(ap)))
-        seaborn.heatmap(
-            gap, annot=text, fmt="", cmap="RdBu", center=0, linewidths=1, ax=axis, annot_kws={"size": 12},
-            yticklabels=[f"{name} ({count})" for name, _, count in ap.index], cbar_kws={"label": "AP − baseline"},
-        )  # fmt: skip
+        shades = {"cmap": "RdBu", "center": 0, "linewidths": 1, "cbar_kws": {"label": "AP − baseline"}}
+        labels = [f"{name} ({count})" for name, _, count in ap.index]
+        seaborn.heatmap(gap, annot=text, fmt="", annot_kws={"size": 12}, yticklabels=labels, ax=axis, **shades)
     for place in np.flatnonzero(groups[1:] != groups[:-1]):
         axis.axhline(place + 1, color="black", linewidth=1.5)
+    beside = {"x": len(names) + 0.05, "rotation": 90, "va": "center", "fontsize": 12}
     for group in groups.unique():
-        places = np.flatnonzero(groups == group)
-        axis.text(
-            len(names) + 0.05, places.mean() + 0.5, group, rotation=90, va="center", color=COLOURS[group], fontsize=12
-        )
+        axis.text(y=np.flatnonzero(groups == group).mean() + 0.5, s=group, color=COLOURS[group], **beside)
     axis.set(xlabel="", ylabel="")
     axis.tick_params(length=0, labelsize=12)
     axis.xaxis.tick_top()
@@ -81,9 +81,8 @@ def intervals(table: pd.DataFrame, of: str = "difference") -> Figure:
         for axis, name in zip(grid.axes.flat, names):
             part = table[table["group"] == name].set_index("row").reindex(rows)
             spread = np.abs(part[[low, high]].sub(part[of], axis=0).to_numpy(float).T)
-            axis.errorbar(
-                part[of], np.arange(len(rows)), xerr=spread, fmt="o", capsize=3, color=COLOURS.get(name, "#222222")
-            )
+            colour = COLOURS.get(name, "#222222")
+            axis.errorbar(part[of], np.arange(len(rows)), xerr=spread, fmt="o", capsize=3, color=colour)
             if of == "difference":
                 axis.axvline(0, color="black", linewidth=1, linestyle="--")
             axis.grid(visible=False, axis="y")
@@ -100,35 +99,29 @@ def latex_table(table: pd.DataFrame, path: Path, ticks: pd.DataFrame | None = No
     """
     groups = [name for name in ("total", *GROUPS) if table.loc[table["group"] == name, "mean"].notna().any()]
     printed = [column for column in table if column.endswith(" printed")]
-    total = table[table["group"] == "total"].set_index("row")
-    best = table.groupby("group")["mean"].max()
     marks = [] if ticks is None else list(ticks)
-    header = [
-        "",
-        *marks,
-        *groups,
-        *(column.replace("-lt", "-LT").replace("voc", "VOC").replace("coco", "COCO") for column in printed),
-    ]
-    lines = [header]
+    best = table.groupby("group")["mean"].max()
+    lines = [["", *marks, *groups, *(_DATASETS.sub(lambda name: name[0].upper(), column) for column in printed)]]
     for row, part in table.groupby("row", sort=False):
+        part = part.set_index("group")
         cells = [row, *(r"\checkmark" if ticks.at[row, name] else "" for name in marks)]
-        for name in groups:
-            mean, sd = part.set_index("group").loc[name, ["mean", "sd"]]
-            text = f"{mean:.1f}" if sd != sd else rf"{mean:.1f} \pm {sd:.1f}"
-            cells.append(rf"$\mathbf{{{text}}}$" if mean == best[name] else f"${text}$")
-        lines.append([*cells, *("" if (v := total.at[row, c]) != v else f"{v:.2f}" for c in printed)])
+        cells += [_mean_cell(*part.loc[name, ["mean", "sd"]], best[name]) for name in groups]
+        cells += ["" if np.isnan(value) else f"{value:.2f}" for value in part.loc["total", printed].astype(float)]
+        lines.append(cells)
     head, *body = (" & ".join(_escape(cell) for cell in line) + r" \\" for line in lines)
-    layout = "l" + "c" * len(marks) + "r" * (len(groups) + len(printed))
     needs = "booktabs" if ticks is None else "booktabs,amssymb"
+    columns = "l" + "c" * len(marks) + "r" * (len(groups) + len(printed))
+    text = [rf"% \usepackage{{{needs}}}", rf"\begin{{tabular}}{{{columns}}}", r"\toprule", head, r"\midrule", *body]
+    text += [r"\bottomrule", r"\end{tabular}", ""]
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(
-        "\n".join([
-            rf"% \usepackage{{{needs}}}", rf"\begin{{tabular}}{{{layout}}}", r"\toprule", head, r"\midrule", *body,
-            r"\bottomrule", r"\end{tabular}", "",
-        ]),
-        encoding="utf-8",
-    )  # fmt: skip
+    path.write_text("\n".join(text), encoding="utf-8")
     return path
+
+
+def _mean_cell(mean: float, sd: float, best: float) -> str:
+    """Mean ± sd as a formula, bold where it is the best; one seed has no sd."""
+    text = f"{mean:.1f}" if np.isnan(sd) else rf"{mean:.1f} \pm {sd:.1f}"
+    return rf"$\mathbf{{{text}}}$" if mean == best else f"${text}$"
 
 
 def save(figure: Figure, folder: Path, name: str) -> None:

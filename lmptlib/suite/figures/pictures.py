@@ -1,4 +1,4 @@
-"""Pictures in figures."""
+"""Pictures: photographs as JPEG, and a grid of them with titles."""
 
 import base64
 import io
@@ -26,11 +26,10 @@ def image_grid(images: list[Image.Image], titles: list[str], columns: int = 6, w
     figure = go.Figure()
     for i, (image, title) in enumerate(zip(images, titles)):
         x, y = i % columns, -(i // columns) * 1.4
-        place = {"x": x, "y": y, "sizex": 0.94, "sizey": 0.94, "xanchor": "left", "yanchor": "top"}
-        figure.add_layout_image(source=jpeg_uri(image, width), xref="x", yref="y", **place)
-        figure.add_annotation(
-            x=x + 0.47, y=y + 0.02, text=title, showarrow=False, yanchor="bottom", font_size=11, xref="x", yref="y"
-        )
+        square = {"sizex": 0.94, "sizey": 0.94, "xanchor": "left", "yanchor": "top"}
+        figure.add_layout_image(source=jpeg_uri(image, width), x=x, y=y, xref="x", yref="y", **square)
+        above = {"showarrow": False, "yanchor": "bottom", "font_size": 11}
+        figure.add_annotation(text=title, x=x + 0.47, y=y + 0.02, xref="x", yref="y", **above)
     figure.update_xaxes(visible=False, range=[-0.05, columns])
     figure.update_yaxes(visible=False, range=[0.4 - 1.4 * rows, 0.4], scaleanchor="x")
     figure.update_layout(template="plotly_white", height=240 * rows, margin={"l": 10, "r": 10, "t": 10, "b": 10})

@@ -1,11 +1,14 @@
-"""Scores: rankings, temperatures, offsets, histograms, calibration."""
+"""Scores and what rankings make of them: histograms, scales, offsets, intervals, calibration, distances of captions."""
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from lmptlib.suite.figures.style import COLOURS, RUN_COLOURS, apply_layout
+from lmptlib.suite.figures.style import COLOURS, apply_layout, interval, run_colour
+
+# Whether the class is in the image -> name and colour.
+_PRESENCE = {False: ("it is not", "#B0B0B0"), True: ("the class is there", "#D55E00")}
 
 
 def reliability(table: pd.DataFrame) -> go.Figure:
@@ -17,17 +20,16 @@ def reliability(table: pd.DataFrame) -> go.Figure:
     panels, names = table["panel"].unique(), table["run"].unique()
     figure = make_subplots(cols=len(panels), shared_yaxes=True, subplot_titles=list(panels), horizontal_spacing=0.04)
     for column, panel in enumerate(panels, 1):
-        honest = {"color": "#999999", "dash": "dash"}
-        figure.add_scatter(
-            x=[0, 1], y=[0, 1], mode="lines", line=honest, showlegend=False, hoverinfo="skip", col=column, row=1
-        )
+        place = {"row": 1, "col": column}
+        honest = {"mode": "lines", "line": {"color": "#999999", "dash": "dash"}, "hoverinfo": "skip"}
+        figure.add_scatter(x=[0, 1], y=[0, 1], showlegend=False, **honest, **place)
         for i, name in enumerate(names):
             part = table[(table["panel"] == panel) & (table["run"] == name)]
-            figure.add_scatter(
-                x=part["stated"], y=part["observed"], customdata=part["count"], mode="lines+markers", name=name,
-                line_color=RUN_COLOURS[i % len(RUN_COLOURS)], marker={"size": 8, "symbol": i}, legendgroup=name,
-                hovertemplate="stated %{x:.2f}, came true %{y:.2f} of %{customdata}", showlegend=column == 1, row=1, col=column,
-            )  # fmt: skip
+            line = go.Scatter(x=part["stated"], y=part["observed"], customdata=part["count"], name=name)
+            line.update(mode="lines+markers", line_color=run_colour(i), marker={"size": 8, "symbol": i})
+            line.update(legendgroup=name, showlegend=column == 1)
+            line.hovertemplate = "stated %{x:.2f}, came true %{y:.2f} of %{customdata}"
+            figure.add_trace(line, **place)
     figure.update_xaxes(range=[-0.02, 1.02], title="stated probability").update_yaxes(range=[-0.02, 1.02])
     figure.update_yaxes(title="share that came true", col=1)
     return apply_layout(figure, "Are the probabilities true? Test images, all classes", legend_title="loss")
@@ -40,14 +42,13 @@ def ranking_intervals(table: pd.DataFrame) -> go.Figure:
     """
     names = list(table["ranking"].unique())
     figure = make_subplots(cols=len(names), shared_yaxes=True, subplot_titles=names, horizontal_spacing=0.02)
-    for column, name in enumerate(names, 1):
+    for i, name in enumerate(names):
         part = table[table["ranking"] == name].iloc[::-1]
-        figure.add_scatter(
-            x=part["mean"], y=part["row"], mode="markers", showlegend=False, row=1, col=column,
-            marker={"color": RUN_COLOURS[column - 1], "symbol": column - 1, "size": 11},
-            error_x={"array": part["high"] - part["mean"], "arrayminus": part["mean"] - part["low"], "thickness": 2, "width": 5},
-            hovertemplate="%{y}: %{x:.1f}<extra></extra>",
-        )  # fmt: skip
+        marker = {"color": run_colour(i), "symbol": i, "size": 11}
+        spread = interval(part["mean"], part["low"], part["high"], thickness=2, width=5)
+        dots = go.Scatter(x=part["mean"], y=part["row"], mode="markers", marker=marker, error_x=spread)
+        dots.update(showlegend=False, hovertemplate="%{y}: %{x:.1f}<extra></extra>")
+        figure.add_trace(dots, row=1, col=i + 1)
     pad = 0.05 * (table["high"].max() - table["low"].min())
     figure.update_xaxes(title="mAP (%)", range=[table["low"].min() - pad, table["high"].max() + pad])
     figure.update_yaxes(range=[-0.6, table["row"].nunique() - 0.4])
@@ -62,50 +63,45 @@ def temperature(table: pd.DataFrame, levels: pd.DataFrame, own: float) -> go.Fig
     names = list(table["group"].unique())
     figure = make_subplots(cols=len(names), subplot_titles=names, horizontal_spacing=0.05)
     for column, name in enumerate(names, 1):
-        part, level = table[table["group"] == name], levels[levels["group"] == name]
         place = {"row": 1, "col": column, "showlegend": column == 1}
-        line = {"color": COLOURS.get(name, "#222222"), "width": 3}
-        figure.add_scatter(
-            x=part["scale"], y=part["mean"], mode="lines", name="softmax", legendgroup="softmax", line=line, **place
-        )
+        part, level = table[table["group"] == name], levels[levels["group"] == name]
+        colour = COLOURS.get(name, "#222222")
+        curve = {"mode": "lines", "name": "softmax", "legendgroup": "softmax", "line": {"color": colour, "width": 3}}
+        figure.add_scatter(x=part["scale"], y=part["mean"], **curve, **place)
         at_own = np.interp(np.log(own), np.log(part["scale"]), part["mean"])
-        marker = {"symbol": "star", "size": 15, "color": line["color"], "line": {"width": 1, "color": "black"}}
-        figure.add_scatter(
-            x=[own], y=[at_own], mode="markers", name="CLIP's own scale", legendgroup="own", marker=marker, **place
-        )
-        for (row, value), dash in zip(level.set_index("row")["mean"].items(), ("dash", "dot", "dashdot", "longdash")):
-            figure.add_scatter(
-                x=part["scale"].iloc[[0, -1]], y=[value, value], mode="lines", name=row, legendgroup=row,
-                line={"color": "#666666", "width": 2, "dash": dash}, **place,
-            )  # fmt: skip
+        star = {"symbol": "star", "size": 15, "color": colour, "line": {"width": 1, "color": "black"}}
+        mark = {"mode": "markers", "name": "CLIP's own scale", "legendgroup": "own", "marker": star}
+        figure.add_scatter(x=[own], y=[at_own], **mark, **place)
+        for row, value, dash in zip(level["row"], level["mean"], ("dash", "dot", "dashdot", "longdash")):
+            flat = go.Scatter(x=part["scale"].iloc[[0, -1]], y=[value, value], mode="lines", name=row)
+            flat.update(line={"color": "#666666", "width": 2, "dash": dash}, legendgroup=row)
+            figure.add_trace(flat.update(showlegend=column == 1), row=1, col=column)
     figure.update_xaxes(type="log", title="scale of the softmax", dtick=1)
     figure.update_yaxes(title="mAP (%)", col=1)
-    legend = {"orientation": "h", "y": -0.28}
-    return apply_layout(figure, "mAP of the softmax ranking, by its scale", legend=legend)
+    return apply_layout(figure, "mAP of the softmax ranking, by its scale", legend={"orientation": "h", "y": -0.28})
 
 
 def offset_scatter(points: pd.DataFrame, title: str) -> go.Figure:
     """One class's scores over the images' mean cosines, positives marked, a panel a ranking.
 
-    points: columns ranking, offset, score, positive (bool). A ranking goes down the vertical axis; the dashed line is where it
-    has passed half of the positives.
+    points: columns ranking, offset, score, positive (bool). A ranking goes down the vertical axis; the dashed line is where
+    it has passed half of the positives.
     """
     names = list(points["ranking"].unique())
     figure = make_subplots(cols=len(names), subplot_titles=names, horizontal_spacing=0.07)
     for column, name in enumerate(names, 1):
+        place = {"row": 1, "col": column}
         part = points[points["ranking"] == name]
-        for positive, colour, symbol, size in ((False, "#B0B0B0", "circle-open", 5), (True, "#D55E00", "diamond", 8)):
-            side = part[part["positive"] == positive]
-            label = "the class is there" if positive else "it is not"
-            figure.add_scattergl(
-                x=side["offset"].round(4), y=side["score"].round(4), mode="markers", name=label, legendgroup=label,
-                marker={"color": colour, "symbol": symbol, "size": size}, showlegend=column == 1, row=1, col=column,
-            )  # fmt: skip
+        for positive, symbol, size in ((False, "circle-open", 5), (True, "diamond", 8)):
+            side, (label, colour) = part[part["positive"] == positive], _PRESENCE[positive]
+            marker = {"color": colour, "symbol": symbol, "size": size}
+            dots = go.Scattergl(x=side["offset"], y=side["score"], mode="markers", marker=marker)
+            figure.add_trace(dots.update(name=label, legendgroup=label, showlegend=column == 1), **place)
         scores = np.sort(part.loc[part["positive"], "score"])[::-1]
-        half = scores[-(-len(scores) // 2) - 1]
-        above = int((part["score"] >= half).sum()) - -(-len(scores) // 2)
-        figure.add_hline(y=half, line={"color": "black", "width": 1.5, "dash": "dash"}, row=1, col=column)
-        figure.layout.annotations[column - 1].text = f"{name}: {above} wrong above half of the right"
+        n_half = -(-len(scores) // 2)
+        n_wrong = int((part["score"] >= scores[n_half - 1]).sum()) - n_half
+        figure.add_hline(y=scores[n_half - 1], line={"color": "black", "width": 1.5, "dash": "dash"}, **place)
+        figure.layout.annotations[column - 1].text = f"{name}: {n_wrong} wrong above half of the right"
     figure.update_xaxes(title="image's mean cosine over classes")
     figure.update_yaxes(title="score", col=1)
     return apply_layout(figure, title, height=520, legend={"orientation": "h", "y": -0.18})
@@ -121,13 +117,12 @@ def score_histograms(points: pd.DataFrame, title: str, n_bins: int = 40) -> go.F
     for column, name in enumerate(names, 1):
         part = points[points["ranking"] == name]
         edges = np.linspace(part["score"].min(), part["score"].max(), n_bins + 1)
-        for positive, colour, shape in ((False, "#B0B0B0", ""), (True, "#D55E00", "/")):
+        for positive, shape in ((False, ""), (True, "/")):
+            label, colour = _PRESENCE[positive]
             count = np.histogram(part.loc[part["positive"] == positive, "score"], edges)[0]
-            figure.add_bar(
-                x=(edges[1:] + edges[:-1]) / 2, y=count / max(count.sum(), 1), width=np.diff(edges), opacity=0.65,
-                marker={"color": colour, "pattern_shape": shape, "line_width": 0}, showlegend=column == 1,
-                name="the class is there" if positive else "it is not", row=1, col=column,
-            )  # fmt: skip
+            bars = go.Bar(x=(edges[1:] + edges[:-1]) / 2, y=count / max(count.sum(), 1), width=np.diff(edges))
+            bars.update(opacity=0.65, marker={"color": colour, "pattern_shape": shape, "line_width": 0})
+            figure.add_trace(bars.update(name=label, showlegend=column == 1), row=1, col=column)
     figure.update_xaxes(title="score")
     figure.update_yaxes(title="share of the images", col=1)
     return apply_layout(figure, title, barmode="overlay", legend={"orientation": "h", "y": -0.2})
@@ -136,18 +131,17 @@ def score_histograms(points: pd.DataFrame, title: str, n_bins: int = 40) -> go.F
 def caption_distances(table: pd.DataFrame, margin: float) -> go.Figure:
     """Distances of captions to the prompts of their classes and of the others; the dashed line is the mean margin.
 
-    table: columns row, side (own, other), low, q1, median, q3, high, as `lmptlib.lessons.caption_distances` gives them.
+    table: columns row, side (own, other), low, q1, median, q3, high, as `lmptlib.suite.analysis.lessons.caption_distances`
+    gives them.
     """
     figure = go.Figure()
-    for side, name, colour, pattern in (
-        ("own", "caption's own classes", "#D55E00", "rgba(213,94,0,0.35)"),
-        ("other", "other classes", "#444444", "rgba(68,68,68,0.12)"),
-    ):
+    looks = {"own": ("caption's own classes", "#D55E00", "rgba(213,94,0,0.35)")}
+    looks["other"] = ("other classes", "#444444", "rgba(68,68,68,0.12)")
+    for side, (name, colour, fill) in looks.items():
         part = table[table["side"] == side]
-        figure.add_box(
-            x=part["row"], q1=part["q1"], median=part["median"], q3=part["q3"], lowerfence=part["low"],
-            upperfence=part["high"], name=name, line_color=colour, fillcolor=pattern,
-        )  # fmt: skip
+        box = go.Box(x=part["row"], q1=part["q1"], median=part["median"], q3=part["q3"], name=name)
+        box.update(lowerfence=part["low"], upperfence=part["high"], line_color=colour, fillcolor=fill)
+        figure.add_trace(box)
     line = {"color": "black", "width": 1.5, "dash": "dash"}
     figure.add_hline(y=margin, line=line, annotation_text="mean margin", annotation_position="bottom left")
     figure.update_yaxes(title="D = 1 − cos(caption, prompt)", rangemode="tozero")

@@ -1,27 +1,37 @@
-"""Colours, symbols and the layout that all figures share."""
+"""Colours, symbols, dashes and the layout that all figures share."""
 
+import pandas as pd
 import plotly.graph_objects as go
 
 COLOURS = {"head": "#23508E", "medium": "#E69F00", "tail": "#CC4678"}
 
-
 SYMBOLS = {"head": "circle", "medium": "square", "tail": "diamond"}
-
-
-RUN_COLOURS = ("#444444", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#8C6D1F", "#000000")
-
 
 SHORT = {"head": "H", "medium": "M", "tail": "T"}
 
+RUN_COLOURS = ("#444444", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#8C6D1F", "#000000")
+
+# Side of a label -> its sign in a legend and its dash.
+SIDES = {"positive": ("+", "solid"), "negative": ("−", "dot")}
+
+
+def run_colour(place: int) -> str:
+    """The colour of the run at a place in a figure; after the last colour they begin again."""
+    return RUN_COLOURS[place % len(RUN_COLOURS)]
+
+
+def interval(value: pd.Series, low: pd.Series, high: pd.Series, **look) -> dict:
+    """Error bars from low to high around values, as plotly's error_x and error_y take them."""
+    return {"type": "data", "array": high - value, "arrayminus": value - low, **look}
+
 
 def apply_layout(figure: go.Figure, title: str, height: int = 460, **axes) -> go.Figure:
-    figure.update_layout(
-        title=title,
-        template="plotly_white",
-        autosize=True,  # as wide as the page, in a widget too
-        height=height,
-        font_size=14,
-        margin={"l": 70, "r": 30, "t": 70, "b": 60},
-        **axes,
-    )
-    return figure
+    """Title, height in pixels and the look that all figures share; `axes` are further settings of plotly's layout."""
+    # without a width: as wide as the page, in a widget too
+    look = {
+        "template": "plotly_white",
+        "autosize": True,
+        "font_size": 14,
+        "margin": {"l": 70, "r": 30, "t": 70, "b": 60},
+    }
+    return figure.update_layout(title=title, height=height, **look, **axes)

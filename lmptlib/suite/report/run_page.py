@@ -10,7 +10,7 @@ from lmptlib.evaluation.rankings import RANKINGS
 from lmptlib.methods.prompts import METHODS
 from lmptlib.paths import safe_name
 from lmptlib.runs.run import Run
-from lmptlib.runs.tables import group_table, results_table
+from lmptlib.runs.tables import curve_table, group_table, results_table
 from lmptlib.suite.figures import curve_figures, group_ap
 from lmptlib.suite.report.page import Page
 
@@ -55,5 +55,6 @@ def _training_figures(run: Run) -> list[dict[str, Any]]:
     if run.history.empty:
         return []
     curves = {run.label: (run.probabilities(), run.probabilities("epoch"))}
-    figures = (curve_figures.training_curves(run.history), curve_figures.probability_curves(curves))
+    losses = curve_figures.training_curves(curve_table([run], "loss"), "What training minimises")
+    figures = (losses, curve_figures.probability_curves(curves))
     return [figure.to_plotly_json() for figure in figures]

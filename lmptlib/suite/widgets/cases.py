@@ -13,60 +13,64 @@ from lmptlib.suite.widgets.figures import redraw
 _FILTERS = {"all": "all", "fixed by B": "fixed", "broken by B": "broke", "missed by both": "neither"}
 
 
-def case_explorer(runs: dict[str, Run | Ensemble], dataset: Dataset, ranking: str = "logit") -> ipywidgets.VBox:
+class CaseExplorer(ipywidgets.VBox):
     """Test images one by one with the best classes of every run, chosen by what run B fixed or broke of run A.
 
     runs: name -> run, tested on `dataset`. The choice is between whole images, and with a class between its labels
-    (`lmptlib.cases` says when either is right).
+    (`lmptlib.suite.analysis.cases` says when either is right).
     """
-    read = {ranking: read_cases(runs, dataset, ranking) for ranking in CASE_RANKINGS}
-    classes, names = read[ranking].classes, list(runs)
-    a = ipywidgets.Dropdown(options=names, value=names[0], description="A")
-    b = ipywidgets.Dropdown(options=names, value=names[-1], description="B")
-    by = ipywidgets.Dropdown(options=CASE_RANKINGS, value=ranking, description="ranking")
-    which = ipywidgets.Dropdown(options=_FILTERS, description="show")
-    options = [(f"{name} ({group}, {train} images)", name) for name, group, train in classes.itertuples(index=False)]
-    of_class = ipywidgets.Dropdown(options=[("all", "all"), *options], description="class")
-    number = ipywidgets.IntSlider(1, 1, 2, description="image", continuous_update=False, layout={"width": "450px"})
-    back, on = (ipywidgets.Button(description=text, layout={"width": "100px"}) for text in ("previous", "next"))
-    caption, chosen = ipywidgets.Label(), []
 
-    figure = go.FigureWidget(layout={"template": "plotly_white"})
-    box = ipywidgets.Box([figure])
+    def __init__(self, runs: dict[str, Run | Ensemble], dataset: Dataset, ranking: str = "logit"):
+        self.dataset = dataset
+        self.cases = {ranking: read_cases(runs, dataset, ranking) for ranking in CASE_RANKINGS}
+        self.table, names = self.cases[ranking].classes, list(runs)
+        self.a = ipywidgets.Dropdown(options=names, value=names[0], description="A")
+        self.b = ipywidgets.Dropdown(options=names, value=names[-1], description="B")
+        self.ranking = ipywidgets.Dropdown(options=CASE_RANKINGS, value=ranking, description="ranking")
+        self.which = ipywidgets.Dropdown(options=_FILTERS, description="show")
+        classes = [(f"{name} ({group}, {n} images)", name) for name, group, n in self.table.itertuples(index=False)]
+        self.of_class = ipywidgets.Dropdown(options=[("all", "all"), *classes], description="class")
+        look = {"continuous_update": False, "layout": {"width": "450px"}}
+        self.number = ipywidgets.IntSlider(1, 1, 2, description="image", **look)
+        back, on = (ipywidgets.Button(description=text, layout={"width": "100px"}) for text in ("previous", "next"))
+        self.caption, self.images = ipywidgets.Label(), []
+        self.figure = go.FigureWidget(layout={"template": "plotly_white"})
+        self.box = ipywidgets.Box([self.figure])
+        for chooser in (self.a, self.b, self.ranking, self.which, self.of_class):
+            chooser.observe(self._choose, names="value")
+        self.number.observe(self._show, names="value")
+        back.on_click(lambda _: self._step(-1))
+        on.on_click(lambda _: self._step(1))
+        self._choose()
+        rows = ([self.a, self.b, self.ranking], [self.which, self.of_class], [back, on, self.number])
+        super().__init__([*map(ipywidgets.HBox, rows), self.caption, self.box])
 
-    def show(_: dict | None = None) -> None:
-        box.layout.display = "flex" if chosen else "none"
-        if not chosen:
-            caption.value = "no such image"
-            return
-        image = chosen[number.value - 1]
-        cases = read[by.value]
-        redraw(figure, case_figure([open_image(cases.paths[image])], [""], [top_classes(cases, image)]), width=860)
-        shown = classes[dataset.test.labels[image]]
-        labels = ", ".join(shown["class"] + " (" + shown["group"] + ")")
-        caption.value = f"{number.value} of {len(chosen)}: {dataset.test.names[image]}, labels {labels}"
-
-    def choose(_: dict | None = None) -> None:
-        table, column = changes(read[by.value], a.value, b.value), "image_change"
-        if of_class.value != "all":
-            table, column = table[table["class"] == of_class.value], "change"
-        if which.value != "all":
-            table = table[table[column] == which.value]
-        chosen[:] = table["image"].unique().tolist()
-        if number.value == 1:
-            show()
+    def _choose(self, _: dict | None = None) -> None:
+        table, column = changes(self.cases[self.ranking.value], self.a.value, self.b.value), "image_change"
+        if self.of_class.value != "all":
+            table, column = table[table["class"] == self.of_class.value], "change"
+        if self.which.value != "all":
+            table = table[table[column] == self.which.value]
+        self.images = table["image"].unique().tolist()
+        if self.number.value == 1:
+            self._show()
         else:
-            number.value = 1  # shows it
-        number.max = max(len(chosen), 1)
+            # shows it
+            self.number.value = 1
+        self.number.max = max(len(self.images), 1)
 
-    def step(by: int) -> None:
-        number.value += by  # the slider keeps it inside
+    def _show(self, _: dict | None = None) -> None:
+        self.box.layout.display = "flex" if self.images else "none"
+        if not self.images:
+            self.caption.value = "no such image"
+            return
+        image, cases = self.images[self.number.value - 1], self.cases[self.ranking.value]
+        picture = open_image(cases.paths[image])
+        redraw(self.figure, case_figure([picture], [""], [top_classes(cases, image)]), width=860)
+        shown, test = self.table[self.dataset.test.labels[image]], self.dataset.test
+        labels = ", ".join(shown["class"] + " (" + shown["group"] + ")")
+        self.caption.value = f"{self.number.value} of {len(self.images)}: {test.names[image]}, labels {labels}"
 
-    for chooser in (a, b, by, which, of_class):
-        chooser.observe(choose, names="value")
-    number.observe(show, names="value")
-    back.on_click(lambda _: step(-1))
-    on.on_click(lambda _: step(1))
-    choose()
-    rows = [ipywidgets.HBox([a, b, by]), ipywidgets.HBox([which, of_class]), ipywidgets.HBox([back, on, number])]
-    return ipywidgets.VBox([*rows, caption, box])
+    def _step(self, by: int) -> None:
+        # the slider keeps it inside
+        self.number.value += by

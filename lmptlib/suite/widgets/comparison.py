@@ -13,9 +13,7 @@ from lmptlib.suite.figures.class_ap import ap_dumbbells
 def loss_comparison(made: dict[str, list[Run]]) -> ipywidgets.VBox:
     """AP of each class in one row of a sweep (open) and another (filled); rows and ranking are chosen from lists."""
     tables = {
-        ranking: pd.concat({row: class_table(part, ranking) for row, part in made.items()}, names=["row"]).reset_index(
-            "row"
-        )
+        ranking: pd.concat([class_table(part, ranking).assign(row=row) for row, part in made.items()])
         for ranking in RANKINGS
     }
     names = list(made)

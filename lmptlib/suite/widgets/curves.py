@@ -8,7 +8,7 @@ from plotly.subplots import make_subplots
 from lmptlib.data.dataset import GROUPS
 from lmptlib.runs.run import Run
 from lmptlib.runs.tables import labelled
-from lmptlib.suite.figures.style import COLOURS, RUN_COLOURS
+from lmptlib.suite.figures.style import COLOURS, SIDES, run_colour
 
 
 def class_curves(runs: list[Run]) -> ipywidgets.VBox:
@@ -17,10 +17,10 @@ def class_curves(runs: list[Run]) -> ipywidgets.VBox:
     figure = go.FigureWidget(layout={"template": "plotly_white", "autosize": True, "height": 420, "font_size": 14})
     values = []
     for i, (label, run) in enumerate(labelled(runs)):
-        for side, sign, dash in (("positive", "+", "solid"), ("negative", "−", "dot")):
+        for side, (sign, dash) in SIDES.items():
             with np.load(run.folder / "probabilities.npz") as file:
                 values.append(file[f"epoch_{side}"])
-            line = {"color": RUN_COLOURS[i % len(RUN_COLOURS)], "dash": dash, "width": 3}
+            line = {"color": run_colour(i), "dash": dash, "width": 3}
             figure.add_scatter(name=f"{label} {sign}", mode="lines+markers", line=line)
     figure.update_xaxes(title="epoch")
     figure.update_yaxes(title="mean probability of the true label", range=[0, 1])
@@ -50,7 +50,7 @@ def probability_explorer(runs: dict[str, Run], ranking: str = "logit") -> ipywid
     chosen[1].value = list(runs)[-1]
     for column, (pattern, dash) in enumerate((("", "solid"), ("/", "dash")), 1):
         for group in GROUPS:
-            for sign, line in (("+", "solid"), ("−", "dot")):
+            for sign, line in SIDES.values():
                 style = {"color": COLOURS[group], "width": 2.5, "dash": line}
                 figure.add_scatter(name=f"{group} {sign}", line=style, showlegend=column == 1, row=1, col=column)
             style = {"color": COLOURS[group], "width": 2.5, "dash": dash}
@@ -72,7 +72,8 @@ def probability_explorer(runs: dict[str, Run], ranking: str = "logit") -> ipywid
                         trace.x, trace.y = part["step"].to_numpy(), values.to_numpy()
                 figure.layout.annotations[side].text = chooser.value.replace(": ", ":<br>")
 
-        with figure.batch_update():  # apart: in one batch the browser would forget the bars' names, which do not change
+        # apart: in one batch the browser would forget the bars' names, which do not change
+        with figure.batch_update():
             for side, chooser in enumerate(chosen):
                 scores = runs[chooser.value].metrics["scores"][ranking]
                 figure.data[10 * side + 9].y = [scores[name] for name in ("total", *GROUPS)]

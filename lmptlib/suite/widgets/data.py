@@ -59,11 +59,13 @@ def data_explorer(dataset: Dataset, per_page: int = 12) -> ipywidgets.VBox:
         count = len(matching())
         found.value = f"{count:,} of {len(dataset.splits[split.value]):,} images"
         if page.value > 1:
-            page.value = 1  # shows it
+            # shows it
+            page.value = 1
         else:
             show()
         page.max = max(1, -(-count // per_page))
-        page.layout.display = None if page.max > 1 else "none"  # nothing to turn
+        # with one page there is nothing to turn
+        page.layout.display = None if page.max > 1 else "none"
 
     for chooser in (classes, split, matches):
         chooser.observe(search, names="value")

@@ -15,74 +15,100 @@ from lmptlib.suite.figures.pictures import jpeg
 _PROMPTS = {"before and after": (True, True), "before": (True, False), "after": (False, True), "none": (False, False)}
 
 
-def embedding_explorer(maps: dict[str, pd.DataFrame], dataset: Dataset, scores: np.ndarray) -> ipywidgets.VBox:
+class EmbeddingExplorer(ipywidgets.VBox):
     """Maps of test images and prompts; what lies under the mouse is shown beside them: photograph, labels, top scores.
 
-    maps: name -> points of `lmptlib.embeddings.map_points` with errors, all of the same images. scores (N, C): of the
-    test images. The colouring, a class whose images are drawn larger, and the prompts shown are chosen from lists.
+    maps: name -> points of `lmptlib.suite.analysis.embeddings.map_points` with errors, all of the same images. scores
+    (N, C): of the test images. The colouring, a class whose images are drawn larger, and the prompts shown are chosen
+    from lists.
     """
-    first = next(iter(maps.values()))
-    figure = go.FigureWidget(embedding_map(first)).update_layout(width=620, height=660, title="", autosize=False)
-    places = [np.flatnonzero((first["kind"] == "image") & (first["group"] == group)) for group in GROUPS]
-    before, after = (np.flatnonzero(first["kind"] == kind) for kind in ("before", "after"))
-    *images, lines, prompts_before, prompts_after = figure.data
-    drawn = [*zip(images, places), (prompts_before, before), (prompts_after, after)]
 
-    projection = ipywidgets.Dropdown(options=list(maps), description="map")
-    colour = ipywidgets.Dropdown(options=["group", "class", "error"], description="colour")
-    chosen = ipywidgets.Dropdown(options=["all", *dataset.class_names], description="class")
-    prompts = ipywidgets.Dropdown(options=list(_PROMPTS), description="prompts")
-    joined = ipywidgets.Checkbox(True, description="lines from before to after", indent=False)
-    follow = ipywidgets.Checkbox(True, description="the picture follows the mouse (else: click)", indent=False)
-    picture = ipywidgets.Image(format="jpeg", layout={"width": "230px", "height": "auto", "display": "none"})
-    words = ipywidgets.HTML("Point at an image or click on it.", layout={"width": "230px"})
+    def __init__(self, maps: dict[str, pd.DataFrame], dataset: Dataset, scores: np.ndarray):
+        self.maps, self.dataset, self.scores = maps, dataset, scores
+        self.points = next(iter(maps.values()))
+        self.figure = go.FigureWidget(embedding_map(self.points))
+        self.figure.update_layout(width=620, height=660, title="", autosize=False)
+        self._find_traces()
+        self.projection = ipywidgets.Dropdown(options=list(maps), description="map")
+        self.colour = ipywidgets.Dropdown(options=["group", "class", "error"], description="colour")
+        self.chosen = ipywidgets.Dropdown(options=["all", *dataset.class_names], description="class")
+        self.prompts = ipywidgets.Dropdown(options=list(_PROMPTS), description="prompts")
+        self.joined = ipywidgets.Checkbox(True, description="lines from before to after", indent=False)
+        follow = "the picture follows the mouse (else: click)"
+        self.follow = ipywidgets.Checkbox(True, description=follow, indent=False)
+        look = {"width": "230px", "height": "auto", "display": "none"}
+        self.picture = ipywidgets.Image(format="jpeg", layout=look)
+        self.words = ipywidgets.HTML("Point at an image or click on it.", layout={"width": "230px"})
+        self._observe()
+        controls = [self.projection, self.colour, self.chosen, self.prompts, self.joined, self.follow]
+        shown = ipywidgets.HBox([self.figure, ipywidgets.VBox([self.picture, self.words])])
+        super().__init__([ipywidgets.HBox(controls, layout={"flex_flow": "row wrap"}), shown])
 
-    def move(_: dict) -> None:
-        xy = maps[projection.value][["x", "y"]].to_numpy()
-        ends = np.stack([xy[before], xy[after], np.full((len(after), 2), np.nan)], axis=1).reshape(-1, 2)
-        with figure.batch_update():
-            for trace, place in drawn:
-                trace.x, trace.y = xy[place].T
-            lines.x, lines.y = ends.T
+    def _find_traces(self) -> None:
+        """Which rows of the points each trace of the figure draws."""
+        kind, group = self.points["kind"], self.points["group"]
+        *images, self.lines, before, after = self.figure.data
+        self.images = list(zip(images, (np.flatnonzero((kind == "image") & (group == name)) for name in GROUPS)))
+        self.before = (before, np.flatnonzero(kind == "before"))
+        self.after = (after, np.flatnonzero(kind == "after"))
 
-    def paint(_: dict) -> None:
-        colours = np.array(map_colours(first, colour.value), dtype=object)
-        with figure.batch_update():
-            for trace, place in drawn:
-                trace.marker.color = colours[place].tolist()
-            prompts_before.marker.line.color = colours[before].tolist()
-            figure.layout.coloraxis.showscale = colour.value == "error"
+    def _observe(self) -> None:
+        for trace, rows in self.images:
+            trace.on_click(lambda _, points, __, rows=rows: self._show(rows, points.point_inds))
+            trace.on_hover(lambda _, points, __, rows=rows: self._hover(rows, points.point_inds))
+        self.projection.observe(self._move, names="value")
+        self.colour.observe(self._paint, names="value")
+        self.chosen.observe(self._enlarge, names="value")
+        for control in (self.prompts, self.joined):
+            control.observe(self._choose_prompts, names="value")
 
-    def enlarge(_: dict) -> None:
-        with figure.batch_update():
-            for trace, place in zip(images, places):
-                if chosen.value == "all":
-                    trace.marker.size = [6] * len(place)
+    def _move(self, _: dict) -> None:
+        xy = self.maps[self.projection.value][["x", "y"]].to_numpy()
+        starts, ends = xy[self.before[1]], xy[self.after[1]]
+        joints = np.stack([starts, ends, np.full_like(ends, np.nan)], axis=1).reshape(-1, 2)
+        with self.figure.batch_update():
+            for trace, rows in (*self.images, self.before, self.after):
+                trace.x, trace.y = xy[rows].T
+            self.lines.x, self.lines.y = joints.T
+
+    def _paint(self, _: dict) -> None:
+        colours = np.array(map_colours(self.points, self.colour.value), dtype=object)
+        with self.figure.batch_update():
+            for trace, rows in (*self.images, self.before, self.after):
+                trace.marker.color = colours[rows].tolist()
+            trace, rows = self.before
+            trace.marker.line.color = colours[rows].tolist()
+            self.figure.layout.coloraxis.showscale = self.colour.value == "error"
+
+    def _enlarge(self, _: dict) -> None:
+        with self.figure.batch_update():
+            for trace, rows in self.images:
+                if self.chosen.value == "all":
+                    trace.marker.size = [6] * len(rows)
                 else:
-                    shown = dataset.test.labels[first["image"].iloc[place], dataset.class_names.index(chosen.value)]
+                    column = self.dataset.class_names.index(self.chosen.value)
+                    shown = self.dataset.test.labels[self.points["image"].iloc[rows], column]
                     trace.marker.size = np.where(shown, 11, 3).tolist()
 
-    def choose_prompts(_: dict) -> None:
-        with figure.batch_update():
-            prompts_before.visible, prompts_after.visible = _PROMPTS[prompts.value]
-            lines.visible = joined.value and all(_PROMPTS[prompts.value])
+    def _choose_prompts(self, _: dict) -> None:
+        visible = _PROMPTS[self.prompts.value]
+        with self.figure.batch_update():
+            self.before[0].visible, self.after[0].visible = visible
+            self.lines.visible = self.joined.value and all(visible)
 
-    def show(place: np.ndarray, points: list[int]) -> None:
-        if points:
-            image = first["image"].iat[place[points[0]]]
-            picture.layout.display = None
-            picture.value = jpeg(open_image(dataset.test.paths[image]), 320)
-            words.value = _words(dataset, image, scores[image], first["error"].iat[place[points[0]]])
+    def _hover(self, rows: np.ndarray, places: list[int]) -> None:
+        if self.follow.value:
+            self._show(rows, places)
 
-    for trace, place in zip(images, places):
-        trace.on_click(lambda _, points, __, place=place: show(place, points.point_inds))
-        trace.on_hover(lambda _, points, __, place=place: show(place, points.point_inds if follow.value else []))
-    for chooser, change in ((projection, move), (colour, paint), (chosen, enlarge), (prompts, choose_prompts)):
-        chooser.observe(change, names="value")
-    joined.observe(choose_prompts, names="value")
-    controls = ipywidgets.HBox([projection, colour, chosen, prompts, joined, follow], layout={"flex_flow": "row wrap"})
-    side = ipywidgets.VBox([picture, words])
-    return ipywidgets.VBox([controls, ipywidgets.HBox([figure, side])])
+    def _show(self, rows: np.ndarray, places: list[int]) -> None:
+        """Show the image of one group that is at the first of `places` in its trace, if there is one."""
+        if not places:
+            return
+        point = self.points.iloc[rows[places[0]]]
+        image = int(point["image"])
+        self.picture.layout.display = None
+        self.picture.value = jpeg(open_image(self.dataset.test.paths[image]), 320)
+        self.words.value = _words(self.dataset, image, self.scores[image], point["error"])
 
 
 def _words(dataset: Dataset, image: int, scores: np.ndarray, error: float, n_scores: int = 8) -> str:

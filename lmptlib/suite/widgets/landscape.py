@@ -29,7 +29,8 @@ def _controls(name: str, value: object) -> list[ipywidgets.Widget]:
         shares = ["off", *np.linspace(0, 1, 21).round(2).tolist()]
         return [ipywidgets.SelectionSlider(options=shares, description=name, continuous_update=False, **look)]
     by_group = isinstance(value, tuple)
-    low = 0.1 if name in ("lam", "scale", *FACTORS) else 0.0  # factors divide, a scale of 0 leaves no loss
+    # factors divide, and a scale of 0 leaves no loss
+    low = 0.1 if name in ("lam", "scale", *FACTORS) else 0.0
     sliders = []
     for one, group in zip(value if by_group else (value,), GROUPS if by_group else ("",)):
         high, step = (0.99, 0.01) if 0 < one < 1 else (2 * max(one, 5), 0.1)

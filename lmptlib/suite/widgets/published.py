@@ -9,9 +9,8 @@ from lmptlib.suite.figures.style import RUN_COLOURS
 
 def published_table(table: pd.DataFrame) -> ipywidgets.VBox:
     """Published rows of one data set, sorted by one column; both are chosen from lists. table: `published()`."""
-    figure = go.FigureWidget(
-        layout={"template": "plotly_white", "autosize": True, "font_size": 13, "margin": {"l": 260}}
-    )
+    layout = {"template": "plotly_white", "autosize": True, "font_size": 13, "margin": {"l": 260}}
+    figure = go.FigureWidget(layout=layout)
     figure.add_scatter(mode="markers", marker={"size": 9, "color": RUN_COLOURS[1]})
     dataset = ipywidgets.Dropdown(options=table["dataset"].unique().tolist(), description="data set")
     column = ipywidgets.Dropdown(options=["total", "head", "medium", "tail"], description="column")

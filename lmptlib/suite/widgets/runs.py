@@ -12,104 +12,122 @@ from lmptlib.runs.comparison import compare
 from lmptlib.runs.run import Run
 from lmptlib.runs.tables import by_dataset, by_label, class_table, curve_table, group_table, labelled, settings_table
 from lmptlib.suite.figures.class_ap import per_class_ap
-from lmptlib.suite.figures.curve_figures import run_curves
+from lmptlib.suite.figures.curve_figures import training_curves
 from lmptlib.suite.figures.group_ap import group_map, intervals
 from lmptlib.suite.widgets.figures import redraw
-from lmptlib.suite.widgets.tables import csv_link, paged_table, table_html
+from lmptlib.suite.widgets.tables import csv_link, table_html, table_widget
 
 _LOOK = {"width": 860, "legend": {"orientation": "h", "x": 0, "y": -0.25, "yanchor": "top"}}
 _CURVES = {"probability": "Mean probabilities while training: positives solid, negatives dotted", "loss": "Losses"}
 
 
-def run_explorer(runs: list[Run]) -> ipywidgets.VBox:
+class RunExplorer(ipywidgets.VBox):
     """Runs chosen from a list, of one data set at a time: what differs, curves, AP by group and class, paired differences.
 
-    Seeds of one configuration are averaged in the curves and the classes' AP. Every table has a link that saves it. A
-    run is read when it is chosen. Raises ValueError without runs.
+    Seeds of one configuration are averaged in the curves and the classes' AP. Every table is saved as CSV. A run is read
+    when it is chosen. Raises ValueError without runs.
     """
-    if not runs:
-        raise ValueError("no runs to show: make one with 'lmpt run train'")
-    groups = by_dataset(runs)
-    dataset = ipywidgets.Dropdown(
-        options=[(f"{name} ({len(part)} runs)", name) for name, part in groups.items()], description="data set"
-    )
-    chosen = ipywidgets.SelectMultiple(rows=10, description="runs", layout={"width": "640px"})
-    ranking = ipywidgets.Dropdown(options=RANKINGS, value="logit", description="ranking")
-    quantity = ipywidgets.Dropdown(
-        options=[("mean probabilities", "probability"), ("losses", "loss")], description="curves"
-    )
-    baseline = ipywidgets.Dropdown(description="baseline")
-    pair = ipywidgets.Button(description="paired differences", tooltip="about a second for each run")
-    bars, curves, classes, gaps = (go.FigureWidget(layout={"template": "plotly_white"}) for _ in range(4))
-    of_curves, of_classes, of_gaps = ipywidgets.Box([curves]), ipywidgets.Box(), ipywidgets.Box([gaps])
-    settings, differences = ipywidgets.HTML(), ipywidgets.HTML()
 
-    def picked() -> list[Run]:
-        return [groups[dataset.value][i] for i in chosen.value]
+    def __init__(self, runs: list[Run]):
+        if not runs:
+            raise ValueError("no runs to show: make one with 'lmpt run train'")
+        self.datasets = by_dataset(runs)
+        options = [(f"{name} ({len(part)} runs)", name) for name, part in self.datasets.items()]
+        self.dataset = ipywidgets.Dropdown(options=options, description="data set")
+        self.chosen = ipywidgets.SelectMultiple(rows=10, description="runs", layout={"width": "640px"})
+        self.ranking = ipywidgets.Dropdown(options=RANKINGS, value="logit", description="ranking")
+        quantities = [("mean probabilities", "probability"), ("losses", "loss")]
+        self.quantity = ipywidgets.Dropdown(options=quantities, description="curves")
+        self.baseline = ipywidgets.Dropdown(description="baseline")
+        self.pair = ipywidgets.Button(description="paired differences", tooltip="about a second for each run")
+        self.settings, self.differences = ipywidgets.HTML(), ipywidgets.HTML()
+        empty = {"template": "plotly_white"}
+        self.bars, self.curves, self.class_ap, self.gaps = (go.FigureWidget(layout=empty) for _ in range(4))
+        self.of_curves, self.of_gaps = ipywidgets.Box([self.curves]), ipywidgets.Box([self.gaps])
+        self.classes = table_widget("classes.csv")
+        pairing = ipywidgets.HBox([self.baseline, self.pair])
+        results = [self.bars, self.of_curves, self.class_ap, self.classes, pairing, self.of_gaps, self.differences]
+        self.results = ipywidgets.VBox(results)
+        self._observe()
+        self._list_runs()
+        choosers = ipywidgets.VBox([self.dataset, self.ranking, self.quantity])
+        super().__init__([ipywidgets.HBox([self.chosen, choosers]), self.settings, self.results])
 
-    def list_runs(_: dict | None = None) -> None:
-        part = groups[dataset.value]
-        chosen.value = ()  # in the browser, what is chosen must not outlast its list
-        chosen.options = [(_entry(run), i) for i, run in enumerate(part)]
-        chosen.value = tuple(range(len(part)))[-2:]
+    def _observe(self) -> None:
+        for chooser in (self.chosen, self.ranking):
+            chooser.observe(self._draw, names="value")
+        for chooser in (self.chosen, self.ranking, self.baseline):
+            chooser.observe(self._clear_differences, names="value")
+        self.dataset.observe(self._list_runs, names="value")
+        self.quantity.observe(self._draw_curves, names="value")
+        self.pair.on_click(self._draw_differences)
 
-    def draw(_: dict) -> None:
-        shown = picked()
-        figures.layout.display = "flex" if shown else "none"
+    def _shown(self) -> list[Run]:
+        return [self.datasets[self.dataset.value][i] for i in self.chosen.value]
+
+    def _list_runs(self, _: dict | None = None) -> None:
+        part = self.datasets[self.dataset.value]
+        # in the browser, what is chosen must not outlast its list
+        self.chosen.value = ()
+        self.chosen.options = [(_entry(run), i) for i, run in enumerate(part)]
+        self.chosen.value = tuple(range(len(part)))[-2:]
+
+    def _draw(self, _: dict) -> None:
+        shown = self._shown()
+        self.results.layout.display = "flex" if shown else "none"
         if not shown:
-            settings.value = "Choose one run or more: Ctrl-click and Shift-click take several."
+            self.settings.value = "Choose one run or more: Ctrl-click and Shift-click take several."
             return
-        before, names = baseline.value, list(by_label(shown))
-        baseline.options = names
-        baseline.value = before if before in names else names[0]
-        by_group, by_class = group_table(shown, ranking.value), class_table(shown, ranking.value)
+        before, names = self.baseline.value, list(by_label(shown))
+        self.baseline.options = names
+        self.baseline.value = before if before in names else names[0]
+        self._draw_groups(shown)
+        self._draw_classes(shown)
+        self._draw_curves()
+
+    def _draw_groups(self, shown: list[Run]) -> None:
+        """What the runs are and their mAP, as a table and as bars."""
+        ranking = self.ranking.value
+        by_group = group_table(shown, ranking)
         by_group["run"] = np.repeat(_names(shown), 1 + len(GROUPS))
         table = settings_table(shown).rename_axis("run").reset_index()
         table.insert(1, "marks", [", ".join(run.marks) for run in shown])
-        totals = [[run.metrics["scores"][ranking.value][name] for name in ("total", *GROUPS)] for run in shown]
+        totals = [[run.metrics["scores"][ranking][name] for name in ("total", *GROUPS)] for run in shown]
         table[["total", *GROUPS]] = np.array(totals, dtype=float).round(2)
-        settings.value = f"{table_html(table)}{csv_link(table, 'runs.csv')} &nbsp; {csv_link(by_group, 'groups.csv')}"
-        redraw(bars, group_map(by_group, ranking.value), **_LOOK)
-        redraw(classes, per_class_ap(by_class, ranking.value), **_LOOK)
+        links = f"{csv_link(table, 'runs.csv')} &nbsp; {csv_link(by_group, 'groups.csv')}"
+        self.settings.value = table_html(table) + links
+        redraw(self.bars, group_map(by_group, ranking), **_LOOK)
+
+    def _draw_classes(self, shown: list[Run]) -> None:
+        by_class = class_table(shown, self.ranking.value)
+        redraw(self.class_ap, per_class_ap(by_class, self.ranking.value), **_LOOK)
         wide = by_class.pivot_table("ap", ["class", "group", "train"], "run", sort=False).round(2)
-        wide = wide.rename_axis(columns=None).reset_index().sort_values("train", ascending=False)
-        of_classes.children = [paged_table(wide, name="classes.csv")]
-        draw_curves()
+        wide = wide.rename_axis(columns=None).reset_index()
+        self.classes.update(wide.sort_values("train", ascending=False, ignore_index=True))
 
-    def draw_curves(_: dict | None = None) -> None:
-        table = curve_table(picked(), quantity.value)
-        of_curves.layout.display = "flex" if len(table) else "none"  # what learns nothing has no losses
+    def _draw_curves(self, _: dict | None = None) -> None:
+        table = curve_table(self._shown(), self.quantity.value)
+        # what learns nothing has no losses
+        self.of_curves.layout.display = "flex" if len(table) else "none"
         if len(table):
-            redraw(curves, run_curves(table, _CURVES[quantity.value]), **_LOOK)
+            redraw(self.curves, training_curves(table, _CURVES[self.quantity.value]), **_LOOK)
 
-    def clear(_: dict) -> None:
-        of_gaps.layout.display, differences.value = "none", ""
+    def _clear_differences(self, _: dict) -> None:
+        self.of_gaps.layout.display, self.differences.value = "none", ""
 
-    def draw_differences(_: ipywidgets.Button) -> None:
+    def _draw_differences(self, _: ipywidgets.Button) -> None:
+        baseline = self.baseline.value
         try:
-            table = compare(by_label(picked()), baseline.value, ranking.value)
-        except ValueError as error:  # seeds that do not pair
-            differences.value = html.escape(str(error))
+            table = compare(by_label(self._shown()), baseline, self.ranking.value)
+        except ValueError as error:
+            # seeds that do not pair
+            self.differences.value = html.escape(str(error))
             return
-        differences.value = f"{table_html(table.round(2))}{csv_link(table, 'differences.csv')}"
+        self.differences.value = f"{table_html(table.round(2))}{csv_link(table, 'differences.csv')}"
         if table["difference"].notna().any():
-            title = f"Paired differences from {baseline.value}, with 95% intervals"
-            redraw(gaps, intervals(table).update_layout(title=title), **_LOOK)
-            of_gaps.layout.display = "flex"
-
-    figures = ipywidgets.VBox(
-        [bars, of_curves, classes, of_classes, ipywidgets.HBox([baseline, pair]), of_gaps, differences]
-    )
-    for chooser in (chosen, ranking):
-        chooser.observe(draw, names="value")
-    for chooser in (chosen, ranking, baseline):
-        chooser.observe(clear, names="value")
-    dataset.observe(list_runs, names="value")
-    quantity.observe(draw_curves, names="value")
-    pair.on_click(draw_differences)
-    list_runs()
-    controls = ipywidgets.HBox([chosen, ipywidgets.VBox([dataset, ranking, quantity])])
-    return ipywidgets.VBox([controls, settings, figures])
+            title = f"Paired differences from {baseline}, with 95% intervals"
+            redraw(self.gaps, intervals(table).update_layout(title=title), **_LOOK)
+            self.of_gaps.layout.display = "flex"
 
 
 def _entry(run: Run) -> str:

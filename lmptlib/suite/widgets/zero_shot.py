@@ -21,10 +21,8 @@ def zero_shot_explorer(
     chosen = ipywidgets.Dropdown(options=options, description="class")
     template = ipywidgets.Dropdown(options=list(texts), description="template")
     ranking = ipywidgets.Dropdown(options=ZERO_SHOT_RANKINGS, description="ranking")
-    slider = ipywidgets.FloatLogSlider(
-        value=scale, min=-1, max=3, step=0.05, description="softmax scale", continuous_update=False,
-        style={"description_width": "90px"},
-    )  # fmt: skip
+    look = {"continuous_update": False, "style": {"description_width": "90px"}}
+    slider = ipywidgets.FloatLogSlider(scale, min=-1, max=3, step=0.05, description="softmax scale", **look)
     weights = np.ones((1, len(labels)))
 
     def drawn() -> go.Figure:

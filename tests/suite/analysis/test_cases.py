@@ -23,7 +23,7 @@ from lmptlib.suite.analysis.cases import (
     top_classes,
 )
 from lmptlib.suite.figures import case_figures
-from lmptlib.suite.widgets.cases import case_explorer
+from lmptlib.suite.widgets.cases import CaseExplorer
 from lmptlib.training.training import train
 
 CLASSES = pd.DataFrame({"class": list("abcdef"), "group": ["head", "head", "medium", "medium", "tail", "tail"]})
@@ -162,7 +162,7 @@ def test_fixed_is_right_and_broken_left_in_the_figure():
 
 def test_the_explorer_shows_the_chosen_images(trained):
     runs, dataset = trained
-    *rows, caption, box = case_explorer(runs, dataset).children
+    *rows, caption, box = CaseExplorer(runs, dataset).children
     (figure,) = box.children
     (a, b, ranking), (which, of_class), (back, on, number) = (row.children for row in rows)
     assert (a.value, b.value, number.max) == ("zero-shot", "both", 12)

@@ -11,7 +11,7 @@ from lmptlib.data.loading import load_dataset
 from lmptlib.suite.analysis.embeddings import PROJECTIONS, map_points, ranking_errors
 from lmptlib.suite.figures.map_figures import embedding_map
 from lmptlib.suite.figures.style import COLOURS
-from lmptlib.suite.widgets.embeddings import embedding_explorer
+from lmptlib.suite.widgets.embeddings import EmbeddingExplorer
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_colours_say_group_class_and_error(mapped):
 @pytest.fixture
 def explorer(mapped):
     dataset, scores, maps, _ = mapped
-    controls, row = embedding_explorer(maps, dataset, scores).children
+    controls, row = EmbeddingExplorer(maps, dataset, scores).children
     figure, panel = row.children
     return {widget.description: widget for widget in controls.children}, figure, panel.children
 

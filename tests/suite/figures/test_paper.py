@@ -1,0 +1,53 @@
+"""Figures and tables for a paper hold the numbers of the DataFrame."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.colors import to_hex
+
+from lmptlib.suite.figures import paper
+from lmptlib.suite.figures.style import COLOURS
+
+GROUPS = ("head", "medium", "tail")
+
+
+def test_positives_are_solid_and_negatives_dotted_in_the_groups_colours():
+    table = pd.DataFrame([(step, group) for step in range(3) for group in GROUPS], columns=["step", "group"])
+    table[["positive", "negative"]] = np.random.default_rng(0).random((9, 2))
+    figure = paper.probability_curves({"coop": table})
+    drawn = [line for line in figure.axes[0].lines if len(line.get_xdata())]
+    found = {(to_hex(line.get_color()).upper(), line.is_dashed()): line.get_ydata() for line in drawn}
+    for group in GROUPS:
+        for side in ("positive", "negative"):
+            values = found[COLOURS[group], side == "negative"]
+            np.testing.assert_allclose(values, table.loc[table["group"] == group, side])
+    assert [text.get_text() for text in figure.legends[0].texts] == ["H+", "H−", "M+", "M−", "T+", "T−"]
+    assert figure.axes[0].get_title() == "coop"
+
+
+def test_the_heat_map_writes_the_baselines_ap_and_the_change():
+    classes = pd.DataFrame({"class": ["dog", "owl"], "group": ["head", "tail"], "train": [300, 7]})
+    table = pd.concat([classes.assign(row="clip", ap=[60.0, 40.0]), classes.assign(row="coop", ap=[72.0, 31.0])])
+    axis = paper.ap_heatmap(table, "clip").axes[0]
+    assert [text.get_text() for text in axis.texts[:4]] == ["60.0", "+12.0", "40.0", "-9.0"]
+    assert [text.get_text() for text in axis.texts[4:]] == ["head", "tail"]
+
+
+def test_dots_stand_at_the_differences():
+    table = pd.DataFrame({"row": ["coop", "lmpt"], "group": "total", "difference": [2.0, -1.0]})
+    table = table.assign(difference_low=table["difference"] - 1, difference_high=table["difference"] + 3)
+    axis = paper.intervals(table).axes[0]
+    dots = dict(zip(axis.lines[0].get_xdata(), axis.lines[0].get_ydata()))
+    labels = [label.get_text() for label in axis.get_yticklabels()]
+    assert {labels[int(place)]: value for value, place in dots.items()} == {"coop": 2, "lmpt": -1}
+
+
+def test_the_latex_table_has_the_best_in_bold_and_what_was_printed(tmp_path):
+    table = pd.DataFrame([("zero_shot", "total", 40.04, np.nan), ("100% coop", "total", 50.0, 0.5)])
+    table.columns = ["row", "group", "mean", "sd"]
+    table["voc-lt printed"] = [np.nan, 81.444]
+    ticks = pd.DataFrame({"CSE": [False, True]}, ["zero_shot", "100% coop"])
+    lines = paper.latex_table(table, tmp_path / "new" / "table.tex", ticks).read_text().splitlines()
+    assert lines[0] == r"% \usepackage{booktabs,amssymb}" and lines[1] == r"\begin{tabular}{lcrr}"
+    assert lines[3] == r" & CSE & total & VOC-LT printed \\"
+    assert lines[5] == r"zero\_shot &  & $40.0$ &  \\"
+    assert lines[6] == r"100\% coop & \checkmark & $\mathbf{50.0 \pm 0.5}$ & 81.44 \\"
