@@ -1,5 +1,6 @@
 """Run a notebook in batch: check its parameters, execute it through papermill, sign and file what it made."""
 
+import logging
 import os
 import re
 import shutil
@@ -20,6 +21,7 @@ from papermill.exceptions import PapermillExecutionError
 from lmptlib.config import Config, read_value
 from lmptlib.errors import first_line, nearest
 from lmptlib.paths import shipped
+from lmptlib.suite.interrupt import Interrupt
 from lmptlib.suite.parameters import other_settings, read_type, write_text
 from lmptlib.training.training import plan
 
@@ -135,27 +137,43 @@ def execute(
     """Run a notebook with checked parameters and leave it, signed, at `target`.
 
     What its cells print is passed on where `echo` is set. On failure the half-run notebook goes to `failed` instead, and
-    NotebookError gives the cell and the reason in one line.
+    NotebookError gives the cell and the reason in one line. Ctrl-C and SIGTERM interrupt the cell, as Interrupt has it;
+    then KeyboardInterrupt says where the half-run notebook is.
     """
-    with tempfile.TemporaryDirectory(prefix="lmpt-") as folder:
-        draft = Path(folder) / target.name
+    # papermill logs what it raises, and one line is enough.
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)
+    with tempfile.TemporaryDirectory(prefix="lmpt-") as folder, Interrupt() as interrupt:
+        draft, reason = Path(folder) / target.name, ""
         try:
             papermill.execute_notebook(
-                str(notebook), str(draft), values, kernel_name="python3", progress_bar=False, execution_timeout=timeout,
-                stdout_file=sys.stdout if echo else None, cwd=os.getcwd(), extra_arguments=["--log-level=40"],
-            )  # fmt: skip
+                str(notebook),
+                str(draft),
+                values,
+                kernel_name="python3",
+                kernel_manager_class=interrupt.kernel_manager_class,
+                on_cell_start=interrupt.on_cell_start,
+                progress_bar=False,
+                execution_timeout=timeout,
+                stdout_file=sys.stdout if echo else None,
+                cwd=os.getcwd(),
+                # Critical alone: a kernel that ends is interrupted by its manager, which it may log as an error.
+                extra_arguments=["--log-level=50"],
+            )
         except PapermillExecutionError as error:
             reason = f"cell {error.exec_count} failed: {error.ename}: {(str(error.evalue).splitlines() or [''])[0]}"
         except CellTimeoutError:
             reason = f"a cell took longer than {timeout} s (--timeout gives it more)"
         except DeadKernelError:
             reason = "its kernel died (out of memory?)"
-        else:
+        except KeyboardInterrupt:
+            interrupt.came = True
+        if not reason and not interrupt.came:
             sign(draft)
             return _move(draft, target)
-        if draft.exists():
-            reason += f"; see {_move(draft, failed)}"
-        raise NotebookError(f"{notebook.stem}: {reason}")
+        see = f"; see {_move(draft, failed)}" if draft.exists() else ""
+        if interrupt.came:
+            raise KeyboardInterrupt(f"{notebook.stem}: stopped{see}")
+        raise NotebookError(f"{notebook.stem}: {reason}{see}")
 
 
 def sign(notebook: Path) -> None:

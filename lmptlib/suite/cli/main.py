@@ -24,6 +24,9 @@ class _OneLineErrors(click.Group):
             return super().invoke(context)
         except (ValueError, OSError) as error:
             raise click.ClickException(str(error)) from error
+        except KeyboardInterrupt as error:
+            click.echo(str(error) or "stopped", err=True)
+            context.exit(130)
 
 
 @click.group(cls=_OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
