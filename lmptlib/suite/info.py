@@ -13,18 +13,19 @@ from packaging.requirements import Requirement
 from lmptlib.paths import home
 
 EXTENSIONS = ("jupyterlab", "ipywidgets", "anywidget", "plotly")
+EXTRAS = {"notebooks": "the notebooks", "paper": "the notebooks' paper figures"}
 
 
-def missing_packages() -> list[str]:
-    """What lmptlib requires and is not installed, or not in a version that will do."""
+def missing_packages(extra: str = "") -> list[str]:
+    """What lmptlib, or an extra of it, requires and is not installed, or not in a version that will do."""
     try:
         required = [Requirement(line) for line in metadata.requires("lmptlib") or []]
     except metadata.PackageNotFoundError:
         return ["lmptlib"]
     missing = []
     for requirement in required:
-        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
-            continue  # of an extra, or of another system
+        if not (requirement.marker.evaluate({"extra": extra}) if requirement.marker else extra == ""):
+            continue  # of the library, of another extra, or of another system
         try:
             fits = requirement.specifier.contains(metadata.version(requirement.name), prereleases=True)
         except metadata.PackageNotFoundError:
@@ -38,7 +39,7 @@ def describe() -> Iterator[str]:
     """One line a fact, the last of them whether the notebooks have what they need. Nothing is downloaded or drawn."""
     missing = missing_packages()
     if missing:
-        yield f"to install: python -m pip install {shlex.join(missing)}"
+        yield f"to install: {_install(missing)}"
         return
 
     import torch
@@ -50,7 +51,7 @@ def describe() -> Iterator[str]:
     from lmptlib.runs.run import find_runs
 
     yield versions()
-    yield ", ".join(f"{name} {metadata.version(name)}" for name in EXTENSIONS)
+    yield ", ".join(f"{name} {_version(name)}" for name in EXTENSIONS)
     if torch.cuda.is_available():
         memory = torch.cuda.get_device_properties(0).total_memory
         yield f"device      {torch.cuda.get_device_name(0)}, {memory / 1e9:.0f} GB"
@@ -68,10 +69,25 @@ def describe() -> Iterator[str]:
     states = {name: _state(name) for name in BUILT_IN}
     yield from (f"{name:11} {state}" for name, state in states.items())
     yield from _tools()
+    to_do = [
+        f"to install for {use}: {_install(found)}"
+        for extra, use in EXTRAS.items()
+        if (found := missing_packages(extra))
+    ]
     if states["emoji-lt"].startswith("incomplete"):
-        yield f"to mend: remove {home() / 'data' / 'emoji-lt'}, and the next run draws it again"
-    else:
-        yield "everything that the notebooks need is there"
+        to_do.append(f"to mend: remove {home() / 'data' / 'emoji-lt'}, and the next run draws it again")
+    yield from to_do or ["everything that the notebooks need is there"]
+
+
+def _install(missing: list[str]) -> str:
+    return f"python -m pip install {shlex.join(missing)}"
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "missing"
 
 
 def _holds(folder: Path) -> str:

@@ -1,5 +1,8 @@
 """What `lmpt info` says."""
 
+import tomllib
+from pathlib import Path
+
 from click.testing import CliRunner
 from tiny import TinyCard
 
@@ -43,3 +46,20 @@ def test_info_names_what_to_install(monkeypatch):
     monkeypatch.setattr(info.metadata, "requires", lambda _: wanted)
     assert info.missing_packages() == ["anywidget>=99", "absent-package>=1"]
     assert lmpt("info") == "to install: python -m pip install 'anywidget>=99' 'absent-package>=1'\n"
+
+
+def test_info_names_what_an_extra_lacks(monkeypatch):
+    wanted = ["torch>=2.6", 'papermill>=99; extra == "notebooks"', 'click>=8; extra == "notebooks"']
+    wanted += ['absent-package>=1; extra == "paper"', 'pytest>=999; extra == "test"']
+    monkeypatch.setattr(info.metadata, "requires", lambda _: wanted)
+    assert info.missing_packages() == [] and info.missing_packages("notebooks") == ["papermill>=99"]
+    lines = lmpt("info").splitlines()
+    assert "to install for the notebooks: python -m pip install 'papermill>=99'" in lines
+    assert "to install for the notebooks' paper figures: python -m pip install 'absent-package>=1'" in lines
+    assert "everything that the notebooks need is there" not in lines
+
+
+def test_every_extra_of_the_project_is_known():
+    """`lmpt info` looks into those that users need."""
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    assert {*info.EXTRAS, "test"} == set(project["optional-dependencies"])

@@ -24,6 +24,10 @@ class _OneLineErrors(click.Group):
             return super().invoke(context)
         except (ValueError, OSError) as error:
             raise click.ClickException(str(error)) from error
+        except ModuleNotFoundError as error:
+            if (error.name or "").startswith("lmptlib"):
+                raise
+            raise click.ClickException(f"{error.name} is not installed: 'lmpt info' says what to install") from error
         except KeyboardInterrupt as error:
             click.echo(str(error) or "stopped", err=True)
             context.exit(130)
