@@ -1,6 +1,26 @@
-"""lmptlib: prompt tuning of a frozen CLIP for long-tailed multi-label recognition."""
+"""lmptlib: prompt tuning of a frozen CLIP for long-tailed multi-label recognition.
 
-__version__ = "0.1.0"
+from lmptlib import train, resolve, Run, Classifier
+"""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.2.0"
+_API = {
+    "train": "lmptlib.training.training",
+    "resolve": "lmptlib.config",
+    "Run": "lmptlib.runs.run",
+    "Classifier": "lmptlib.runs.classifier",
+}
+__all__ = ["Classifier", "Run", "__version__", "resolve", "train", "versions"]
+
+
+def __getattr__(name: str) -> Any:
+    """The API, imported when it is first used: `import lmptlib` alone is quick."""
+    if name not in _API:
+        raise AttributeError(f"module 'lmptlib' has no attribute '{name}'")
+    return getattr(import_module(_API[name]), name)
 
 
 def versions() -> str:

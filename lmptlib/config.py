@@ -1,92 +1,104 @@
-"""One configuration for a run: a frozen dataclass, completed from a recipe."""
+"""One configuration for a run: settings of every run, and those of its method. For a user all are flat, by name."""
 
-import dataclasses
 import os
+import types
 import typing
-from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
 
 from lmptlib.clip.loading import PREPROCESSINGS
-from lmptlib.data.samplers import SAMPLERS
 from lmptlib.errors import nearest
-from lmptlib.losses import LOSSES, PRESETS, make_loss
-from lmptlib.methods.prompts import HEADS, METHODS, POSITIONS
+from lmptlib.losses import effective_settings, make_loss
+from lmptlib.methods import METHODS, Learning
+from lmptlib.methods.base import Settings, one_of
 from lmptlib.recipes.reading import load_recipe
 
 
-@dataclass(frozen=True)
-class Config:
-    """Every setting of a run. A field left at None takes the recipe's value; `resolve` fills them all in."""
+class Config(BaseModel):
+    """Every setting of a run. `resolve` makes one; `flat` gives all of it by name."""
 
-    # what is learned, from what, on what
-    recipe: str = "calibrated"  # a complete set of settings; `lmpt recipes` lists them
-    dataset: str = "emoji-lt"  # emoji-lt, voc-lt, coco-lt, or the path of a .csv file or a .yaml card
-    data_root: str | None = (
-        None  # where a built-in data set lies (None: data/), or the images of a .csv file (None: beside it)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, protected_namespaces=())
+
+    recipe: str = Field("calibrated", description="a complete set of settings; `lmpt recipes` lists them")
+    dataset: str = Field(
+        "emoji-lt", description="emoji-lt, voc-lt, coco-lt, or the path of a .csv file or a .yaml card"
     )
-    model: str = "clip-emoji"  # an open_clip model name, or the path of a config .json
-    weights: str | None = None  # a pretrained tag of open_clip, or a weights file
-    preprocess: str | None = None  # images as clip was trained on, or imagenet: squashed, ImageNet's mean and deviation
-    method: str | None = None  # zero_shot, zero_shot_templates, coop, lmpt or linear_probe
-    loss: str | None = None  # the classification loss, a name in lmptlib.losses.LOSSES
-    preset: str | None = None  # the loss's published settings: voc-lt or coco-lt
-    loss_settings: str | None = None  # settings of the loss over the preset's, as YAML: l1_neg: 5, l2_pos: [1, 1, 2]
-    # the prompts
-    n_ctx: int | None = None  # context tokens M; given without ctx_init, they start at random
-    ctx_init: str | None = None  # words the contexts start from, or 'random'
-    class_specific: bool | None = None  # one context per class, or one for all
-    class_position: str | None = None  # where the class name stands: end, front or middle of the context
-    hand_written: float | None = None  # share of the hand-written prompt in the final classifier, 0 to 1
-    residual: float | None = None  # share in the logits of a linear head learned beside the prompts, 0 to 1
-    centred: bool | None = None  # cosines with text features less their mean over classes, or with text features
-    # the objective
-    lam: float | None = None  # weight of the classification loss; 1 - lam weighs the CSE loss
-    eta: float | None = None  # scale of the CSE margins
-    gamma: float | None = None  # power of the CSE class weights
-    soft_margin: bool | None = None  # CSE margins by class frequency, or one for all
-    reweight: str | None = None  # CSE weights: frequency, uniform (1/C) or ones (1, the literal reading)
-    level: str | None = None  # CSE operands: feature (text tower's outputs) or token (input embeddings)
-    head: str | None = None  # logits: raw exp(logit_scale) * cos, or affine, affine_per_class: learned exp(a) * cos + b
-    # the optimisation
-    epochs: int | None = None  # passes over the training images
-    batch_size: int | None = None  # images a step
-    sampler: str | None = None  # shuffle, class_aware, square_root or effective_number
-    optimizer: str | None = None  # sgd or adamw
-    lr: float | None = None  # learning rate of the contexts (of the probe's weights), cosine to 0
-    lr_head: float | None = None  # learning rate of a and b
-    warmup: int | None = None  # iterations over which the learning rate rises from a third
-    momentum: float | None = None  # of sgd; the first beta of adamw
-    weight_decay: float | None = None  # of the contexts (of the probe's weights)
-    ema: float | None = None  # decay of the average of the weights that is kept in their place; 0: none
-    select: str | None = None  # which epoch is kept: last, val (best on the validation split) or test (leakage)
-    # the machine and the draw
-    seed: int = 0  # of contexts, batches and flips
-    device: str = "auto"  # auto, cpu or cuda
+    data_root: str | None = Field(
+        None,
+        description="where a built-in data set lies (None: data/), or the images of a .csv file (None: beside it)",
+    )
+    cache: str | None = Field(None, description="folder of computed features (None: data/cache, or below --out)")
+    model: str = Field("clip-emoji", description="an open_clip model name, or the path of a config .json")
+    weights: str | None = Field(None, description="a pretrained tag of open_clip, or a weights file")
+    preprocess: Annotated[str, one_of(PREPROCESSINGS)] = Field(
+        "clip", description="images as clip was trained on, or imagenet: squashed, ImageNet's mean and deviation"
+    )
+    method: Annotated[str, one_of(tuple(METHODS))] = Field("lmpt", description=f"one of {', '.join(METHODS)}")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto, cpu or cuda")
+    settings: Settings = Field(description="the method's own")
+
+    @property
+    def learning(self) -> Learning | None:
+        """The settings of learning step by step, where the method does."""
+        return self.settings if isinstance(self.settings, Learning) else None
+
+    def flat(self) -> dict[str, Any]:
+        """All settings by name, those of every run first."""
+        return {name: getattr(self, name) for name in COMMON} | dict(self.settings)
+
+    def effective(self) -> dict[str, Any]:
+        """The settings that a result depends on, by name: not where things lie, and nothing without effect."""
+        settings = self.flat()
+        for place in ("recipe", "dataset", "data_root", "cache", "model", "weights"):
+            del settings[place]
+        if self.learning:
+            settings["loss_settings"] = effective_settings(
+                self.learning.loss, settings.pop("preset"), read_loss_settings(self.learning.loss_settings)
+            )
+        if settings.get("logit_map") == "raw":
+            settings.pop("lr_logit_map", None)
+        if settings.get("ctx_init", "random") != "random":
+            del settings["n_ctx"]
+        return settings
 
 
-FIELDS = {field.name: field for field in dataclasses.fields(Config)}
-TYPES = typing.get_type_hints(Config)
+COMMON = {name: field for name, field in Config.model_fields.items() if name != "settings"}
+RENAMED = {"head": "logit_map", "lr_head": "lr_logit_map"}  # settings of version 0.1
 WORDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text"}  # types, for messages
-# Of the field reweight, as CSELoss takes them.
-REWEIGHT = {"frequency": True, "uniform": False, "ones": "ones"}
-_CHOICES = {
-    "method": tuple(METHODS), "loss": tuple(LOSSES), "preset": tuple(PRESETS), "head": HEADS,
-    "class_position": POSITIONS, "level": ("feature", "token"), "sampler": SAMPLERS, "preprocess": PREPROCESSINGS,
-    "reweight": tuple(REWEIGHT), "optimizer": ("sgd", "adamw"), "select": ("last", "val", "test"), "device": ("auto", "cpu", "cuda"),
-}  # fmt: skip
-_BOUNDS = {
-    "n_ctx": (1, 64), "lam": (0, 1), "hand_written": (0, 1), "residual": (0, 1), "eta": (0, None), "gamma": (0, None), "epochs": (1, None),
-    "batch_size": (1, None), "lr": (0, None), "lr_head": (0, None), "warmup": (0, None), "momentum": (0, 0.999),
-    "weight_decay": (0, None), "ema": (0, 0.99999), "seed": (0, 2**63 - 1),
-}  # fmt: skip
-
-
-_PATHS = ("dataset", "data_root", "model", "weights", "out")
-_FILES = (".csv", ".yaml", ".yml", ".json", ".safetensors", ".pt", ".pth", ".bin")
 _KINDS = {"int": int, "float": float, "bool": bool, "str": str}
+_NEVER_NONE = ("recipe", "dataset", "model", "device", "seed")
+_PATHS = ("dataset", "data_root", "cache", "model", "weights", "out")
+_FILES = (".csv", ".yaml", ".yml", ".json", ".safetensors", ".pt", ".pth", ".bin")
+
+
+@cache
+def known_settings() -> dict[str, FieldInfo]:
+    """Every setting by name: those of every run, then those of the methods."""
+    own = {name: field for method in METHODS.values() for name, field in method.Settings.model_fields.items()}
+    return COMMON | own
+
+
+def has_setting(method: str, name: str) -> bool:
+    """Whether a setting has a meaning with a method."""
+    return name in COMMON or name in METHODS[method].Settings.model_fields
+
+
+def type_of(field: FieldInfo) -> tuple[str, bool]:
+    """int, float, bool or str, and whether None is allowed."""
+    kinds = typing.get_args(field.annotation) if isinstance(field.annotation, types.UnionType) else (field.annotation,)
+    plain = next(kind for kind in kinds if kind is not type(None))
+    return ("str" if typing.get_origin(plain) is Literal else plain.__name__), type(None) in kinds
+
+
+def bounds_of(field: FieldInfo) -> tuple[float | None, float | None]:
+    """The least and the largest value that a setting may have."""
+    low = next((limit.ge for limit in field.metadata if hasattr(limit, "ge")), None)
+    return low, next((limit.le for limit in field.metadata if hasattr(limit, "le")), None)
 
 
 def read_value(name: str, kind: str, optional: bool, value: Any) -> Any:
@@ -105,79 +117,105 @@ def read_value(name: str, kind: str, optional: bool, value: Any) -> Any:
         raise ValueError(f"parameter '{name}' must be {WORDS[kind]}, not '{text}'") from None
     if name in _PATHS and kind == "str":
         path = Path(value).expanduser()  # a name or a tag stays as it is, whatever lies in the caller's folder
-        is_path = name in ("data_root", "out") or path.suffix in _FILES or (os.sep in value and path.exists())
+        is_path = name in ("data_root", "cache", "out") or path.suffix in _FILES or (os.sep in value and path.exists())
         return os.path.abspath(path) if is_path else value
     return value
 
 
 def read_settings(given: dict[str, Any]) -> dict[str, Any]:
-    """Settings from a command line or a YAML file as the types of `Config`. Raises ValueError, one line."""
-    settings = {}
-    for name, value in given.items():
-        if name not in FIELDS:
-            raise ValueError(f"unknown setting '{name}'.{nearest(name, FIELDS)}")
-        kinds = typing.get_args(TYPES[name]) or (TYPES[name],)
-        settings[name] = read_value(name, kinds[0].__name__, len(kinds) > 1, value)
-    return settings
+    """Settings from a command line or a YAML file in their types. Raises ValueError, one line.
+
+    `none` leaves a setting to the recipe.
+    """
+    _check_names(given)
+    kinds = {name: type_of(known_settings()[name])[0] for name in given}
+    return {name: read_value(name, kinds[name], name not in _NEVER_NONE, value) for name, value in given.items()}
 
 
-def resolve(**settings) -> Config:
+def _check_names(given: typing.Iterable[str]) -> None:
+    for name in given:
+        if name in RENAMED:
+            raise ValueError(f"setting '{name}' is called '{RENAMED[name]}' now")
+        if name not in known_settings():
+            raise ValueError(f"unknown setting '{name}'.{nearest(name, known_settings())}")
+
+
+def resolve(**settings: Any) -> Config:
     """A complete configuration: the recipe's settings with `settings` over them.
 
-    A value of None counts as not given. Raises ValueError, one line, on an unknown name, a wrong type or a value out of
-    bounds.
+    A value of None counts as not given. Raises ValueError, one line, on an unknown name, a setting that the method does not
+    have, a wrong type or a value out of bounds.
+
+    >>> from lmptlib import resolve
+    >>> resolve(method="coop", lr=1e-3).settings.lr
+    0.001
     """
-    for name in settings:
-        if name not in FIELDS:
-            raise ValueError(f"unknown setting '{name}'.{nearest(name, FIELDS)}")
+    _check_names(settings)
     given = {name: value for name, value in settings.items() if value is not None}
-    base = Config(**given)
-    recipe = load_recipe(base.recipe, base.dataset, base.method)
+    common = {name: field.default for name, field in COMMON.items()}
+    recipe = load_recipe(
+        given.get("recipe", common["recipe"]), given.get("dataset", common["dataset"]), given.get("method")
+    )
+    method = recipe["method"]
+    _validated(Config, "method", method)
+    for name in given:
+        if not has_setting(method, name):
+            owners = [owner for owner in METHODS if has_setting(owner, name)]
+            raise ValueError(f"method '{method}' has no setting '{name}' (it goes with {', '.join(owners)})")
     if "loss" in given and "loss_settings" not in given:
         recipe["loss_settings"] = ""  # the recipe's are those of its own loss
     if "n_ctx" in given and "ctx_init" not in given:
         given["ctx_init"] = "random"  # the recipe's words have a length of their own
     elif "ctx_init" in given and "n_ctx" not in given and given["ctx_init"] != "random":
         recipe["n_ctx"] = None  # as many as there are words
-    config = dataclasses.replace(base, **{**recipe, **given})
-    for name, value in vars(config).items():
-        kinds = [kind for kind in (typing.get_args(TYPES[name]) or (TYPES[name],)) if kind is not type(None)]
-        if value is None and name in ("data_root", "weights", "n_ctx"):
-            continue
-        if float in kinds and type(value) is int:
-            value = float(value)
-            config = dataclasses.replace(config, **{name: value})
-        if type(value) not in kinds:
-            raise ValueError(f"setting '{name}' must be {WORDS[kinds[0].__name__]}, not {value!r}")
-        if name in _CHOICES and value not in _CHOICES[name]:
-            raise ValueError(f"setting '{name}' is one of {', '.join(_CHOICES[name])}, not '{value}'")
-        low, high = _BOUNDS.get(name, (None, None))
-        if (low is not None and not value >= low) or (high is not None and not value <= high) or value == float("inf"):
-            raise ValueError(
-                f"setting '{name}' must be {f'from {low} to {high}' if high else f'at least {low}'}, not {value}"
-            )
-    method = METHODS[config.method]
-    if not method.learns:  # of another method's recipe, and of no effect
-        config = dataclasses.replace(config, hand_written=0.0, residual=0.0)
-    if not method.prompts:
-        for name, none in (("hand_written", 0.0), ("residual", 0.0), ("centred", False), ("head", "raw")):
-            if getattr(config, name) != none:
-                raise ValueError(f"{name} goes with prompts, and method '{config.method}' has none: set it to {none}")
-    read_loss_settings(config.loss, config.loss_settings)
+    flat = {name: value for name, value in {**recipe, **given}.items() if has_setting(method, name)}
+    own = {name: flat.pop(name) for name in list(flat) if name not in COMMON}
+    config = _built(Config, flat | {"settings": _built(METHODS[method].Settings, own)})
+    if config.learning:
+        loss, text = config.learning.loss, config.learning.loss_settings
+        make_loss(loss, [1], 2, **read_loss_settings(text))  # says what is wrong with them
     return config
 
 
-def read_loss_settings(loss: str, text: str) -> dict:
-    """The settings in a text like `l1_neg: 5, l2_pos: [1, 1, 2]`. Raises ValueError, one line, where they are not the loss's."""
+def _built(kind: type[BaseModel], values: dict[str, Any]) -> Any:
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        name = str(problem["loc"][0])
+        raise ValueError(f"setting '{name}' {_complaint(kind.model_fields[name], problem)}") from None
+
+
+def _validated(kind: type[BaseModel], name: str, value: Any) -> None:
+    """Check one field alone."""
+    try:
+        kind.__pydantic_validator__.validate_assignment(kind.model_construct(), name, value)
+    except ValidationError as error:
+        raise ValueError(f"setting '{name}' {_complaint(kind.model_fields[name], error.errors()[0])}") from None
+
+
+def _complaint(field: FieldInfo, problem: Any) -> str:
+    """What is wrong with the value of a setting, in our words."""
+    value, low_high = problem["input"], bounds_of(field)
+    if problem["type"] == "value_error":
+        return str(problem["ctx"]["error"])
+    if problem["type"] == "literal_error":
+        return f"is one of {', '.join(typing.get_args(field.annotation))}, not '{value}'"
+    if problem["type"] in ("greater_than_equal", "less_than_equal", "finite_number") and low_high != (None, None):
+        low, high = (f"{bound:g}" if bound is not None else None for bound in low_high)
+        return f"must be {f'from {low} to {high}' if high else f'at least {low}'}, not {value}"
+    return f"must be {WORDS[type_of(field)[0]]}, not {value!r}"
+
+
+def read_loss_settings(text: str) -> dict[str, Any]:
+    """The settings in a text like `l1_neg: 5, l2_pos: [1, 1, 2]`. Raises ValueError, one line, where it is none."""
     try:
         settings = yaml.safe_load(f"{{{text}}}")
     except yaml.YAMLError:
         settings = None
     if not isinstance(settings, dict) or None in settings.values():
         raise ValueError(f"setting 'loss_settings' must be like 'gamma: 3, alpha: 0.25', not '{text}'")
-    settings = {name: _number(value) for name, value in settings.items()}
-    make_loss(loss, [1], 2, **settings)  # says what is wrong with them
-    return settings
+    return {name: _number(value) for name, value in settings.items()}
 
 
 def _number(value: Any) -> Any:
@@ -188,12 +226,15 @@ def _number(value: Any) -> Any:
         return value
 
 
-def from_namespace(namespace: dict) -> Config:
-    """The configuration of a notebook: every setting that its `globals()` hold. Raises ValueError as `resolve` does."""
-    return resolve(**{name: namespace[name] for name in FIELDS if name in namespace})
+def fitting(settings: dict[str, Any]) -> dict[str, Any]:
+    """Those of `settings` that their method has: for runs of several methods that are given settings together."""
+    given = {name: value for name, value in settings.items() if value is not None}
+    common = {name: given.get(name, COMMON[name].default) for name in ("recipe", "dataset")}
+    method = load_recipe(common["recipe"], common["dataset"], given.get("method"))["method"]
+    return {name: value for name, value in given.items() if method not in METHODS or has_setting(method, name)}
 
 
-def changed(namespace: dict) -> dict[str, Any]:
-    """The settings of a notebook, but for the seed, that are not the defaults: they go over every run of a sweep."""
-    found = {name: namespace[name] for name, f in FIELDS.items() if namespace.get(name, f.default) != f.default}
-    return {name: value for name, value in found.items() if name != "seed"}
+def changed(given: dict[str, Any]) -> dict[str, Any]:
+    """What a notebook is given, but for the seed and what is the default anyway: it goes over every run of a sweep."""
+    defaults = {name: field.default for name, field in COMMON.items()}
+    return {name: value for name, value in given.items() if name != "seed" and value != defaults.get(name)}

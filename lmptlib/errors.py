@@ -26,3 +26,7 @@ def first_line(error: BaseException) -> str:
     """An exception's message, cut to its first line."""
     lines = str(error).strip().splitlines()
     return lines[0][:300] if lines else type(error).__name__
+
+
+class NonFiniteLoss(RuntimeError):
+    """The loss became infinite or NaN; the run stands at its last whole epoch."""

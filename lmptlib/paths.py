@@ -68,9 +68,11 @@ def outputs_folder(out: str | Path | None = None) -> Path:
     return Path(out) if out else home() / "outputs"
 
 
-def cache_folder(cache: str | Path | None = None) -> Path:
-    """The folder that keeps features and digests from one run to the next: `cache`, or `data/cache/`."""
-    return Path(cache) if cache else home() / "data" / "cache"
+def cache_folder(cache: str | Path | None = None, out: str | Path | None = None) -> Path:
+    """The folder that keeps features and digests from one run to the next: `cache`, else below `out`, else `data/cache/`."""
+    if cache:
+        return Path(cache)
+    return Path(out) / "cache" if out else home() / "data" / "cache"
 
 
 def safe_name(text: str) -> str:

@@ -4,10 +4,15 @@ import os
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: tests run side by side, a core each
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tiny import TinyCard, make_tiny
+
+from lmptlib.config import fitting, resolve
+from lmptlib.runs.run import Run
+from lmptlib.training.training import train
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("LMPT_SHARED", ROOT.parent / "shared"))
@@ -19,6 +24,26 @@ def shared() -> Path:
     if not (SHARED / "lists").is_dir():
         pytest.skip("no reference material beside the project (LMPT_SHARED names it)")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def cache() -> Path:
+    """Where the tests keep computed features, from one time to the next and apart from those of the project."""
+    return ROOT / ".pytest_cache" / "features"
+
+
+@pytest.fixture
+def make_run(tiny, tmp_path, cache) -> Callable[..., Run]:
+    """Train on the tiny card, for two epochs unless told otherwise; what the method does not have falls away."""
+
+    def make(out: Path | None = None, **settings) -> Run:
+        given = {"dataset": str(tiny.path), "cache": str(cache), "epochs": 2, "batch_size": 8}
+        config = resolve(
+            **{**fitting({**given, "method": settings.get("method"), "recipe": settings.get("recipe")}), **settings}
+        )
+        return Run(train(config, out or tmp_path / "outputs", log=lambda line: None))
+
+    return make
 
 
 @pytest.fixture

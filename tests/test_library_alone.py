@@ -50,7 +50,6 @@ def test_it_trains_classifies_and_shows_results(tiny, tmp_path):
     assert shown.returncode == 0 and "lmpt" in shown.stdout, shown.stderr
 
 
-@pytest.mark.xfail(reason="the engine imports the suite's notebooks", strict=True)
 def test_it_sweeps(tiny, tmp_path):
     grid = tmp_path / "grid.yaml"
     rows = {"soft": {"method": "coop"}, "both": {"method": "lmpt"}}

@@ -1,11 +1,21 @@
 """A frozen CLIP."""
 
+import copy
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """Prompts as token embeddings (P, L, W), before positions are added, and the places of their end-of-text tokens (P,)."""
+
+    embeddings: Tensor
+    end: Tensor
 
 
 class Clip:
@@ -25,7 +35,9 @@ class Clip:
         self.logit_scale = model.logit_scale.exp().item()
         self.width = self.text.token_embedding.weight.shape[1]
         self.context_length = self.text.positional_embedding.shape[0]
-        self._known = self.text.token_embedding.weight.isfinite().all(1).cpu()  # (V,) tokens that have an embedding
+        self._vocabulary = (
+            self.text.token_embedding.weight.isfinite().all(1).cpu()
+        )  # (V,) tokens that have an embedding
 
     @torch.inference_mode()
     def encode_images(self, pixels: Tensor) -> Tensor:
@@ -40,7 +52,7 @@ class Clip:
         Raises ValueError naming the first text with a word that the model has no embedding for.
         """
         tokens = self.tokenizer(texts, context_length=self.context_length)
-        unknown = ~self._known[tokens] & (torch.arange(tokens.shape[1]) <= tokens.argmax(-1, keepdim=True))
+        unknown = ~self._vocabulary[tokens] & (torch.arange(tokens.shape[1]) <= tokens.argmax(-1, keepdim=True))
         if unknown.any():
             row, column = unknown.nonzero()[0].tolist()
             token = self.tokenizer.decode([tokens[row, column].item()]).strip()
@@ -54,16 +66,15 @@ class Clip:
         """Token embeddings (B, L, W) of tokens (B, L), before positions are added."""
         return self.text.token_embedding(tokens)
 
-    def embed_words(self, texts: list[str], length: int) -> Tensor:
-        """Token embeddings (N, L, W) of the first L words of texts, without the start token; zero past a text's end."""
-        tokens = self.tokenize(texts)
+    def embed_words(self, tokens: Tensor, length: int) -> Tensor:
+        """Embeddings (N, L, W) of the first L of tokens (N, 77), without the start token; zero past a text's end."""
         inside = torch.arange(1, length + 1, device=tokens.device) < tokens.argmax(-1, keepdim=True)
         return torch.where(inside[..., None], self.embed(tokens[:, 1 : length + 1]).float(), 0.0)
 
     @torch.inference_mode()
     def nearest_words(self, vectors: Tensor, k: int) -> list[list[list[tuple[str, float]]]]:
         """The k words whose embeddings are nearest to each of vectors (B, M, W), with their Euclidean distances."""
-        words = self._known.clone()
+        words = self._vocabulary.clone()
         words[self.tokenizer([""])[0, :2]] = False  # start and end of text
         known = words.nonzero().flatten()
         table = self.text.token_embedding.weight[known.to(vectors.device)].float()
@@ -76,19 +87,57 @@ class Clip:
             for of_row in zip(distances, nearest)
         ]
 
+    def encode_prompts(self, prompts: Sequence[Prompts | None]) -> list[Tensor | None]:
+        """Unit features (P, D) of each set of prompts, all of them in one pass of the tower; None stays None.
+
+        Shorter prompts are padded behind their end: the tower is causal, so this changes nothing.
+        """
+        sets = [each for each in prompts if each is not None]
+        if not sets:
+            return [None] * len(prompts)
+        length = max(each.embeddings.shape[1] for each in sets)
+        embeddings = [F.pad(each.embeddings, (0, 0, 0, length - each.embeddings.shape[1])) for each in sets]
+        features = self.encode_embeddings(torch.cat(embeddings), torch.cat([each.end for each in sets]))
+        parts = iter(features.split([len(each.end) for each in sets]))
+        return [None if each is None else next(parts) for each in prompts]
+
     def encode_embeddings(self, embeddings: Tensor, end: Tensor) -> Tensor:
         """Unit features (B, D) of token embeddings (B, L, W) whose end-of-text token is at `end` (B,).
 
         L may be any length up to 77: the tower is causal, so what follows the end-of-text token changes nothing.
         """
-        length = embeddings.shape[1]
         with self._autocast():
-            x = embeddings + self.text.positional_embedding[:length]
-            x = self.text.ln_final(self.text.transformer(x, attn_mask=self.text.attn_mask[:length, :length]))
-            x = x[torch.arange(len(x), device=x.device), end]
-            projection = self.text.text_projection
-            x = projection(x) if isinstance(projection, nn.Linear) else x if projection is None else x @ projection
+            x = self._text_tower(embeddings)
+            x = self._project(x[torch.arange(len(x), device=x.device), end])
         return F.normalize(x.float(), dim=-1)
+
+    @torch.inference_mode()
+    def encode_tokens(self, tokens: Tensor) -> Tensor:
+        """A unit feature for each of tokens (B, L), (B, L, D), projected as the end-of-text token's is; zero past the end."""
+        with self._autocast():
+            features = self._project(self._text_tower(self.embed(tokens)))
+        inside = torch.arange(tokens.shape[1], device=tokens.device) <= tokens.argmax(-1, keepdim=True)
+        return torch.where(inside[..., None], F.normalize(features.float(), dim=-1), 0.0)
+
+    def _text_tower(self, embeddings: Tensor) -> Tensor:
+        """What the text tower makes of token embeddings (B, L, W), after its last normalisation."""
+        length = embeddings.shape[1]
+        x = embeddings + self.text.positional_embedding[:length]
+        return self.text.ln_final(self.text.transformer(x, attn_mask=self.text.attn_mask[:length, :length]))
+
+    def _project(self, x: Tensor) -> Tensor:
+        projection = self.text.text_projection
+        if projection is None:
+            return x
+        return projection(x) if isinstance(projection, nn.Linear) else x @ projection
+
+    def tuned(self, model: nn.Module) -> "Clip":
+        """This CLIP with the weights of `model`, a copy of its own, under a fingerprint of their own."""
+        digest = hashlib.sha256(self.fingerprint.encode())
+        for name, tensor in model.state_dict().items():
+            digest.update(name.encode() + tensor.detach().float().cpu().numpy().tobytes())
+        fingerprint = digest.hexdigest()
+        return Clip(copy.deepcopy(model), self.tokenizer, self.preprocess, self.name, fingerprint, self.device)
 
     @torch.inference_mode()
     def encode_texts(self, texts: list[str], batch_size: int = 256) -> Tensor:

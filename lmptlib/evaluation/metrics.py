@@ -4,12 +4,12 @@ import numpy as np
 
 from lmptlib.evaluation.average_precision import average_precision, summarise
 from lmptlib.evaluation.intervals import bootstrap
-from lmptlib.evaluation.rankings import RANKINGS, softmax_scores
+from lmptlib.evaluation.rankings import RANKINGS, ranking_scores
 
 
 def evaluate(
     labels: np.ndarray,
-    cosine: np.ndarray,
+    scores: np.ndarray,
     logit_scale: float,
     class_names: tuple[str, ...],
     groups: np.ndarray,
@@ -17,16 +17,16 @@ def evaluate(
 ) -> dict:
     """The metrics of a run, in percent, under both rankings.
 
-    labels (N, C) and cosine (N, C), the similarity of test images and class prompts. `ci95` are the 2.5 and 97.5
-    percentiles over bootstrap resamples of the test images; all runs on the same images share the resamples. A class
-    without positives has AP None and is left out of every mean.
+    labels (N, C) and scores (N, C) of the test images; logit_scale times the scores are what softmax takes. `ci95` are the
+    2.5 and 97.5 percentiles over bootstrap resamples of the test images; all runs on the same images share the resamples.
+    A class without positives has AP None and is left out of every mean.
     """
     metrics: dict = {"scores": {}}
     for ranking in RANKINGS:
-        scores = softmax_scores(cosine, logit_scale) if ranking == "softmax" else cosine
-        ap = average_precision(labels, scores)
+        ranked = ranking_scores(scores, ranking, logit_scale)
+        ap = average_precision(labels, ranked)
         means = summarise(ap, groups)
-        spread = bootstrap(labels, scores, groups, resamples)
+        spread = bootstrap(labels, ranked, groups, resamples)
         entry: dict = {name: percent(float(value)) for name, value in means.items()}
         entry["ci95"] = {
             name: None if np.isnan(means[name]) else [percent(v) for v in np.nanpercentile(values, [2.5, 97.5])]

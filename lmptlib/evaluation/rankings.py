@@ -17,6 +17,7 @@ def softmax_scores(cosine: np.ndarray, logit_scale: float) -> np.ndarray:
 
 
 ZERO_SHOT_RANKINGS = ("logit", "centred", "softmax")
+ALL_RANKINGS = (*RANKINGS, "centred", "levelled")
 
 
 def centred(cosine: np.ndarray) -> np.ndarray:
@@ -52,10 +53,16 @@ def relative(cosine: np.ndarray, scale: float) -> np.ndarray:
     return cosine - (others - np.log(n_classes - 1)) / scale
 
 
-def ranking_scores(cosine: np.ndarray, ranking: str, scale: float) -> np.ndarray:
-    """Scores (N, C) of cosines (N, C) under one of ZERO_SHOT_RANKINGS; `softmax` as `relative` has it, which does not saturate."""
-    if ranking not in ZERO_SHOT_RANKINGS:
-        raise ValueError(f"ranking '{ranking}' is none of {', '.join(ZERO_SHOT_RANKINGS)}")
-    if ranking == "logit":
-        return cosine
-    return centred(cosine) if ranking == "centred" else relative(cosine, scale)
+def ranking_scores(scores: np.ndarray, ranking: str, scale: float) -> np.ndarray:
+    """What a ranking sorts by, (N, C), from scores (N, C): the one place where rankings are made.
+
+    softmax: over classes, of `scale` times the scores. logit: each class by itself. centred: less the image's mean.
+    levelled: less the class's mean over all images. Raises ValueError for another.
+    """
+    if ranking not in ALL_RANKINGS:
+        raise ValueError(f"no ranking '{ranking}'; known: {', '.join(ALL_RANKINGS)}")
+    if ranking == "softmax":
+        return softmax_scores(scores, scale)
+    if ranking == "centred":
+        return centred(scores)
+    return scores - scores.mean(0) if ranking == "levelled" else scores

@@ -82,6 +82,14 @@ def loss_settings(name: str) -> dict:
     return {k: p.default for k, p in signature.items() if k not in (*_OF_THE_DATA, *fixed)}
 
 
+def effective_settings(name: str, preset: str | None = None, settings: dict | None = None) -> dict:
+    """All settings that a loss by name works with: its defaults, the preset's, what the name fixes, and `settings`."""
+    kind, fixed = LOSSES[name]
+    free = loss_settings(name)
+    published = {key: value for key, value in PRESETS.get(preset, {}).get(kind, {}).items() if key in free}
+    return {**free, **published, **fixed, **(settings or {})}
+
+
 def make_loss(
     name: str,
     class_counts: Tensor,
@@ -124,15 +132,13 @@ def make_loss(
             raise ValueError(f"loss '{name}': {key} is {low} and finite, not {value}")
         if type(free[key]) in (int, float) and not number and key not in FACTORS:
             raise ValueError(f"loss '{name}': {key} is a number, not {value!r}")
-    kind, fixed = LOSSES[name]
-    published = PRESETS[preset].get(kind, {}) if preset else {}
-    if "cutoffs" in inspect.signature(kind).parameters:
-        settings["cutoffs"] = cutoffs
-    return kind(class_counts, n_images, **{**published, **fixed, **settings})
+    kind = LOSSES[name][0]
+    of_the_data = {"cutoffs": cutoffs} if "cutoffs" in inspect.signature(kind).parameters else {}
+    return kind(class_counts, n_images, **effective_settings(name, preset, settings), **of_the_data)
 
 
 __all__ = [
     "LOSSES", "PRESETS", "AsymmetricLoss", "BCELoss", "CSELoss", "ClassBalancedLoss", "ClassificationLoss",
     "DistributionBalancedLoss", "FocalLoss", "LDAMLoss", "MultiLabelSoftMarginLoss", "ProbabilityGuidedLoss",
-    "ReweightedBCELoss", "loss_settings", "make_loss", "mean_probabilities",
+    "ReweightedBCELoss", "effective_settings", "loss_settings", "make_loss", "mean_probabilities",
 ]  # fmt: skip

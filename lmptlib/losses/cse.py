@@ -53,8 +53,10 @@ class CSELoss(nn.Module):
         margin = eta * counts.clamp(min=1) ** -0.25
         weight = counts.clamp(min=1) ** -gamma if reweight is True else torch.ones_like(counts)
         weight = weight * present
-        self.register_buffer("margin", margin if soft_margin else margin[present].mean().expand_as(margin).clone())
-        self.register_buffer("weight", weight if reweight == "ones" else weight / weight.sum())
+        self.register_buffer(
+            "margin", margin if soft_margin else margin[present].mean().expand_as(margin).clone(), persistent=False
+        )
+        self.register_buffer("weight", weight if reweight == "ones" else weight / weight.sum(), persistent=False)
 
     def _distance(self, captions: Tensor, prompts: Tensor, targets: Tensor) -> Tensor:
         if targets.shape != (len(captions), len(prompts)) or len(prompts) != len(self.weight):
@@ -77,8 +79,8 @@ class CSELoss(nn.Module):
         return (self.weight.to(distance) * torch.where(targets > 0, distance, outside)).sum(1).mean()
 
     @torch.no_grad()
-    def inside_margin(self, captions: Tensor, prompts: Tensor, targets: Tensor) -> float:
-        """The share of negative pairs that lie inside their margin: where it is 0, the margin has no effect."""
+    def inside_margin(self, captions: Tensor, prompts: Tensor, targets: Tensor) -> Tensor:
+        """The share of negative pairs that lie inside their margin, a scalar: where it is 0, the margin has no effect."""
         distance = self._distance(captions, prompts, targets)
         inside = distance < self.margin.to(distance)
-        return (inside & (targets <= 0)).sum().item() / max((targets <= 0).sum().item(), 1)
+        return (inside & (targets <= 0)).sum() / (targets <= 0).sum().clamp(min=1)

@@ -7,14 +7,18 @@ import numpy as np
 import pandas as pd
 import torch
 from PIL import Image
+from scipy.special import expit
 from torch import Tensor
 
 from lmptlib.clip.loading import load_clip, weights_fingerprint
 from lmptlib.clip.model import Clip
+from lmptlib.config import resolve
 from lmptlib.data.images import open_image
-from lmptlib.methods.prompts import METHODS, LinearProbe, class_scores, template_features, with_hand_written
+from lmptlib.methods.base import Batch
 from lmptlib.runs.run import Run
-from lmptlib.training.training import pick_device
+from lmptlib.runs.version_0_1 import is_old
+from lmptlib.training.plan import pick_device
+from lmptlib.training.state import build_method
 
 _BATCH = 32
 
@@ -22,24 +26,34 @@ _BATCH = 32
 class Classifier:
     """The model of a run, read from its folder. Calling it gives probabilities of images.
 
-    clip: the run's, where it is loaded already. Raises ValueError, one line, when the folder holds no run or the weights it
-    was made with have changed.
+    clip: the run's, where it is loaded already. Raises ValueError, one line, when the folder holds no run, one of version
+    0.1, or the weights it was made with have changed.
     """
 
     def __init__(self, run: Run | str | Path, device: str = "auto", clip: Clip | None = None):
         self.run = run if isinstance(run, Run) else Run(Path(run))
-        self.class_names = tuple(row["class"] for row in self.run.config["classes"])
-        self.settings = settings = self.run.config["settings"]
+        name, settings = self.run.folder.name, self.run.settings
+        if is_old(self.run.config):
+            raise ValueError(
+                f"{name}: made by version 0.1, whose tables are read here and not its models: train it again"
+            )
         if weights_fingerprint(settings["model"], settings["weights"]) != self.run.config["fingerprints"]["clip"]:
-            raise ValueError(f"{self.run.folder.name}: its model or weights have changed since ({settings['weights']})")
+            raise ValueError(f"{name}: its model or weights have changed since ({settings['weights']})")
         self.clip = clip or load_clip(
             settings["model"], settings["weights"], pick_device(device), lambda line: None, settings["preprocess"]
         )
-        self.tensors = {name: tensor.to(self.clip.device) for name, tensor in self.run.prompts().items()}
-        self.text = self.tensors["after"]
-        if settings["hand_written"]:
-            hand_written = template_features(self.clip, self.class_names)
-            self.text = with_hand_written(self.text, hand_written, settings["hand_written"])
+        classes, device = self.run.class_rows, self.clip.device
+        self.class_names = tuple(classes["class"])
+        tensors = {name: tensor.to(device) for name, tensor in self.run.prompts().items()}
+        width = tensors.pop("after").shape[1]
+        del tensors["before"]
+        counts, targets = torch.from_numpy(classes["train"].to_numpy()), torch.zeros(0, len(classes), device=device)
+        self.method = build_method(resolve(**settings), self.class_names, counts, targets, width, self.clip)
+        self.method.load_state_dict(tensors)
+        self.method.eval()
+        self.clip = self.method.tuned() or self.clip
+        with torch.no_grad():
+            (self.text,) = self.clip.encode_prompts([self.method.prompts(None)])
 
     def __call__(self, images: Iterable[str | Path | Image.Image]) -> pd.DataFrame:
         """Probabilities, a row an image (paths or open images; the index has the paths or their numbers), a column a class.
@@ -59,23 +73,19 @@ class Classifier:
         ]
         return self.clip.encode_images(torch.stack([self.clip.preprocess(image) for image in opened]))
 
+    @torch.no_grad()
     def scores(self, features: Tensor) -> np.ndarray:
         """What the run ranks by, (N, C), of unit features (N, D): its `Run.scores()["scores"]` for those of its test images."""
-        features, kept = features.to(self.clip.device), self.tensors
-        if not METHODS[self.settings["method"]].prompts:
-            return self._probe("weight", "bias").scores(features).cpu().numpy()
-        scores = class_scores(features, self.text, self.settings["centred"])
-        if share := self.settings["residual"]:
-            logits = kept["head_a"].exp() * scores + kept["head_b"]
-            beside = self._probe("residual_weight", "residual_bias").scores(features)
-            scores = (1 - share) * logits + share * beside
-        return scores.cpu().numpy()
+        return self.method.scores(self._batch(features), self.text).cpu().numpy()
+
+    @torch.no_grad()
+    def logits(self, features: Tensor) -> np.ndarray:
+        """The logits (N, C) of unit features (N, D): its `Run.scores()["logits"]` for those of its test images."""
+        return self.method.logits(self._batch(features), self.text).cpu().numpy()
 
     def probabilities(self, features: Tensor) -> np.ndarray:
-        """Probabilities (N, C) of unit features (N, D): the sigmoid of the logits that the run was trained with."""
-        head = {name: self.tensors[name].cpu().numpy() for name in ("a", "b")}
-        logits = np.exp(head["a"]) * self.scores(features) + head["b"]
-        return 1 / (1 + np.exp(-logits.astype(np.float64)))
+        """Probabilities (N, C) of unit features (N, D): the sigmoid of the logits."""
+        return expit(self.logits(features).astype(np.float64))
 
     def words(self, k: int = 3) -> pd.DataFrame:
         """The words of CLIP's vocabulary nearest to each learned context token: columns class, token, rank, word, distance.
@@ -83,19 +93,19 @@ class Classifier:
         Distances are Euclidean, between token embeddings, as CoOp shows them (Zhou et al., IJCV 2022, Table 4). A shared
         context has the class `all`. Raises ValueError for a run that learned no context.
         """
-        if "context" not in self.tensors:
-            raise ValueError(f"{self.run.folder.name}: method '{self.settings['method']}' learned no context")
-        context = self.tensors["context"]  # (C or 1, M, W)
+        learner = getattr(self.method, "learner", None)
+        if learner is None:
+            raise ValueError(f"{self.run.folder.name}: method '{self.run.settings['method']}' learned no context")
+        context = learner.context.detach()  # (C or 1, M, W)
         names = self.class_names if len(context) == len(self.class_names) else ("all",)
         rows = [
             {"class": name, "token": token, "rank": rank, "word": word, "distance": distance}
             for name, tokens in zip(names, self.clip.nearest_words(context, k))
-            for token, found in enumerate(tokens, 1)
-            for rank, (word, distance) in enumerate(found, 1)
+            for token, near in enumerate(tokens, 1)
+            for rank, (word, distance) in enumerate(near, 1)
         ]
         return pd.DataFrame(rows)
 
-    def _probe(self, weight: str, bias: str) -> LinearProbe:
-        probe = LinearProbe(*self.tensors[weight].shape).requires_grad_(False).to(self.clip.device)
-        probe.load_state_dict({"weight": self.tensors[weight], "bias": self.tensors[bias]})
-        return probe
+    def _batch(self, features: Tensor) -> Batch:
+        features = features.to(self.clip.device)
+        return Batch(features.new_zeros(len(features), len(self.class_names)), images=features)

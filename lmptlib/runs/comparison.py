@@ -10,7 +10,7 @@ from lmptlib.data.dataset import GROUPS
 from lmptlib.errors import nearest
 from lmptlib.evaluation.intervals import bootstrap
 from lmptlib.runs.run import Run
-from lmptlib.runs.tables import labelled
+from lmptlib.runs.tables import check_same_data
 
 
 def compare(rows: dict[str, list[Run]], baseline: str | None = None, ranking: str = "logit") -> pd.DataFrame:
@@ -22,7 +22,7 @@ def compare(rows: dict[str, list[Run]], baseline: str | None = None, ranking: st
     alone. A row without seeds of its own (zero-shot) is paired with every seed. NaN where nothing can be said. Raises
     ValueError on different data, an unknown baseline or rows that share no seed.
     """
-    labelled([run for part in rows.values() for run in part])  # refuses different data
+    check_same_data(run for part in rows.values() for run in part)
     if baseline is not None and baseline not in rows:
         raise ValueError(f"no row '{baseline}' to compare with.{nearest(baseline, rows)}")
     names = ("total", *GROUPS)
@@ -30,14 +30,14 @@ def compare(rows: dict[str, list[Run]], baseline: str | None = None, ranking: st
     table = []
     for label, part in rows.items():
         values = pd.DataFrame([run.metrics["scores"][ranking] for run in part])[list(names)].astype(float)
-        seeds = [run.config["settings"]["seed"] for run in part]
+        seeds = [run.seed for run in part]
         for name in names:
             mean, sd = values[name].mean(), values[name].std()
             half = half_width(values[name]) if len(part) > 1 else np.nan
             row = {"row": label, "group": name, "n_seeds": len(part), "mean": mean, "sd": sd}
             row |= {"low": mean - half, "high": mean + half}
             if baseline and label != baseline:
-                theirs = [run.config["settings"]["seed"] for run in rows[baseline]]
+                theirs = [run.seed for run in rows[baseline]]
                 row |= _difference(spread[label], spread[baseline], seeds, theirs, name)
             table.append(row)
     columns = ["row", "group", "n_seeds", "mean", "sd", "low", "high"]
@@ -47,7 +47,7 @@ def compare(rows: dict[str, list[Run]], baseline: str | None = None, ranking: st
 def _resampled(run: Run, ranking: str) -> pd.DataFrame:
     """mAP in percent, total and by group: row 0 as measured, the others over resamples of the test images."""
     labels, scores = run.ranking_scores(ranking)
-    groups = np.array([row["group"] for row in run.config["classes"]])
+    groups = run.class_rows["group"].to_numpy()
     measured = run.metrics["scores"][ranking]
     resampled = pd.DataFrame(bootstrap(labels, scores, groups)) * 100
     return pd.concat([pd.DataFrame([{name: measured[name] for name in resampled}]), resampled], ignore_index=True)

@@ -11,7 +11,8 @@ from lmptlib.config import Config
 from lmptlib.data.dataset import GROUPS
 from lmptlib.evaluation.rankings import RANKINGS
 from lmptlib.runs.run import Run
-from lmptlib.training.training import Fit, train
+from lmptlib.training.state import TrainState
+from lmptlib.training.training import train
 
 
 class LiveRun:
@@ -74,7 +75,7 @@ class LiveRun:
 
     def _train(self) -> None:
         try:
-            self.folder = train(self.config, self.out, log=self._tell, watch=self._watch)
+            self.folder = train(self.config, self.out, log=self._tell, on_epoch_end=self._on_epoch_end)
             if not self._told:  # it was finished already
                 self._show(Run(self.folder))
         except Exception as error:  # shown where the run was started
@@ -83,13 +84,14 @@ class LiveRun:
     def _tell(self, line: str) -> None:
         self._news.put(("line", line))
 
-    def _watch(self, fit: Fit) -> bool:
-        split = "val" if fit.dataset.val else "train"
-        sides = {side: fit.probabilities[f"epoch_{side}"] for side in ("positive", "negative")}
-        means = {ranking: fit.mean_ap(split, ranking) for ranking in RANKINGS}
-        for past in fit.history[self._told :]:  # several where a stopped run goes on
-            self._put(past, sides, fit.dataset.groups, split, means if past is fit.history[-1] else {})
-        self._told = len(fit.history)
+    def _on_epoch_end(self, state: TrainState) -> bool:
+        dataset = state.inputs.dataset
+        split = "val" if dataset.val else "train"
+        sides = {side: state.recorder.probabilities[f"epoch_{side}"] for side in ("positive", "negative")}
+        means = {ranking: state.mean_ap(split, ranking) for ranking in RANKINGS}
+        for past in state.history[self._told :]:  # several where a stopped run goes on
+            self._put(past, sides, dataset.groups, split, means if past is state.history[-1] else {})
+        self._told = len(state.history)
         self._go.wait()
         return not self._stop.is_set()
 
@@ -98,10 +100,10 @@ class LiveRun:
         with np.load(run.folder / "probabilities.npz") as file:
             sides = {side: file[f"epoch_{side}"] for side in ("positive", "negative")}
         for past in run.history.to_dict("records"):
-            self._put(past, sides, groups, "val" if run.config["n_val"] else "train", {})
+            self._put(past, sides, groups, "val" if run.has_val else "train", {})
 
     def _put(self, past: dict, sides: dict, groups: np.ndarray, split: str, means: dict[str, float]) -> None:
-        row = {name: past[name] for name in ("epoch", "loss", "loss_cls", "loss_cse")} | {"split": split}
+        row = {name: past.get(name, np.nan) for name in ("epoch", "loss", "loss_cls", "loss_cse")} | {"split": split}
         for side, of_epochs in sides.items():
             p = of_epochs[past["epoch"]]
             row[side] = {g: float(p[groups == g].mean()) if (groups == g).any() else np.nan for g in GROUPS}

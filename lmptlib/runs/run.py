@@ -1,19 +1,10 @@
-"""The run folder: what a run leaves behind, written at once and read back as DataFrames.
-
-outputs/<run>/config.json            the resolved configuration, fingerprints, versions, classes
-              history.jsonl          a line an epoch: losses, learning rate, gradient norms, seconds
-              probabilities.npz      mean probabilities of positives and negatives per class (PG Eq. 6)
-              metrics.json           AP per class and group under both rankings, with intervals
-              scores.npz             scores and labels of test and validation images
-              prompts.safetensors    contexts, head, text features before and after
-              notebook.ipynb         the executed notebook, where one made the run
-              checkpoint.pt          of a run that was stopped: where it goes on from
-"""
+"""A run, read back from its folder; `lmptlib.training.folder` says what lies in it."""
 
 import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,45 +13,77 @@ from torch import Tensor
 
 from lmptlib.data.dataset import GROUPS
 from lmptlib.errors import nearest
-from lmptlib.evaluation.metrics import evaluate
-from lmptlib.evaluation.rankings import RANKINGS, softmax_scores
-from lmptlib.methods.prompts import METHODS
+from lmptlib.evaluation.rankings import RANKINGS, ranking_scores
+from lmptlib.methods import learns
 from lmptlib.paths import outputs_folder
+from lmptlib.runs import version_0_1
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run, finished or stopped, read from its folder."""
+    """A run, finished or stopped, read from its folder. Raises ValueError for a folder without one."""
 
     folder: Path
 
     def __post_init__(self):
         if not (self.folder / "metrics.json").is_file():
-            raise ValueError(f"{self.folder}: not a run, it has no metrics.json")
+            begun = (
+                ", but one was begun there: train it again to its end"
+                if (self.folder / "config.json").is_file()
+                else ""
+            )
+            raise ValueError(f"{self.folder}: not a run, it has no metrics.json{begun}")
 
     @cached_property
-    def config(self) -> dict:
-        return json.loads((self.folder / "config.json").read_text())
+    def config(self) -> dict[str, Any]:
+        """What `config.json` says; of a run of version 0.1 in the names of today."""
+        return version_0_1.config(json.loads((self.folder / "config.json").read_text()))
 
     @cached_property
-    def metrics(self) -> dict:
-        return json.loads((self.folder / "metrics.json").read_text())
+    def metrics(self) -> dict[str, Any]:
+        return version_0_1.metrics(json.loads((self.folder / "metrics.json").read_text()))
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Its settings by name: those of every run, and those that its method has."""
+        return self.config["settings"]
+
+    @property
+    def seed(self) -> int:
+        """0 where nothing was drawn."""
+        return self.settings.get("seed", 0)
+
+    @property
+    def dataset(self) -> str:
+        return self.config["dataset"]
+
+    @property
+    def data_fingerprint(self) -> str:
+        """A hash of its data: numbers compare where it is the same."""
+        return self.config["fingerprints"]["dataset"]
+
+    @property
+    def has_val(self) -> bool:
+        return bool(self.config["n_val"])
+
+    @property
+    def class_rows(self) -> pd.DataFrame:
+        """One row a class: class, group, train (images)."""
+        return pd.DataFrame(self.config["classes"])
 
     @property
     def label(self) -> str:
-        """A short name for legends: the method, and with learned prompts the loss and the recipe."""
-        settings = self.config["settings"]
-        parts = [settings["method"]]
-        if METHODS[settings["method"]].learns:
-            parts += [settings["loss"], settings["recipe"]]
+        """A short name for legends: the method, and where it learns the loss and the recipe."""
+        parts = [self.settings["method"]]
+        if learns(self.settings["method"]):
+            parts += [self.settings["loss"], self.settings["recipe"]]
         return ", ".join([*parts, *self.marks])
 
     @property
     def marks(self) -> list[str]:
         """What whoever reads its numbers must know."""
         leakage = ["TEST-SET LEAKAGE"] if self.leaks else []
-        epochs = self.config["settings"]["epochs"]
-        return leakage + ([f"stopped after {self.stopped} of {epochs} epochs"] if self.stopped else [])
+        return leakage + ([f"stopped after {self.stopped} of {self.settings['epochs']} epochs"] if self.stopped else [])
 
     @property
     def stopped(self) -> int | None:
@@ -70,8 +93,7 @@ class Run:
     @property
     def leaks(self) -> bool:
         """Whether its epoch was chosen on the test images, so that its numbers are no results."""
-        settings = self.config["settings"]
-        return settings["select"] == "test" and METHODS[settings["method"]].learns
+        return self.settings.get("select") == "test"
 
     @cached_property
     def history(self) -> pd.DataFrame:
@@ -81,7 +103,7 @@ class Run:
     @cached_property
     def classes(self) -> pd.DataFrame:
         """One row a class: class, group, train (images), n_pos (test images) and AP in percent under each ranking."""
-        return _class_rows(self)
+        return class_scores(self)
 
     def probabilities(self, every: str = "iteration") -> pd.DataFrame:
         """Mean probabilities by group (PG Eq. 6): columns step, group, positive, negative.
@@ -92,7 +114,7 @@ class Run:
         """
         with np.load(self.folder / "probabilities.npz") as file:
             positive, negative = file[f"{every}_positive"], file[f"{every}_negative"]
-        group = np.array([row["group"] for row in self.config["classes"]])
+        group = self.class_rows["group"].to_numpy()
         columns = {"positive": pd.DataFrame(positive), "negative": pd.DataFrame(negative)}
         tables = []
         for name in GROUPS:
@@ -109,77 +131,26 @@ class Run:
         prefix, scores = "" if split == "test" else "val_", self.scores()
         if f"{prefix}labels" not in scores:
             raise ValueError(f"{self.folder.name}: the data set has no validation split")
-        cosine = scores[f"{prefix}scores"]
-        ranked = softmax_scores(cosine, self.config["logit_scale"]) if ranking == "softmax" else cosine
+        ranked = ranking_scores(scores[f"{prefix}scores"], ranking, self.config["logit_scale"])
         return scores[f"{prefix}labels"], ranked
 
     def scores(self) -> dict[str, np.ndarray]:
-        """Test `scores` (N, C) and `labels` (N, C); with a validation split `val_scores` and `val_labels`.
+        """`scores`, `logits` and `labels` (N, C) of the test images; with a validation split `val_scores` and so on.
 
-        `scores` is what the run ranks by: the cosine of image and prompt, a probe's W f + b, or, with a `residual`, the logit.
+        `scores` is what the run ranks by: the cosine of image and prompt, or a probe's logit. The sigmoid of `logits` is
+        its probability.
         """
         with np.load(self.folder / "scores.npz") as file:
-            return dict(file)
+            return version_0_1.scores(dict(file), self.prompts)
 
     def prompts(self) -> dict[str, Tensor]:
-        """What was learned (`context`, or a probe's `weight` and `bias`; the head's `a` and `b`) and text features (C, D)
-        `before` and `after` training."""
-        return load_file(self.folder / "prompts.safetensors")
+        """The method's weights by name, and text features (a probe's weights) (C, D) `before` and `after` training."""
+        return version_0_1.tensors(load_file(self.folder / "prompts.safetensors"))
 
 
-@dataclass(frozen=True)
-class Ensemble:
-    """Runs on the same test images whose logits are averaged with weights; `compare` and the tables read it as a run.
-
-    A run's logits are CLIP's scale times its cosines, or a probe's own. `softmax` ranks by the softmax of the average,
-    `logit` by the average itself.
-    """
-
-    parts: tuple[tuple[float, Run], ...]  # weight, run
-
-    @property
-    def config(self) -> dict:
-        """That of the first part, with the seed of the first part that has one of its own."""
-        learned = [run for _, run in self.parts if METHODS[run.config["settings"]["method"]].learns]
-        seed = (learned or [self.parts[0][1]])[0].config["settings"]["seed"]
-        first = self.parts[0][1].config
-        return {**first, "settings": {**first["settings"], "seed": seed}}
-
-    @property
-    def label(self) -> str:
-        return " + ".join(f"{weight:g} x ({run.label})" for weight, run in self.parts)
-
-    @property
-    def leaks(self) -> bool:
-        return any(run.leaks for _, run in self.parts)
-
-    @property
-    def folder(self) -> Path:
-        return self.parts[0][1].folder
-
-    @property
-    def classes(self) -> pd.DataFrame:
-        """As `Run.classes`."""
-        return _class_rows(self)
-
-    def ranking_scores(self, ranking: str, split: str = "test") -> tuple[np.ndarray, np.ndarray]:
-        """As `Run.ranking_scores`."""
-        logits = 0.0
-        for weight, run in self.parts:
-            labels, cosine = run.ranking_scores("logit", split)
-            logits = logits + weight * run.config["logit_scale"] * cosine
-        return labels, softmax_scores(logits, 1.0) if ranking == "softmax" else logits
-
-    @cached_property
-    def metrics(self) -> dict:
-        labels, logits = self.ranking_scores("logit")
-        classes = self.config["classes"]
-        groups = np.array([row["group"] for row in classes])
-        return evaluate(labels, logits, 1.0, tuple(row["class"] for row in classes), groups)
-
-
-def _class_rows(run: "Run | Ensemble") -> pd.DataFrame:
-    table = pd.DataFrame(run.config["classes"])
+def class_scores(run: Any) -> pd.DataFrame:
+    """One row a class of a run or an ensemble: class, group, train, n_pos and AP in percent under each ranking."""
+    table = run.class_rows.copy()
     table["n_pos"] = table["class"].map(run.metrics["n_pos"])
     for ranking in RANKINGS:
         table[ranking] = table["class"].map(run.metrics["scores"][ranking]["per_class"]).astype(float)

@@ -9,16 +9,18 @@ import pandas as pd
 from lmptlib.data.dataset import GROUPS
 from lmptlib.evaluation.calibration import f1_scores, thresholds
 from lmptlib.evaluation.rankings import RANKINGS
-from lmptlib.methods.prompts import METHODS
+from lmptlib.methods import learns
+from lmptlib.runs.ensemble import Ensemble
 from lmptlib.runs.run import Run
-from lmptlib.training.folder import WITHOUT_LEARNING
+
+_PLACES = ("dataset", "data_root", "cache")  # settings that say where things lie
 
 
 def by_dataset(runs: Iterable[Run]) -> dict[str, list[Run]]:
     """Runs by the name of their data set, most runs first; data sets of one name have a bit of their hash behind it."""
     found: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
-        found.setdefault((run.config["dataset"], run.config["fingerprints"]["dataset"][:6]), []).append(run)
+        found.setdefault((run.dataset, run.data_fingerprint[:6]), []).append(run)
     names = [name for name, _ in found]
     ordered = sorted(found.items(), key=lambda item: -len(item[1]))
     return {name if names.count(name) == 1 else f"{name} {digest}": part for (name, digest), part in ordered}
@@ -36,12 +38,10 @@ def settings_table(runs: Iterable[Run]) -> pd.DataFrame:
     """One row a run, by its folder's name: the settings in which the runs differ; empty where one has no effect."""
     used = {}
     for run in runs:
-        settings = {name: "none" if value is None else value for name, value in run.config["settings"].items()}
+        settings = {name: "none" if value is None else value for name, value in run.settings.items()}
         settings |= {name: Path(settings[name]).stem for name in ("model", "weights")}
-        shown = set(settings) - {"dataset", "data_root"}
-        if not METHODS[settings["method"]].learns:
-            shown &= {"method", "model", "weights", *WITHOUT_LEARNING}
-        used[run.folder.name] = {name: value for name, value in settings.items() if name in shown}
+        hidden = _PLACES if learns(settings["method"]) else (*_PLACES, "recipe")
+        used[run.folder.name] = {name: value for name, value in settings.items() if name not in hidden}
     table = pd.DataFrame.from_dict(used, orient="index").astype(object)
     differ = [name for name in table if table[name].dropna().astype(str).nunique() > 1]
     return table[differ].where(table[differ].notna(), "")
@@ -92,7 +92,7 @@ def f1_table(rows: dict[str, list[Run]], ranking: str = "logit") -> pd.DataFrame
     table = []
     for label, part in rows.items():
         for run in part:
-            if run.config["n_val"]:
+            if run.has_val:
                 labels, scores = run.ranking_scores(ranking)
                 table.append(
                     {"row": label, **f1_scores(labels, scores >= thresholds(*run.ranking_scores(ranking, "val")))}
@@ -102,19 +102,25 @@ def f1_table(rows: dict[str, list[Run]], ranking: str = "logit") -> pd.DataFrame
     return 100 * pd.DataFrame(table).groupby("row", sort=False).agg(["mean", "std"])
 
 
+def check_same_data(runs: Iterable[Run | Ensemble]) -> list:
+    """The runs as a list. Raises ValueError when they are not of one data set: their numbers do not compare."""
+    runs = list(runs)
+    for run in runs:
+        if run.data_fingerprint != runs[0].data_fingerprint:
+            names = f"{run.folder.name} and {runs[0].folder.name}"
+            raise ValueError(f"{names} are of different data: compare runs on one data set")
+    return runs
+
+
 def labelled(runs: Iterable[Run]) -> list[tuple[str, Run]]:
     """Runs with labels that tell them apart by every setting but the seed: seeds of one configuration share a label.
 
     Raises ValueError when the runs are not of one data set: their numbers do not compare.
     """
-    runs = list(runs)
-    for run in runs:
-        if run.config["fingerprints"]["dataset"] != runs[0].config["fingerprints"]["dataset"]:
-            names = f"{run.folder.name} and {runs[0].folder.name}"
-            raise ValueError(f"{names} are of different data: compare runs on one data set")
-    settings = pd.DataFrame([run.config["settings"] for run in runs], dtype=object)
+    runs = check_same_data(runs)
+    settings = pd.DataFrame([run.settings for run in runs], dtype=object)
     labels = pd.Series([run.label for run in runs])
-    for name in settings.columns.drop(["seed", "dataset", "data_root"]):
+    for name in settings.columns.drop(["seed", *_PLACES], errors="ignore"):
         values = settings[name]
         if name in ("model", "weights"):
             values = values.map(lambda value: Path(value).stem if isinstance(value, str) else value)
@@ -127,10 +133,10 @@ def results_table(runs: Iterable[Run]) -> pd.DataFrame:
     """One row a run: what it was, and its mAP total and by group under each ranking, in percent."""
     rows = []
     for run in runs:
-        settings = run.config["settings"]
-        row = {"run": run.folder.name, "dataset": run.config["dataset"]}
+        settings = run.settings
+        row = {"run": run.folder.name, "dataset": run.dataset}
         row |= {"model": Path(settings["model"]).stem, "method": settings["method"]}
-        learned = METHODS[settings["method"]].learns
+        learned = learns(settings["method"])
         row |= {key: settings[key] if learned else "" for key in ("loss", "recipe", "seed")}
         row["recipe"] += f" ({', '.join(run.marks)})" if run.marks else ""
         for ranking in RANKINGS:

@@ -45,9 +45,8 @@ def describe() -> Iterator[str]:
     import torch
 
     from lmptlib import versions
-    from lmptlib.clip.features import cache_folder
     from lmptlib.data.loading import BUILT_IN
-    from lmptlib.paths import outputs_folder
+    from lmptlib.paths import cache_folder, outputs_folder
     from lmptlib.runs.run import find_runs
 
     yield versions()

@@ -18,12 +18,12 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat.sign import NotebookNotary
 from papermill.exceptions import PapermillExecutionError
 
-from lmptlib.config import Config, read_value
+from lmptlib.config import read_value
 from lmptlib.errors import first_line, nearest
 from lmptlib.paths import shipped
 from lmptlib.suite.interrupt import Interrupt
 from lmptlib.suite.parameters import other_settings, read_type, write_text
-from lmptlib.training.training import plan
+from lmptlib.training.plan import Plan
 
 KINDS = {
     "train": "makes one run of its configuration",
@@ -121,14 +121,13 @@ def read_parameter_file(path: Path) -> dict[str, Any]:
     return {str(name): value for name, value in values.items()}
 
 
-def run_training(notebook: Path, config: Config, out: str | Path | None, timeout: int = 7200) -> Path:
+def run_training(notebook: Path, plan: Plan, force: bool, timeout: int = 7200) -> Path:
     """Make one training run as an executed notebook in the run's folder; return the folder. Raises NotebookError."""
-    planned = plan(config, out)
-    given = {name: value for name, value in vars(config).items() if value is not None}
-    values = read_parameters(notebook, given | {"interactive": False, "out": planned.folder.parent})
-    failed = planned.folder.parent / "failed" / f"{planned.folder.name}.ipynb"
-    execute(notebook, values, planned.folder / "notebook.ipynb", failed, timeout, echo=False)
-    return planned.folder
+    given = {name: value for name, value in plan.config.flat().items() if value not in (None, "")}
+    values = read_parameters(notebook, given | {"interactive": False, "out": plan.path.parent, "force": force})
+    failed = plan.path.parent / "failed" / f"{plan.path.name}.ipynb"
+    execute(notebook, values, plan.path / "notebook.ipynb", failed, timeout, echo=False)
+    return plan.path
 
 
 def execute(

@@ -10,7 +10,7 @@ import plotly.io
 import yaml
 
 import lmptlib
-from lmptlib.config import FIELDS, WORDS, read_settings, read_value
+from lmptlib.config import WORDS, known_settings, read_settings, read_value
 from lmptlib.errors import nearest
 
 # What a variable may hold that is still a parameter; anything else was put there by a later cell.
@@ -22,11 +22,6 @@ class ParameterError(ValueError):
 
     def _render_traceback_(self) -> list[str]:
         return [f"{type(self).__name__}: {self}"]
-
-
-def known_settings() -> Collection[str]:
-    """The names of all settings of a run."""
-    return FIELDS
 
 
 def begin(namespace: dict[str, Any], sets: Collection[str] = ()) -> dict[str, Any]:

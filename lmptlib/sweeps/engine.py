@@ -11,84 +11,91 @@ import torch
 
 from lmptlib.errors import first_line
 from lmptlib.evaluation.rankings import RANKINGS
-from lmptlib.runs.run import Ensemble, Run
-from lmptlib.suite import notebooks
+from lmptlib.runs.ensemble import Ensemble
+from lmptlib.runs.run import Run
 from lmptlib.sweeps.grid import Sweep
-from lmptlib.training.training import Plan, plan, train
+from lmptlib.training.plan import Plan, plan_run
+from lmptlib.training.training import train
+
+Runner = Callable[[Plan, bool], object]  # makes the run of a plan, anew where the flag says so
+
+
+def train_quietly(plan: Plan, force: bool) -> None:
+    """The runner of a sweep that needs no notebook."""
+    train(plan.config, force=force, log=lambda line: None, plan=plan)
 
 
 def run_sweep(
     sweep: Sweep,
     out: str | Path | None = None,
     jobs: int = 1,
-    notebook: Path | None = None,
     log: Callable[[str], None] = print,
     force: bool = False,
+    runner: Runner = train_quietly,
+    leaves: str = "metrics.json",
 ) -> dict[str, list[Run | Ensemble]]:
     """Make every run that is not finished, `jobs` at a time, and give the runs of each row. `force` makes all anew.
 
-    With `notebook` each run is that notebook, executed, in the run's folder. A run that fails is named and does not stop
-    the others; at the end they raise RuntimeError.
+    `runner` makes each run, in a process of its own where jobs are more than one, and leaves the file `leaves` in its
+    folder. A run that fails is named and does not stop the others; at the end they raise RuntimeError.
     """
-    known: dict = {}
-    plans = {config: plan(config, out, known) for config in dict.fromkeys(sweep.configs)}
-    missing = [
-        planned for planned in plans.values()
-        if force or not planned.finished or (notebook and not (planned.folder / "notebook.ipynb").exists())
-    ]  # fmt: skip
-    log(f"{sweep.name}: {len(plans)} runs, {len(plans) - len(missing)} finished, {len(missing)} to make")
+    memory: dict = {}
+    plans = {config: plan_run(config, out, memory) for config in sweep.configs}
     names = {
-        planned.config: f"{row}, seed {planned.config.seed}: {planned.folder.name}"
-        for row, part in sweep.rows.items() for planned in (plans[config] for config in part)
-    }  # fmt: skip
-    started, failed = time.monotonic(), []
-    for done, (planned, result, error) in enumerate(_attempts(missing, out, notebook, force, jobs), 1):
-        name, left = names[planned.config], (time.monotonic() - started) / done * (len(missing) - done)
+        plans[config].key: f"{row}, seed {plans[config].config.flat().get('seed', 0)}: {plans[config].path.name}"
+        for row, configs in sweep.rows.items()
+        for config in configs
+    }
+    distinct = {plan.key: plan for plan in plans.values()}.values()
+    missing = [plan for plan in distinct if force or not plan.folder.finished or not (plan.path / leaves).exists()]
+    log(f"{sweep.name}: {len(distinct)} runs, {len(distinct) - len(missing)} finished, {len(missing)} to make")
+    started, failures = time.monotonic(), []
+    for done, (plan, result, error) in enumerate(_attempts(missing, runner, force, jobs), 1):
+        name, left = names[plan.key], (time.monotonic() - started) / done * (len(missing) - done)
         log(f"[{done}/{len(missing)}] {name}  {error or result}  ({_time(left)} left)")
-        failed += [f"{name}: {error}"] if error else []
-    if failed:
-        raise RuntimeError("\n".join([f"{len(failed)} of {len(missing)} runs failed, the others are there:", *failed]))
-    made = {label: [Run(plans[config].folder) for config in configs] for label, configs in sweep.rows.items()}
-    return made | {label: _average(weights, made) for label, weights in sweep.ensembles.items()}
+        failures += [f"{name}: {error}"] if error else []
+    if failures:
+        raise RuntimeError(
+            "\n".join([f"{len(failures)} of {len(missing)} runs failed, the others are there:", *failures])
+        )
+    runs = {row: [Run(plans[config].path) for config in configs] for row, configs in sweep.rows.items()}
+    return runs | {row: _average(weights, runs) for row, weights in sweep.ensembles.items()}
 
 
-def _attempts(
-    missing: list[Plan], out, notebook: Path | None, force: bool, jobs: int
-) -> Iterator[tuple[Plan, str, str]]:
+def _attempts(missing: list[Plan], runner: Runner, force: bool, jobs: int) -> Iterator[tuple[Plan, str, str]]:
     """Make runs, here or in `jobs` processes that share the cores: each plan with its mAP or what went wrong, in a line."""
     if jobs == 1 or len(missing) < 2:
-        for planned in missing:
-            yield planned, *_caught(_make, planned, out, notebook, force)
+        for plan in missing:
+            yield plan, *_attempt(_make, plan, runner, force)
         return
     threads = max(1, (os.cpu_count() or 1) // jobs)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, context, initializer=torch.set_num_threads, initargs=(threads,)) as pool:
-        waiting = {pool.submit(_make, planned, out, notebook, force): planned for planned in missing}
+        waiting = {pool.submit(_make, plan, runner, force): plan for plan in missing}
         for future in as_completed(waiting):
-            yield waiting[future], *_caught(future.result)
+            yield waiting[future], *_attempt(future.result)
 
 
-def _caught(function: Callable[..., str], *arguments) -> tuple[str, str]:
+def _attempt(function: Callable[..., str], *arguments: object) -> tuple[str, str]:
+    """What a function gives, and what went wrong."""
     try:
         return function(*arguments), ""
     except Exception as error:  # whatever stops one run, the others go on; it is named at the end
         return "", f"FAILED: {first_line(error)}"
 
 
-def _make(planned: Plan, out: str | Path | None, notebook: Path | None, force: bool) -> str:
+def _make(plan: Plan, runner: Runner, force: bool) -> str:
     """Make one run: its mAP in a line."""
-    quiet: Callable[[str], None] = lambda line: None  # noqa: E731
-    config = planned.config
-    folder = notebooks.run_training(notebook, config, out) if notebook else train(config, out, force, quiet, planned)
-    totals = {ranking: Run(folder).metrics["scores"][ranking]["total"] for ranking in RANKINGS}
+    runner(plan, force)
+    totals = {ranking: Run(plan.path).metrics["scores"][ranking]["total"] for ranking in RANKINGS}
     return ", ".join(f"{ranking} {'none' if value is None else f'{value:.2f}'}" for ranking, value in totals.items())
 
 
-def _average(weights: dict[str, float], made: dict[str, list[Run]]) -> list[Ensemble]:
+def _average(weights: dict[str, float], runs: dict[str, list[Run]]) -> list[Ensemble]:
     """An ensemble for each seed; a row with a single run has a part in all of them."""
-    n_seeds = max(len(made[row]) for row in weights)
+    n_seeds = max(len(runs[row]) for row in weights)
     return [
-        Ensemble(tuple((weight, made[row][i % len(made[row])]) for row, weight in weights.items()))
+        Ensemble(tuple((weight, runs[row][i % len(runs[row])]) for row, weight in weights.items()))
         for i in range(n_seeds)
     ]
 

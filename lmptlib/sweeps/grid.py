@@ -18,18 +18,17 @@ import itertools
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from lmptlib.config import Config, read_settings, resolve
+from lmptlib.config import Config, fitting, read_settings, resolve
 from lmptlib.errors import first_line, nearest
-from lmptlib.methods.prompts import METHODS
+from lmptlib.methods import learns
 from lmptlib.published.tables import published
 from lmptlib.recipes.reading import recipe_names
 
 _FOLDER = Path(__file__).parent
-
-
 _KEYS = ("about", "settings", "rows", "grid", "ensembles", "seeds", "baseline", "published")
 
 
@@ -48,6 +47,11 @@ class Sweep:
     def configs(self) -> list[Config]:
         return [config for part in self.rows.values() for config in part]
 
+    def marked(self, row: str) -> str:
+        """A row's name for reading: with a warning where its epoch was chosen on the test images."""
+        learning = self.rows[row][0].learning if row in self.rows else None
+        return f"{row} (TEST-SET LEAKAGE)" if learning and learning.select == "test" else row
+
 
 def sweep_names() -> list[str]:
     """The grids that come with the library, and the published tables among the recipes."""
@@ -55,114 +59,133 @@ def sweep_names() -> list[str]:
     return [*sorted(path.stem for path in _FOLDER.glob("*.yaml")), *tables]
 
 
-def read_sweep(name: str, given: dict | None = None, baseline: str | None = None) -> Sweep:
+def read_sweep(name: str, given: dict[str, Any] | None = None, baseline: str | None = None) -> Sweep:
     """A sweep by the path of its grid, by name, or a published table's; `given` settings go over every run's.
 
-    `given` may hold `seeds`; `baseline` takes the place of the grid's. Raises ValueError, one line, for everything that
-    is wrong with it, before anything runs.
+    `given` may hold `seeds`; `baseline` takes the place of the grid's. A setting of every run has its effect in the rows
+    whose method has it. Raises ValueError, one line, for everything that is wrong with it, before anything runs.
     """
-    given_path = Path(name).suffix in (".yaml", ".yml") or os.sep in name
-    path = Path(name) if given_path else _FOLDER / f"{name}.yaml"
-    if given_path and not path.is_file():
-        raise ValueError(f"{name}: no such file")
+    try:
+        grid, given = _find_grid(name), dict(given or {})
+        seeds = _seeds(given.pop("seeds", grid.get("seeds", [0, 1, 2])))
+        rows = _rows(grid, given, Path(name).stem)
+        baseline = grid.get("baseline") if baseline is None else baseline
+        sweep = Sweep(
+            Path(name).stem,
+            grid.get("about", name),
+            {row: _with_seeds(settings, seeds) for row, settings in rows.items()},
+            None if baseline is None else str(baseline),
+            grid.get("ensembles", {}),
+            grid.get("published", {}),
+        )
+        _check(sweep)
+    except ValueError as error:
+        raise ValueError(f"{Path(name).name}: {error}") from None
+    return sweep
+
+
+def _find_grid(name: str) -> dict[str, Any]:
+    """What a grid's file says, or a published table's rows in the form of one."""
+    is_path = Path(name).suffix in (".yaml", ".yml") or os.sep in name
+    path = Path(name) if is_path else _FOLDER / f"{name}.yaml"
     if path.is_file():
-        grid = _read_grid(path)
-    elif name in sweep_names():
-        rows = {
-            recipe.partition("/")[2]: {"recipe": recipe} for recipe in recipe_names() if recipe.startswith(f"{name}/")
-        }
-        grid = {"rows": rows, "published": {row: f"{name.replace('_table', '/')}/{row}" for row in rows}}
-    else:
-        raise ValueError(f"no sweep '{name}'.{nearest(name, sweep_names())}")
-    given, shared = dict(given or {}), grid.get("settings", {})
-    varied = {key: values if isinstance(values, list) else [values] for key, values in grid.get("grid", {}).items()}
-    named = {str(label): settings for label, settings in (grid.get("rows") or {"": {}}).items()}
-    seeds = _seeds(path.name, given.pop("seeds", grid.get("seeds", [0, 1, 2])))
-    for key in given:
-        if key in varied or any(key in settings for settings in named.values()):
-            raise ValueError(f"{path.name}: its rows vary '{key}', which cannot be given for all of them")
-    for settings in (shared, varied, given, *named.values()):
-        if "seed" in settings:
-            raise ValueError(f"{path.name}: 'seed' is given by 'seeds', a list")
-    rows: dict[str, list[Config]] = {}
-    for label, settings in named.items():
-        for values in itertools.product(*varied.values()):
-            shown = [
-                value if isinstance(value, str) else f"{key} {value}"
-                for (key, choices), value in zip(varied.items(), values) if len(choices) > 1
-            ]  # fmt: skip
-            row = ", ".join([*([label] if label else []), *shown]) or path.stem
-            if row in rows:
-                raise ValueError(f"{path.name}: two rows are called '{row}'")
-            rows[row] = _with_seeds({**shared, **settings, **dict(zip(varied, values)), **given}, seeds, path)
-    if not rows:
-        raise ValueError(f"{path.name}: no rows, a list in 'grid' is empty")
-    if len({(part[0].dataset, part[0].data_root) for part in rows.values()}) > 1:
-        raise ValueError(f"{path.name}: rows on several data sets do not compare: a sweep for each (-p dataset)")
-    baseline, ensembles = baseline or grid.get("baseline"), grid.get("ensembles", {})
-    baseline = None if baseline is None else str(baseline)
-    published_rows, known = grid.get("published", {}), {*rows, *ensembles}
-    for row in itertools.chain.from_iterable(ensembles.values()):
-        if row not in rows:
-            raise ValueError(f"{path.name}: no row '{row}' to average.{nearest(str(row), rows)}")
-    for row in ensembles:
-        if row in rows:
-            raise ValueError(f"{path.name}: '{row}' is a row and an ensemble: name one otherwise")
-    for row, address in published_rows.items():
-        if row not in known:
-            raise ValueError(f"{path.name}: no row '{row}' to have a printed counterpart.{nearest(str(row), known)}")
-        if address not in (addresses := published()["address"].to_list()):
-            raise ValueError(f"{path.name}: nothing printed at '{address}'.{nearest(str(address), addresses)[:200]}")
-    if baseline is not None and baseline not in known:
-        raise ValueError(f"{path.name}: no row '{baseline}' to compare with.{nearest(str(baseline), known)}")
-    leaking = [row for row, part in rows.items() if part[0].select == "test" and METHODS[part[0].method].learns]
-    mark = {row: f"{row} (TEST-SET LEAKAGE)" if row in leaking else row for row in known} | {None: None}
-    return Sweep(
-        path.stem,
-        grid.get("about", name),
-        {mark[row]: part for row, part in rows.items()},
-        mark[baseline],
-        {row: {mark[part]: weight for part, weight in weights.items()} for row, weights in ensembles.items()},
-        {mark[row]: address for row, address in published_rows.items()},
-    )
-
-
-def _seeds(name: str, seeds: list[int]) -> list[int]:
-    whole = isinstance(seeds, list) and seeds and all(type(seed) is int for seed in seeds)
-    if not whole or len(set(seeds)) < len(seeds):
-        raise ValueError(f"{name}: 'seeds' is a list of different whole numbers, at least one, not {seeds!r}")
-    return seeds
+        return _read_grid(path)
+    if is_path:
+        raise ValueError("no such file")
+    if name not in sweep_names():
+        raise ValueError(f"no sweep of this name.{nearest(name, sweep_names())}")
+    rows = {recipe.partition("/")[2]: {"recipe": recipe} for recipe in recipe_names() if recipe.startswith(f"{name}/")}
+    return {"rows": rows, "published": {row: f"{name.replace('_table', '/')}/{row}" for row in rows}}
 
 
 def _read_grid(path: Path) -> dict:
     try:
         grid = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ValueError(f"{path}: not a YAML file ({first_line(error)})") from None
+        raise ValueError(f"not a YAML file ({first_line(error)})") from None
     if not isinstance(grid, dict):
-        raise ValueError(f"{path}: a grid has the keys {', '.join(_KEYS)}")
+        raise ValueError(f"a grid has the keys {', '.join(_KEYS)}")
     for key in grid:
         if key not in _KEYS:
-            raise ValueError(f"{path}: unknown key '{key}'.{nearest(str(key), _KEYS)}")
+            raise ValueError(f"unknown key '{key}'.{nearest(str(key), _KEYS)}")
     if not grid.keys() & {"settings", "rows", "grid"}:
-        raise ValueError(f"{path}: a grid needs 'settings', 'rows' or 'grid'")
+        raise ValueError("a grid needs 'settings', 'rows' or 'grid'")
     for key in ("settings", "rows", "grid", "ensembles", "published"):
         if not isinstance(grid.get(key, {}), dict):
-            raise ValueError(f"{path}: '{key}' is a mapping of 'name: value' lines")
+            raise ValueError(f"'{key}' is a mapping of 'name: value' lines")
     for row, weights in grid.get("ensembles", {}).items():
         if not isinstance(weights, dict) or not all(type(w) in (int, float) for w in weights.values()) or not weights:
-            raise ValueError(f"{path}: ensemble '{row}' is a mapping of 'row: weight' lines")
+            raise ValueError(f"ensemble '{row}' is a mapping of 'row: weight' lines")
     for row, settings in grid.get("rows", {}).items():
         if not isinstance(settings, dict):
-            raise ValueError(f"{path}: row '{row}' is a mapping of 'name: value' lines")
+            raise ValueError(f"row '{row}' is a mapping of 'name: value' lines")
     return grid
 
 
-def _with_seeds(settings: dict, seeds: list[int], path: Path) -> list[Config]:
+def _seeds(seeds: Any) -> list[int]:
+    whole = isinstance(seeds, list) and seeds and all(type(seed) is int for seed in seeds)
+    if not whole or len(set(seeds)) < len(seeds):
+        raise ValueError(f"'seeds' is a list of different whole numbers, at least one, not {seeds!r}")
+    return seeds
+
+
+def _rows(grid: dict[str, Any], given: dict[str, Any], stem: str) -> dict[str, dict[str, Any]]:
+    """The settings of each row by its name: every named row with every combination of what the grid varies."""
+    varied = {key: values if isinstance(values, list) else [values] for key, values in grid.get("grid", {}).items()}
+    named = {str(label): settings for label, settings in (grid.get("rows") or {"": {}}).items()}
+    shared = read_settings({**grid.get("settings", {}), **given})
+    for key in given:
+        if key in varied or any(key in settings for settings in named.values()):
+            raise ValueError(f"its rows vary '{key}', which cannot be given for all of them")
+    for settings in (shared, varied, *named.values()):
+        if "seed" in settings:
+            raise ValueError("'seed' is given by 'seeds', a list")
+    rows: dict[str, dict[str, Any]] = {}
+    for label, settings in named.items():
+        for values in itertools.product(*varied.values()):
+            row = _row_name(label, dict(zip(varied, values)), varied) or stem
+            if row in rows:
+                raise ValueError(f"two rows are called '{row}'")
+            own = read_settings({**settings, **dict(zip(varied, values))})
+            rows[row] = fitting({**shared, **own}) | own  # what is its own is checked
+    if not rows:
+        raise ValueError("no rows, a list in 'grid' is empty")
+    for key in shared:
+        if not any(key in settings for settings in rows.values()):
+            raise ValueError(f"no row has the setting '{key}'")
+    return rows
+
+
+def _row_name(label: str, values: dict[str, Any], varied: dict[str, list]) -> str:
+    """A row's label and what the grid gives it, but for what does not vary: `plain, bce`, `lr 0.001`."""
+    shown = [
+        value if isinstance(value, str) else f"{key} {value}" for key, value in values.items() if len(varied[key]) > 1
+    ]
+    return ", ".join([*([label] if label else []), *shown])
+
+
+def _with_seeds(settings: dict[str, Any], seeds: list[int]) -> list[Config]:
     """The configuration of each seed; a method that learns nothing has one."""
-    try:
-        typed = read_settings(settings)
-        configs = [resolve(**typed, seed=seed) for seed in seeds]
-    except ValueError as error:
-        raise ValueError(f"{path.name}: {error}") from None
-    return configs if METHODS[configs[0].method].learns else configs[:1]
+    config = resolve(**settings)
+    return [resolve(**settings, seed=seed) for seed in seeds] if learns(config.method) else [config]
+
+
+def _check(sweep: Sweep) -> None:
+    """Whether rows compare, and whether what is said of rows names rows. Raises ValueError."""
+    if len({(part[0].dataset, part[0].data_root) for part in sweep.rows.values()}) > 1:
+        raise ValueError("rows on several data sets do not compare: a sweep for each (-p dataset)")
+    known = [*sweep.rows, *sweep.ensembles]
+    for row in itertools.chain.from_iterable(sweep.ensembles.values()):
+        if row not in sweep.rows:
+            raise ValueError(f"no row '{row}' to average.{nearest(str(row), sweep.rows)}")
+    for row in sweep.ensembles:
+        if row in sweep.rows:
+            raise ValueError(f"'{row}' is a row and an ensemble: name one otherwise")
+    addresses = published()["address"].to_list()
+    for row, address in sweep.published.items():
+        if row not in known:
+            raise ValueError(f"no row '{row}' to have a printed counterpart.{nearest(str(row), known)}")
+        if address not in addresses:
+            raise ValueError(f"nothing printed at '{address}'.{nearest(str(address), addresses)[:200]}")
+    if sweep.baseline is not None and sweep.baseline not in known:
+        raise ValueError(f"no row '{sweep.baseline}' to compare with.{nearest(sweep.baseline, known)}")

@@ -13,20 +13,21 @@ PRINTED = ("voc-lt", "coco-lt")
 
 
 def sweep_table(sweep: Sweep, made: dict[str, list[Run]]) -> pd.DataFrame:
-    """`lmptlib.runs.compare` under both rankings, with the printed mAP of each row's counterpart beside it.
+    """`lmptlib.runs.comparison.compare` under both rankings, with the printed mAP of each row's counterpart beside it.
 
     Columns ranking, then those of `compare`, then `voc-lt printed` and `coco-lt printed`: other data and another
     backbone, so that the order of rows compares and the numbers do not.
     """
-    table = pd.concat(
-        [compare(made, sweep.baseline, ranking).assign(ranking=ranking) for ranking in RANKINGS], ignore_index=True
-    )
+    marked = {sweep.marked(row): part for row, part in made.items()}
+    baseline = None if sweep.baseline is None else sweep.marked(sweep.baseline)
+    tables = [compare(marked, baseline, ranking).assign(ranking=ranking) for ranking in RANKINGS]
+    table = pd.concat(tables, ignore_index=True)
     if sweep.published:
-        printed = published()
-        printed = printed.melt(["address", "dataset"], ["total", *GROUPS], "group", "printed")
+        addresses = {sweep.marked(row): address for row, address in sweep.published.items()}
+        printed = published().melt(["address", "dataset"], ["total", *GROUPS], "group", "printed")
         for dataset in PRINTED:
             values = printed[printed["dataset"] == dataset].set_index(["address", "group"])["printed"]
-            keys = [(sweep.published.get(row), group) for row, group in zip(table["row"], table["group"])]
+            keys = [(addresses.get(row), group) for row, group in zip(table["row"], table["group"])]
             table[f"{dataset} printed"] = [values.get(key, float("nan")) for key in keys]
     return table[["ranking", *table.columns.drop("ranking")]]
 

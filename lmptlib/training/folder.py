@@ -1,73 +1,132 @@
-"""The run folder, written."""
+"""The run folder, written: it is there from the start, grows by epochs, and is finished when `metrics.json` stands.
 
-import dataclasses
+outputs/<run>/config.json            the resolved configuration, fingerprints, versions, classes
+              history.jsonl          a line an epoch: losses, learning rate, gradient norms, seconds
+              checkpoint.pt          after each epoch, where the run goes on from; gone when it is finished
+              probabilities.npz      mean probabilities of positives and negatives per class (PG Eq. 6)
+              scores.npz             scores, logits and labels of test and validation images
+              prompts.safetensors    what was learned, text features before and after
+              metrics.json           AP per class and group under both rankings, with intervals
+              notebook.ipynb         the executed notebook, where one made the run
+"""
+
 import hashlib
+import io
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from filelock import FileLock, Timeout
 from safetensors.torch import save
 from torch import Tensor
 
-from lmptlib import __version__
 from lmptlib.config import Config
-from lmptlib.methods.prompts import METHODS
-from lmptlib.paths import replace_folder, safe_name
-from lmptlib.runs.run import Run
+from lmptlib.paths import safe_name, write_atomically
 
-WITHOUT_LEARNING = ("head", "centred", "preprocess", "device")  # settings that matter to methods that learn nothing
+FORMAT = 2  # of run folders, and of what the same settings give: raise it when either changes
 
 
 def run_key(config: Config, fingerprints: dict[str, str]) -> str:
-    """What a run's result depends on, as a hash: configuration, data, weights and version."""
-    settings = dataclasses.asdict(config)
-    for place in ("dataset", "data_root", "model", "weights"):
-        settings.pop(place)  # their content counts, by its fingerprint, and not where it lies
-    if not METHODS[config.method].learns:
-        settings = {name: settings[name] for name in ("method", *WITHOUT_LEARNING)}
-    return hashlib.sha256(json.dumps([settings, fingerprints, __version__], sort_keys=True).encode()).hexdigest()
+    """What a run's result depends on, as a hash: effective settings, data, weights and FORMAT."""
+    content = json.dumps([config.effective(), fingerprints, FORMAT], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def run_name(config: Config, dataset_name: str, key: str) -> str:
     """A folder's name: what the run is, for the eye, and the beginning of its key."""
-    learned = [config.loss, config.recipe, f"s{config.seed}"] if METHODS[config.method].learns else []
+    learned = [config.learning.loss, f"s{config.learning.seed}"] if config.learning else []
     return safe_name("-".join([dataset_name, config.method, *learned, key[:12]]))
 
 
-def write_run(
-    folder: Path,
-    config: dict,
-    history: list[dict],
-    probabilities: dict[str, np.ndarray],
-    metrics: dict,
-    scores: dict[str, np.ndarray],
-    prompts: dict[str, Tensor],
-    checkpoint: dict | None = None,
-) -> Path:
-    """Write a run folder in one step: it appears whole or not at all, in place of an earlier one of its name."""
-    with replace_folder(folder) as draft:
-        (draft / "config.json").write_text(json.dumps(config, indent=2))
-        (draft / "history.jsonl").write_text("".join(json.dumps(row) + "\n" for row in history))
-        (draft / "metrics.json").write_text(json.dumps(metrics, indent=2))
-        np.savez_compressed(draft / "probabilities.npz", **probabilities)
-        np.savez_compressed(draft / "scores.npz", **scores)
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in prompts.items()}
-        (draft / "prompts.safetensors").write_bytes(save(tensors))
-        if checkpoint:
-            torch.save(checkpoint, draft / "checkpoint.pt")
-    return folder
+class RunFolder:
+    """The folder of the run with a key. Whatever is in it is whole: files are replaced, never rewritten in place."""
 
+    def __init__(self, path: Path, key: str):
+        self.path, self.key = path, key
 
-def is_finished(folder: Path, key: str) -> bool:
-    """Whether the folder holds the finished run of this key."""
-    return _holds(folder, key) and not Run(folder).stopped
+    def _config(self) -> dict[str, Any]:
+        """The record of this run, if the folder has one of its key."""
+        try:
+            config = json.loads((self.path / "config.json").read_text())
+        except (FileNotFoundError, ValueError):
+            return {}
+        return config if config.get("key") == self.key else {}
 
+    @property
+    def finished(self) -> bool:
+        """Whether it holds the finished run."""
+        config = self._config()
+        return bool(config) and (self.path / "metrics.json").is_file() and not config.get("stopped_after")
 
-def checkpoint(folder: Path, key: str) -> Path | None:
-    """Where the run of this key goes on from, if the folder holds it and it was stopped."""
-    return folder / "checkpoint.pt" if _holds(folder, key) and Run(folder).stopped else None
+    @contextmanager
+    def lock(self, log: Callable[[str], None]) -> Iterator[None]:
+        """One process at a time works on a run: waits for another that does, and says so."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.path / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            log(f"waiting for another process that works on {self.path}")
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
 
+    def begin(self, record: dict[str, Any]) -> None:
+        """Write what the run will be, and take away what an earlier one of this name has left."""
+        for name in ("metrics.json", "checkpoint.pt", "history.jsonl"):
+            (self.path / name).unlink(missing_ok=True)
+        self._write_json("config.json", record)
+        write_atomically(self.path / "history.jsonl", b"")
 
-def _holds(folder: Path, key: str) -> bool:
-    return (folder / "metrics.json").is_file() and Run(folder).config["key"] == key
+    def checkpoint(self) -> dict[str, Any] | None:
+        """What the run goes on from, if it was begun and not finished. Raises nothing: a file that cannot be read is none."""
+        path = self.path / "checkpoint.pt"
+        if not self._config() or not path.is_file():
+            return None
+        return torch.load(path, map_location="cpu", weights_only=True)
+
+    def go_on(self, state: dict[str, Any]) -> None:
+        """Take up the run of a checkpoint: it has no metrics until it ends, and no epochs that the checkpoint lacks."""
+        (self.path / "metrics.json").unlink(missing_ok=True)
+        lines = "".join(json.dumps(row) + "\n" for row in state["history"])
+        write_atomically(self.path / "history.jsonl", lines.encode())
+
+    def add_epoch(self, state: dict[str, Any]) -> None:
+        """Append the last epoch's line, and replace the checkpoint."""
+        with (self.path / "history.jsonl").open("a") as file:
+            file.write(json.dumps(state["history"][-1]) + "\n")
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        write_atomically(self.path / "checkpoint.pt", buffer.getvalue())
+
+    def finish(
+        self,
+        record: dict[str, Any],
+        probabilities: dict[str, np.ndarray],
+        scores: dict[str, np.ndarray],
+        tensors: dict[str, Tensor],
+        metrics: dict[str, Any],
+    ) -> None:
+        """Write what the run gave; metrics come last. A run that was stopped keeps its checkpoint."""
+        self._write_arrays("probabilities.npz", probabilities)
+        self._write_arrays("scores.npz", scores)
+        content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        write_atomically(self.path / "prompts.safetensors", save(content))
+        self._write_json("config.json", record)
+        self._write_json("metrics.json", metrics)
+        if not record.get("stopped_after"):
+            (self.path / "checkpoint.pt").unlink(missing_ok=True)
+
+    def _write_json(self, name: str, content: dict[str, Any]) -> None:
+        write_atomically(self.path / name, json.dumps(content, indent=2).encode())
+
+    def _write_arrays(self, name: str, arrays: dict[str, np.ndarray]) -> None:
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **arrays)
+        write_atomically(self.path / name, buffer.getvalue())

@@ -36,7 +36,7 @@ def test_two_steps(name, tiny, tmp_path):
     (row,) = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
     assert 0 < row["loss"] < 100
     prompts = load_file(folder / "prompts.safetensors")
-    assert prompts["context"].shape == (4, 4, 512) and not torch.equal(prompts["before"], prompts["after"])
+    assert prompts["learner.context"].shape == (4, 4, 512) and not torch.equal(prompts["before"], prompts["after"])
 
 
 def test_batch_norm_of_rn50_is_left_alone(tiny, tmp_path, monkeypatch):

@@ -65,5 +65,5 @@ def test_which_offset_a_ranking_sees():
         np.testing.assert_allclose(ap[name, blind_to], ap[name, "none"])
     for name, sees in (("logit", "image"), ("softmax", "class")):
         assert np.abs(ap[name, sees] - ap[name, "none"]).max() > 0.02
-    with pytest.raises(ValueError, match="none of logit"):
+    with pytest.raises(ValueError, match="no ranking 'cosin'; known: softmax, logit"):
         ranking_scores(COSINE, "cosin", 20.0)

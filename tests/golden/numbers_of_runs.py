@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from card import make_long_tail
 
-from lmptlib.config import resolve
+from lmptlib.config import fitting, resolve
 from lmptlib.evaluation.rankings import RANKINGS
 from lmptlib.runs.run import Run
 from lmptlib.training.training import train
@@ -29,7 +29,7 @@ CONFIGURATIONS: dict[str, dict] = {
     "reported": {"recipe": "reported"},
     "probe": {"recipe": "probe"},
     "token_level": {"level": "token"},
-    "logit_map_per_class": {"head": "affine_per_class"},
+    "logit_map_per_class": {"logit_map": "affine_per_class"},
     "select_val": {"select": "val", "loss": "bce"},
     "pg": {"loss": "pg"},
     "class_aware": {"sampler": "class_aware"},
@@ -40,7 +40,7 @@ CONFIGURATIONS: dict[str, dict] = {
 
 def numbers(card: Path, out: Path, settings: dict) -> dict:
     """History, probabilities, scores and metrics of one run, as lists of numbers by name."""
-    config = resolve(dataset=str(card), epochs=3, batch_size=16, **settings)
+    config = resolve(**fitting({"dataset": str(card), "epochs": 3, "batch_size": 16, **settings}))
     run = Run(train(config, out, log=lambda line: None))
     found: dict = {f"history/{name}": run.history[name] for name in run.history if name != "seconds"}
     with np.load(run.folder / "probabilities.npz") as file:

@@ -65,7 +65,7 @@ def test_injected_values_get_the_declared_types(notebook):
 def test_settings_that_are_not_declared_are_taken(notebook):
     given = notebook.begin(DECLARED, injected('lr = "1e-3"; n_ctx = 16; settings = "lr: 5, epochs: 3, lam: none"'))
     assert given == {"seed": 0, "lr": 1e-3, "n_ctx": 16, "epochs": 3}, "by name goes over the text"
-    assert resolve(**given).n_ctx == 16
+    assert resolve(**given).settings.n_ctx == 16
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from PIL import Image
 
 from lmptlib.clip.features import extract
 from lmptlib.clip.loading import load_clip
-from lmptlib.config import resolve
+from lmptlib.config import fitting, resolve
 from lmptlib.data.loading import load_dataset
 from lmptlib.runs.classifier import Classifier
 from lmptlib.runs.run import Run
@@ -18,7 +18,7 @@ SETTINGS = {
     "zero-shot": {"method": "zero_shot"},
     "templates": {"method": "zero_shot_templates"},
     "prompts": {"method": "lmpt"},
-    "per class": {"method": "coop", "head": "affine_per_class", "n_ctx": 2, "class_specific": False},
+    "per class": {"method": "coop", "logit_map": "affine_per_class", "n_ctx": 2, "class_specific": False},
     "probe": {"recipe": "probe", "method": "linear_probe"},
     "best": {"recipe": "best"},
 }
@@ -27,14 +27,13 @@ SETTINGS = {
 @pytest.mark.parametrize("name", SETTINGS)
 def test_a_reloaded_run_scores_as_the_saved_one(name, tiny, tmp_path):
     settings = {"dataset": str(tiny.path), "epochs": 2, "batch_size": 8, **SETTINGS[name]}
-    run = Run(train(resolve(**settings), tmp_path, log=lambda line: None))
+    run = Run(train(resolve(**fitting(settings)), tmp_path, log=lambda line: None))
     classifier, dataset = Classifier(run.folder), load_dataset(str(tiny.path))
     features = extract(classifier.clip, dataset, captions=False, log=lambda line: None)
     np.testing.assert_allclose(classifier.scores(features.test), run.scores()["scores"], atol=1e-5)
     found = classifier(dataset.test.paths)
     assert list(found.columns) == list(dataset.class_names) and list(found.index) == list(map(str, dataset.test.paths))
-    kept = run.prompts()
-    logits = kept["a"].exp() * torch.from_numpy(run.scores()["scores"]) + kept["b"]
+    logits = torch.from_numpy(run.scores()["logits"])
     np.testing.assert_allclose(found.to_numpy(), logits.sigmoid().numpy(), atol=1e-4)
     opened = classifier([Image.open(path) for path in dataset.test.paths[:2]])
     np.testing.assert_allclose(opened.to_numpy(), found.to_numpy()[:2], atol=1e-6)
@@ -77,7 +76,7 @@ def test_what_cannot_be_done_is_said(tiny, tmp_path):
 def test_dropped_photographs_are_scored_by_the_chosen_runs(tiny, tmp_path):
     common = {"dataset": str(tiny.path), "epochs": 2, "batch_size": 8}
     runs = [
-        Run(train(resolve(method=method, **common), tmp_path / "out", log=lambda line: None))
+        Run(train(resolve(**fitting({**common, "method": method})), tmp_path / "out", log=lambda line: None))
         for method in ("zero_shot", "coop", "lmpt")
     ]
     explorer = ClassifyExplorer(runs, k=3)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lmptlib.config import resolve
-from lmptlib.methods.prompts import METHODS
+from lmptlib.methods import learns
 from lmptlib.recipes.reading import recipe_names
 from lmptlib.runs.live import LiveRun
 from lmptlib.runs.run import Run
@@ -101,7 +101,7 @@ def test_what_is_not_moved_stays_as_given(recipe, monkeypatch):
     asked = []
     monkeypatch.setattr("lmptlib.suite.widgets.live.LiveRun", lambda config, out: asked.append(config) or Mock())
     base = resolve(recipe=recipe)
-    if METHODS[base.method].learns:
+    if learns(base.method):
         widget = LiveTraining({"recipe": recipe})
         widget.start.click()
         assert asked == [base]

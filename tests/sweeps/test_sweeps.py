@@ -1,6 +1,7 @@
 """Sweeps: grids, runs side by side, the comparison of rows, and its figures and tables."""
 
 import re
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from scipy import stats
 from sklearn.metrics import f1_score
 from tiny import make_tiny
 
-from lmptlib.config import resolve
+from lmptlib.config import fitting, resolve
 from lmptlib.evaluation.calibration import thresholds
 from lmptlib.evaluation.metrics import evaluate
 from lmptlib.runs.comparison import _difference, compare
@@ -23,7 +24,7 @@ from lmptlib.suite.figures import class_ap, group_ap, paper
 from lmptlib.sweeps.engine import run_sweep
 from lmptlib.sweeps.grid import read_sweep, sweep_names
 from lmptlib.sweeps.tables import sweep_summary, sweep_table
-from lmptlib.training.folder import write_run
+from lmptlib.training.folder import RunFolder
 
 
 def quiet(line: str) -> None:
@@ -75,8 +76,8 @@ def test_the_grids_that_come_along_are_read():
     assert {"losses", "ablation", "lmpt_table2"} <= set(sweep_names())
     for name in sweep_names():
         sweep = read_sweep(name, {"epochs": 2, "seeds": [3]})
-        assert all(config.epochs == 2 for config in sweep.configs)
-        assert {config.seed for config in sweep.configs} == {3}
+        assert {config.flat().get("epochs", 2) for config in sweep.configs} == {2}
+        assert {config.flat().get("seed", 3) for config in sweep.configs} == {3}
         assert sweep.baseline is None or sweep.baseline in sweep.rows
 
 
@@ -84,14 +85,14 @@ def test_rows_times_grid_times_seeds(write):
     sweep = read_sweep(
         write("""
 settings: {TINY, method: coop}
-rows: {one: {lam: 1.0}, two: {lam: 0.5}}
-grid: {loss: [bce, focal], lr: [0.001, 0.002, 0.003], head: raw}
+rows: {one: {n_ctx: 4}, two: {n_ctx: 8}}
+grid: {loss: [bce, focal], lr: [0.001, 0.002, 0.003], logit_map: raw}
 seeds: [0, 1]
 """)
     )
     assert len(sweep.rows) == 12 and len(sweep.configs) == len(set(sweep.configs)) == 24
-    config = sweep.rows["two, focal, lr 0.003"][1]
-    assert (config.lam, config.loss, config.lr, config.head, config.seed) == (0.5, "focal", 0.003, "raw", 1)
+    own = sweep.rows["two, focal, lr 0.003"][1].settings
+    assert (own.n_ctx, own.loss, own.lr, own.logit_map, own.seed) == (8, "focal", 0.003, "raw", 1)
 
 
 def test_zero_shot_has_one_run(write):
@@ -138,7 +139,7 @@ def test_what_is_wrong_with_a_grid_is_said_in_a_line(write, text, message):
 
 
 def test_what_rows_vary_cannot_be_given_for_all():
-    with pytest.raises(ValueError, match=r"losses\.yaml: its rows vary 'loss', which cannot be given for all of them"):
+    with pytest.raises(ValueError, match=r"losses: its rows vary 'loss', which cannot be given for all of them"):
         read_sweep("losses", {"loss": "bce"})
     with pytest.raises(ValueError, match="its rows vary 'recipe'"):
         read_sweep("lmpt_table2", {"recipe": "calibrated"})
@@ -147,13 +148,14 @@ def test_what_rows_vary_cannot_be_given_for_all():
 def test_labels_may_be_numbers_and_leaks_are_named(write):
     text = "settings: {TINY, select: test}\nrows: {4: {n_ctx: 4}, 16: {n_ctx: 16}}\nbaseline: 4"
     sweep = read_sweep(write(text))
-    assert list(sweep.rows) == ["4 (TEST-SET LEAKAGE)", "16 (TEST-SET LEAKAGE)"] and sweep.baseline in sweep.rows
+    assert list(sweep.rows) == ["4", "16"] and sweep.baseline == "4"
+    assert [sweep.marked(row) for row in sweep.rows] == ["4 (TEST-SET LEAKAGE)", "16 (TEST-SET LEAKAGE)"]
 
 
 def test_an_unknown_sweep_is_named():
-    with pytest.raises(ValueError, match=re.escape("no sweep 'loses'. Did you mean 'losses'?")):
+    with pytest.raises(ValueError, match=re.escape("loses: no sweep of this name. Did you mean 'losses'?")):
         read_sweep("loses")
-    with pytest.raises(ValueError, match=re.escape("no/grid.yaml: no such file")):
+    with pytest.raises(ValueError, match=re.escape("grid.yaml: no such file")):
         read_sweep("no/grid.yaml")
 
 
@@ -190,7 +192,13 @@ def test_a_run_that_fails_does_not_stop_the_others(write, tmp_path):
 
 def test_a_run_as_a_notebook(write, tmp_path):
     sweep = read_sweep(write("settings: {TINY, method: coop}\nseeds: [0]"))
-    made = run_sweep(sweep, tmp_path / "out", notebook=notebooks.find_notebook("train"), log=quiet)
+    made = run_sweep(
+        sweep,
+        tmp_path / "out",
+        log=quiet,
+        runner=partial(notebooks.run_training, notebooks.find_notebook("train")),
+        leaves="notebook.ipynb",
+    )
     ((run,),) = made.values()
     assert (run.folder / "notebook.ipynb").is_file() and len(run.history) == 1
 
@@ -207,12 +215,16 @@ def write_example(folder: Path, seed: int, signal: float, method: str = "coop", 
     if val:
         scores |= {"val_scores": signal * labels + rng.normal(size=labels.shape), "val_labels": labels}
     config = {
-        "key": "", "settings": vars(resolve(method=method, seed=seed)), "dataset": "example", "logit_scale": 1.0, "n_val": 60 * val,
+        "key": "", "settings": resolve(**fitting({"method": method, "seed": seed})).flat(), "dataset": "example",
         "classes": [{"class": name, "group": group, "train": count} for name, group, count in zip(names, groups, (9, 300, 40, 7))],
-        "fingerprints": {"dataset": "example"},
+        "fingerprints": {"dataset": "example"}, "logit_scale": 1.0, "n_val": 60 * val,
     }  # fmt: skip
     metrics = evaluate(labels, scores["scores"], 1.0, names, groups, resamples=10)
-    return Run(write_run(folder / f"{method}-{signal}-{seed}", config, [], {}, metrics, scores, {}))
+    run = RunFolder(folder / f"{method}-{signal}-{seed}", "")
+    run.path.mkdir(parents=True)
+    run.begin(config)
+    run.finish(config, {}, scores, {}, metrics)
+    return Run(run.path)
 
 
 def test_compare_is_the_calculation_by_hand(tmp_path):
@@ -222,10 +234,7 @@ def test_compare_is_the_calculation_by_hand(tmp_path):
         "two": [write_example(tmp_path, seed, 2.0) for seed in (2, 0, 1)],  # paired by seed, in whatever order
     }
     table = compare(rows, "one", "softmax").set_index(["row", "group"])
-    values = {
-        row: {run.config["settings"]["seed"]: run.metrics["scores"]["softmax"]["total"] for run in part}
-        for row, part in rows.items()
-    }
+    values = {row: {run.seed: run.metrics["scores"]["softmax"]["total"] for run in part} for row, part in rows.items()}
     for row in ("one", "two"):
         found, own = table.loc[(row, "total")], list(values[row].values())
         assert found["n_seeds"] == 3
@@ -374,7 +383,7 @@ def test_the_command_runs_a_sweep_and_leaves_its_table(made, card):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["loses"], "no sweep 'loses'. Did you mean 'losses'?"),
+        (["loses"], "loses: no sweep of this name. Did you mean 'losses'?"),
         (["losses", "--seeds", "a"], "--seeds takes whole numbers"),
         (["losses", "--jobs", "0"], "--jobs must be at least 1"),
         (["losses", "-p", "epoch", "1"], "unknown setting 'epoch'. Did you mean 'epochs'?"),
@@ -397,7 +406,7 @@ def test_ensembles_are_rows_made_of_rows(made, write):
     _, parts, out = made
     grid = write(ROWS + "ensembles:\n  both: {soft: 0.75, CLIP: 0.25}\n")
     averaged = run_sweep(read_sweep(grid, baseline="both"), out, log=quiet)["both"]
-    assert [run.config["settings"]["seed"] for run in averaged] == [0, 1], "zero-shot has a part in every seed"
+    assert [run.seed for run in averaged] == [0, 1], "zero-shot has a part in every seed"
     for run, soft in zip(averaged, parts["soft"]):
         scale = soft.config["logit_scale"]
         logits = scale * (0.75 * soft.scores()["scores"] + 0.25 * parts["CLIP"][0].scores()["scores"])

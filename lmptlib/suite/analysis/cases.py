@@ -17,8 +17,9 @@ import pandas as pd
 
 from lmptlib.data.dataset import GROUPS, Dataset
 from lmptlib.evaluation.rankings import RANKINGS
-from lmptlib.runs.run import Ensemble, Run
-from lmptlib.runs.tables import labelled
+from lmptlib.runs.ensemble import Ensemble
+from lmptlib.runs.run import Run
+from lmptlib.runs.tables import check_same_data
 
 CASE_RANKINGS = (*RANKINGS, "levelled")
 CHANGES = np.array([["neither", "fixed"], ["broke", "both"]])  # [under A, under B]
@@ -66,11 +67,10 @@ def read_cases(runs: dict[str, Run | Ensemble], dataset: Dataset, ranking: str =
     """
     if ranking not in CASE_RANKINGS:
         raise ValueError(f"no ranking '{ranking}'; known: {', '.join(CASE_RANKINGS)}")
-    labelled(runs.values())  # refuses different data
+    check_same_data(runs.values())
     scores = {}
     for name, run in runs.items():
-        labels, ranked = run.ranking_scores("softmax" if ranking == "softmax" else "logit")
-        scores[name] = ranked - ranked.mean(0) if ranking == "levelled" else ranked
+        labels, scores[name] = run.ranking_scores(ranking)
         if not np.array_equal(labels, dataset.test.labels):
             raise ValueError(
                 f"{run.folder.name} was not tested on the test images of {dataset.name}: give its data set"

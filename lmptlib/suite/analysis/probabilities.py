@@ -5,6 +5,7 @@ Rows are those of the sweep `probabilities`: `figure 1: bce`, `figure 3: l1+ 5`,
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit as sigmoid
 
 from lmptlib.data.dataset import GROUPS
 from lmptlib.evaluation.calibration import reliability
@@ -114,13 +115,12 @@ def _pick(numbers: pd.DataFrame, row: str, number: str, group: str = "all") -> f
 
 
 def reliability_table(runs: dict[str, Run]) -> pd.DataFrame:
-    """`lmptlib.evaluate.reliability` of each run's probabilities sigmoid(exp(a) * score + b) on the test images.
+    """`lmptlib.evaluation.calibration.reliability` of each run's probabilities on the test images.
 
     runs: name -> run. Columns run, stated, observed, count.
     """
     tables = []
     for name, run in runs.items():
-        scores, head = run.scores(), run.prompts()
-        logits = np.exp(head["a"].numpy()) * scores["scores"] + head["b"].numpy()
-        tables.append(reliability(scores["labels"], 1 / (1 + np.exp(-logits.astype(np.float64)))).assign(run=name))
+        scores = run.scores()
+        tables.append(reliability(scores["labels"], sigmoid(scores["logits"].astype(float))).assign(run=name))
     return pd.concat(tables, ignore_index=True)[["run", "stated", "observed", "count"]]

@@ -30,7 +30,7 @@ def run(
     is finished already (same settings, data, weights and version) is not repeated. Files that it leaves: the run's
     folder, with the executed notebook in it; the other notebooks go to outputs/notebooks/.
     """
-    from lmptlib import config
+    from lmptlib.config import COMMON, resolve
     from lmptlib.paths import outputs_folder, safe_name
     from lmptlib.suite import notebooks
     from lmptlib.suite.parameters import given_settings
@@ -52,20 +52,22 @@ def run(
 
     outputs = outputs_folder(values.get("out", out))
     target = outputs / "notebooks" / f"{path.stem}.ipynb"
-    wanted = config.resolve(**given_settings(values))
-    if notebooks.notebook_kind(path) == "train":
-        from lmptlib.training.training import plan
+    settings, kind = given_settings(values), notebooks.notebook_kind(path)
+    if kind == "train":
+        wanted = resolve(**settings)
+        from lmptlib.training.plan import plan_run
 
-        planned = plan(wanted, outputs)
-        click.echo(f"{path.stem} on {planned.dataset.name} with {planned.config.model}, {planned.config.device}")
-        target = target.with_stem(safe_name(f"{path.stem}-{planned.dataset.name}"))
+        plan = plan_run(wanted, values.get("out", out))
+        click.echo(f"{path.stem} on {plan.dataset.name} with {plan.config.model}, {plan.config.device}")
+        target = target.with_stem(safe_name(f"{path.stem}-{plan.dataset.name}"))
         if path == notebooks.find_notebook("train"):
-            target = planned.folder / "notebook.ipynb"
-            if planned.finished and target.exists() and not values.get("force"):
-                click.echo(f"finished already: {planned.folder} (--force repeats it)")
+            target = plan.path / "notebook.ipynb"
+            if plan.folder.finished and target.exists() and not values.get("force"):
+                click.echo(f"finished already: {plan.path} (--force repeats it)")
                 return
     elif "dataset" in declared:
-        target = target.with_stem(safe_name(f"{path.stem}-{Path(wanted.dataset).stem}"))
+        dataset = settings.get("dataset", COMMON["dataset"].default)
+        target = target.with_stem(safe_name(f"{path.stem}-{Path(dataset).stem}"))
     outputs.mkdir(parents=True, exist_ok=True)
     notebooks.execute(path, values, target, outputs / "failed" / f"{path.stem}.ipynb", timeout)
     click.echo(f"notebook: {target}")

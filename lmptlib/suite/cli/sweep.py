@@ -1,6 +1,7 @@
 """`lmpt sweep`: the runs of a grid, and one table of them."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -34,43 +35,46 @@ def sweep(
     left in outputs/sweeps/, as CSV: mean, deviation and t interval over seeds, and differences from the baseline, paired
     on seeds and test images, whose intervals hold both (one seed: test images alone).
     """
-    from lmptlib import config
+    from lmptlib.config import read_settings
     from lmptlib.paths import outputs_folder, safe_name
     from lmptlib.sweeps.engine import run_sweep
     from lmptlib.sweeps.grid import read_sweep
     from lmptlib.sweeps.tables import sweep_summary, sweep_table
 
-    given = config.read_settings(dict(pairs))
+    given = read_settings(dict(pairs))
     if seeds is not None:
         if not all(seed.strip().isdigit() for seed in seeds.split(",")):
             raise click.ClickException(f"--seeds takes whole numbers with commas between them, not '{seeds}'")
         given["seeds"] = [int(seed) for seed in seeds.split(",")]
     if jobs < 1:
         raise click.ClickException(f"--jobs must be at least 1, not {jobs}")
-    path = _notebook(notebook) if notebook else None
-    asked = read_sweep(grid, given, baseline)
-    click.echo(asked.about)
+    runner = _as_notebook(notebook) if notebook else {}
+    chosen = read_sweep(grid, given, baseline)
+    click.echo(chosen.about)
     try:
-        made = run_sweep(asked, out, jobs, path, click.echo)
+        runs = run_sweep(chosen, out, jobs, click.echo, **runner)
     except RuntimeError as error:
         raise click.ClickException(str(error)) from error
-    table = sweep_table(asked, made)
-    dataset = next(iter(made.values()))[0].config["dataset"]
-    places = ("dataset", "data_root", "model", "weights", "device")
+    table = sweep_table(chosen, runs)
+    dataset = next(iter(runs.values()))[0].dataset
+    places = ("dataset", "data_root", "cache", "model", "weights", "device")
     others = [f"{name}={value}" for name, value in given.items() if name not in places]
     others += [f"from={baseline}"] if baseline else []
-    target = outputs_folder(out) / "sweeps" / f"{safe_name('-'.join([asked.name, dataset, *others]))}.csv"
+    target = outputs_folder(out) / "sweeps" / f"{safe_name('-'.join([chosen.name, dataset, *others]))}.csv"
     target.parent.mkdir(parents=True, exist_ok=True)
     table.to_csv(target, index=False)
-    against = f"; differences from '{asked.baseline}', paired, with 95% intervals" if asked.baseline else ""
+    against = f"; differences from '{chosen.baseline}', paired, with 95% intervals" if chosen.baseline else ""
     click.echo(f"\nmAP on {dataset}, mean and deviation over seeds{against}")
     click.echo(sweep_summary(table).to_string(index=False, na_rep=""))
-    if asked.published:
+    if chosen.published:
         click.echo("(printed: the papers' totals on other data with another backbone; orders compare, levels do not)")
     click.echo(f"table: {target}")
 
 
-def _notebook(name: str) -> Path:
-    from lmptlib.suite.notebooks import find_notebook
+def _as_notebook(name: str) -> dict[str, Any]:
+    """How `run_sweep` makes each run as a notebook, and what that leaves."""
+    from functools import partial
 
-    return find_notebook(name)
+    from lmptlib.suite.notebooks import find_notebook, run_training
+
+    return {"runner": partial(run_training, find_notebook(name)), "leaves": "notebook.ipynb"}

@@ -7,7 +7,7 @@ import pandas as pd
 
 from lmptlib.data.dataset import GROUPS
 from lmptlib.evaluation.rankings import RANKINGS
-from lmptlib.methods.prompts import METHODS
+from lmptlib.methods import learns
 from lmptlib.paths import safe_name
 from lmptlib.runs.run import Run
 from lmptlib.runs.tables import curve_table, group_table, results_table
@@ -24,7 +24,7 @@ def run_page(run: Run) -> Page:
         f"{run.folder.name} · {datetime.fromtimestamp((run.folder / 'metrics.json').stat().st_mtime):%Y-%m-%d %H:%M}"
     )
     title = f"{run.label} on {run.config['dataset']}"
-    if METHODS[settings["method"]].learns:
+    if learns(settings["method"]):
         title += f", seed {settings['seed']}"
     groups = pd.concat([group_table([run], ranking).assign(run=f"{ranking} ranking") for ranking in RANKINGS])
     content = COLUMNS | {

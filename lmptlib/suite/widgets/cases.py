@@ -5,7 +5,8 @@ import plotly.graph_objects as go
 
 from lmptlib.data.dataset import Dataset
 from lmptlib.data.images import open_image
-from lmptlib.runs.run import Ensemble, Run
+from lmptlib.runs.ensemble import Ensemble
+from lmptlib.runs.run import Run
 from lmptlib.suite.analysis.cases import CASE_RANKINGS, changes, read_cases, top_classes
 from lmptlib.suite.figures.case_figures import case_figure
 from lmptlib.suite.widgets.figures import redraw

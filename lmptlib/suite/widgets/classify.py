@@ -61,8 +61,8 @@ class ClassifyExplorer(ipywidgets.VBox):
     def __init__(self, runs: list[Run], k: int = 6):
         self.k, self.images, self.classifiers, self.clips = k, {}, {}, {}
         self.features: dict[tuple[str, str], Tensor] = {}
-        options = [(f"{run.label}, seed {run.config['settings']['seed']} ({run.folder.name})", run) for run in runs]
-        labels = [f"{run.label}, seed {run.config['settings']['seed']}" for run in runs]
+        options = [(f"{run.label}, seed {run.seed} ({run.folder.name})", run) for run in runs]
+        labels = [f"{run.label}, seed {run.seed}" for run in runs]
         self.labels = {
             run: label if labels.count(label) == 1 else f"{label} ({run.folder.name[-6:]})"
             for run, label in zip(runs, labels)
@@ -118,14 +118,14 @@ class ClassifyExplorer(ipywidgets.VBox):
     def _probabilities(self, run: Run, name: str) -> pd.DataFrame:
         """A row a class: the probability that a run gives it in a photograph."""
         if run not in self.classifiers:
-            place = (run.config["fingerprints"]["clip"], run.config["settings"]["preprocess"])
+            place = (run.config["fingerprints"]["clip"], run.settings["preprocess"])
             self.classifiers[run] = Classifier(run, clip=self.clips.get(place))
             self.clips[place] = self.classifiers[run].clip
         classifier = self.classifiers[run]
         key = (classifier.clip.fingerprint, name)
         if key not in self.features:
             self.features[key] = classifier.features([self.images[name]])
-        table = pd.DataFrame(run.config["classes"])
+        table = run.class_rows
         return table.assign(run=self.labels[run], probability=classifier.probabilities(self.features[key])[0])
 
     def _say(self, text: str) -> None:

@@ -10,11 +10,11 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from lmptlib.config import resolve
+from lmptlib.config import fitting, has_setting, resolve
 from lmptlib.data.dataset import GROUPS
 from lmptlib.evaluation.rankings import RANKINGS
 from lmptlib.losses import LOSSES
-from lmptlib.methods.prompts import METHODS
+from lmptlib.methods import METHODS, learns
 from lmptlib.runs.live import LiveRun
 from lmptlib.suite.figures.style import COLOURS, RUN_COLOURS
 
@@ -33,25 +33,28 @@ class LiveTraining(ipywidgets.VBox):
     def __init__(self, settings: dict[str, Any], out: str | Path | None = None):
         self.settings, self.out = settings, out
         self.run: LiveRun | None = None
-        base = resolve(**settings)
+        base = resolve(**fitting(settings))
+        every = resolve(**fitting({**settings, "method": "lmpt"})).flat() | base.flat()
         look = {"style": {"description_width": "110px"}, "layout": {"width": "340px"}}
         slide = {"continuous_update": False, **look}
-        methods = [name for name, method in METHODS.items() if method.learns]
+        methods = [name for name in METHODS if learns(name)]
+        method = base.method if learns(base.method) else "lmpt"
         self.controls: dict[str, ipywidgets.Widget] = {
-            "method": ipywidgets.Dropdown(options=methods, value=base.method, description="method", **look),
-            "loss": ipywidgets.Dropdown(options=list(LOSSES), value=base.loss, description="loss", **look),
-            "lam": ipywidgets.FloatSlider(base.lam, min=0, max=1, step=0.05, description="lam", **slide),
-            "lr": ipywidgets.FloatLogSlider(base.lr, min=-7, max=2, step=0.1, description="learning rate", **slide),
+            "method": ipywidgets.Dropdown(options=methods, value=method, description="method", **look),
+            "loss": ipywidgets.Dropdown(options=list(LOSSES), value=every["loss"], description="loss", **look),
+            "lam": ipywidgets.FloatSlider(every["lam"], min=0, max=1, step=0.05, description="lam", **slide),
+            "lr": ipywidgets.FloatLogSlider(every["lr"], min=-7, max=2, step=0.1, description="learning rate", **slide),
             "eta": ipywidgets.FloatSlider(
-                base.eta, min=0, max=max(4, base.eta), step=0.1, description="margin (eta)", **slide
+                every["eta"], min=0, max=max(4, every["eta"]), step=0.1, description="margin (eta)", **slide
             ),
-            "soft_margin": ipywidgets.Checkbox(base.soft_margin, description="margins by class frequency", **look),
-            "epochs": ipywidgets.BoundedIntText(base.epochs, min=1, max=10**6, description="epochs", **look),
-            "seed": ipywidgets.BoundedIntText(base.seed, min=0, max=2**53, description="seed", **look),
+            "soft_margin": ipywidgets.Checkbox(every["soft_margin"], description="margins by class frequency", **look),
+            "epochs": ipywidgets.BoundedIntText(every["epochs"], min=1, max=10**6, description="epochs", **look),
+            "seed": ipywidgets.BoundedIntText(every["seed"], min=0, max=2**53, description="seed", **look),
         }
-        self.first = {
-            name: control.value for name, control in self.controls.items()
-        }  # what was not moved stays as given
+        # What is not moved stays as given.
+        self.first = {name: control.value for name, control in self.controls.items()}
+        self.controls["method"].observe(self._on_method, names="value")
+        self._on_method()
         self.start = ipywidgets.Button(description="start", icon="play", button_style="success")
         self.pause = ipywidgets.Button(description="pause", icon="pause", disabled=True)
         self.stop = ipywidgets.Button(description="stop", icon="stop", disabled=True)
@@ -85,10 +88,15 @@ class LiveTraining(ipywidgets.VBox):
         figure.update_layout(legend={"orientation": "h", "y": -0.2})
         return figure
 
+    def _on_method(self, _: dict | None = None) -> None:
+        """A control without effect on the chosen method cannot be moved."""
+        for name, control in self.controls.items():
+            control.disabled = not has_setting(self.controls["method"].value, name)
+
     def _on_start(self, _: ipywidgets.Button) -> None:
         moved = {name: c.value for name, c in self.controls.items() if c.value != self.first[name]}
         try:
-            config = resolve(**{**self.settings, **moved})
+            config = resolve(**fitting({**self.settings, **moved}))
         except ValueError as error:
             self._say(str(error))
             return
@@ -132,7 +140,7 @@ class LiveTraining(ipywidgets.VBox):
             with self.figure.batch_update():
                 for trace in self.figure.data:
                     name = trace.meta
-                    values = [row[name] if isinstance(name, str) else row[name[0]][name[1]] for row in rows]
+                    values = [row.get(name, np.nan) if isinstance(name, str) else row[name[0]][name[1]] for row in rows]
                     trace.x = np.append(trace.x, [row["epoch"] for row in rows])
                     trace.y = np.append(trace.y, values)
                 images = {"val": "validation", "train": "training"}[rows[-1]["split"]]

@@ -132,13 +132,10 @@ class RunExplorer(ipywidgets.VBox):
 
 def _entry(run: Run) -> str:
     """A run in the list: its label, seed and the end of its folder's name, which tells it from others of that label."""
-    return f"{run.label}, seed {run.config['settings']['seed']} ({run.folder.name[-12:]})"
+    return f"{run.label}, seed {run.seed} ({run.folder.name[-12:]})"
 
 
 def _names(runs: list[Run]) -> list[str]:
     """A name a run: its label, with the seed where several runs share it."""
     rows = by_label(runs)
-    return [
-        f"{label}, seed {run.config['settings']['seed']}" if len(rows[label]) > 1 else label
-        for label, run in labelled(runs)
-    ]
+    return [f"{label}, seed {run.seed}" if len(rows[label]) > 1 else label for label, run in labelled(runs)]

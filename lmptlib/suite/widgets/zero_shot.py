@@ -6,7 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from lmptlib.evaluation.average_precision import weighted_average_precision
-from lmptlib.evaluation.rankings import ZERO_SHOT_RANKINGS, ranking_scores
+from lmptlib.evaluation.rankings import ZERO_SHOT_RANKINGS, ranking_scores, relative
 from lmptlib.suite.figures.score_figures import score_histograms
 
 
@@ -26,7 +26,11 @@ def zero_shot_explorer(
     weights = np.ones((1, len(labels)))
 
     def drawn() -> go.Figure:
-        scores = ranking_scores(images @ texts[template.value].T, ranking.value, slider.value)
+        cosines = images @ texts[template.value].T
+        # As a softmax it would saturate at a large scale.
+        scores = (
+            relative(cosines, slider.value) if ranking.value == "softmax" else ranking_scores(cosines, ranking.value, 1)
+        )
         ap = 100 * weighted_average_precision(labels, scores, weights)[0]
         at = f", scale {slider.value:.3g}" if ranking.value == "softmax" else ""
         c = chosen.value

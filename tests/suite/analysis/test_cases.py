@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from lmptlib.config import resolve
+from lmptlib.config import fitting, resolve
 from lmptlib.data.loading import load_dataset
-from lmptlib.runs.run import Ensemble, Run
+from lmptlib.runs.ensemble import Ensemble
+from lmptlib.runs.run import Run
 from lmptlib.suite.analysis.cases import (
     CASE_RANKINGS,
     Cases,
@@ -111,7 +112,10 @@ def test_labels_below_the_best_classes_are_listed_too():
 def trained(tiny, tmp_path):
     asked = {"zero-shot": {"method": "zero_shot"}, "coop": {"method": "coop"}, "lmpt": {"method": "lmpt"}}
     common = {"dataset": str(tiny.path), "epochs": 2, "batch_size": 8}
-    runs = {name: Run(train(resolve(**common, **s), tmp_path, log=lambda line: None)) for name, s in asked.items()}
+    runs = {
+        name: Run(train(resolve(**fitting({**common, **s})), tmp_path, log=lambda line: None))
+        for name, s in asked.items()
+    }
     both = Ensemble(((0.5, runs["zero-shot"]), (0.5, runs["lmpt"])))
     return runs | {"both": both}, load_dataset(str(tiny.path))
 

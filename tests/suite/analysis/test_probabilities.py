@@ -86,7 +86,7 @@ def test_the_sweep_makes_shared_rows_once_and_serves_both_kinds(tiny, tmp_path):
     prompts, head = read_sweep(GRID, given), read_sweep(GRID, {**given, **HEAD})
     assert list(prompts.rows) == list(head.rows) and len(prompts.rows) == 21 and len(set(prompts.configs)) == 18
     assert {config.method for config in prompts.configs} == {"coop"}
-    assert {(config.method, config.sampler) for config in head.configs} == {("linear_probe", "class_aware")}
+    assert {(config.method, config.settings.sampler) for config in head.configs} == {("linear_probe", "class_aware")}
     assert {row for statement in probabilities.STATEMENTS for row, *_ in statement[2:]} <= {
         row[7:] for row in head.rows
     }
@@ -104,7 +104,7 @@ def test_reliability_is_of_the_runs_own_probabilities(method, tiny, tmp_path):
     scores, learned = run.scores(), run.prompts()
     logits = scores["scores"].astype(float)
     if method == "coop":
-        logits = logits * np.exp(learned["a"].item()) + learned["b"].item()
+        logits = logits * np.exp(learned["logit_map.a"].item()) + learned["logit_map.b"].item()
     expected = reliability(scores["labels"], 1 / (1 + np.exp(-logits)))
     table = probabilities.reliability_table({"bce": run})
     pd.testing.assert_frame_equal(table.drop(columns="run"), expected, rtol=1e-5)

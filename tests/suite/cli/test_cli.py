@@ -31,7 +31,7 @@ def test_help_is_everywhere():
     for command in ([], *commands, ["data", "list"], ["data", "check"]):
         text = lmpt(*command, "--help")
         assert "Usage:" in text and len(text.splitlines()) > 4
-    assert "0.1.0" in lmpt("--version")
+    assert "0.2.0" in lmpt("--version")
 
 
 def test_help_is_quick():
@@ -177,7 +177,7 @@ def test_train_once_then_results(tiny, tmp_path):
     assert f"notebook: {folder / 'notebook.ipynb'}" in output and "epoch  2/2" in output
     settings = json.loads((folder / "config.json").read_text())["settings"]
     assert (settings["epochs"], settings["lr"], settings["seed"]) == (2, 5e-4, 1)
-    assert [path.name for path in out.iterdir()] == [folder.name]
+    assert sorted(path.name for path in out.iterdir()) == ["cache", folder.name]
 
     assert f"finished already: {folder}" in lmpt(*args)
     (folder / "notebook.ipynb").unlink()

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 from tiny import make_tiny
 
-from lmptlib.config import resolve
+from lmptlib.config import fitting, resolve
 from lmptlib.runs.run import Run
 from lmptlib.suite.cli.main import main
 from lmptlib.suite.report.executed import find_executed
@@ -101,7 +101,7 @@ def runs(tmp_path) -> list[Run]:
     common = {"dataset": str(make_tiny(tmp_path / "tiny").path), "epochs": 2, "batch_size": 8}
     made = []
     for method in ("zero_shot", "coop"):
-        folder = train(resolve(**common, method=method), tmp_path / "out", log=lambda *_: None)
+        folder = train(resolve(**fitting({**common, "method": method})), tmp_path / "out", log=lambda *_: None)
         for file in (folder / "config.json", folder / "metrics.json"):  # clip-emoji has no token for the name
             file.write_text(file.read_text().replace("potted_plant", "<script>x"))
         made.append(Run(folder))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lmptlib.config import resolve
+from lmptlib.config import fitting, resolve
 from lmptlib.losses import LOSSES, PRESETS, loss_settings
 from lmptlib.runs.run import Run
 from lmptlib.suite.analysis.landscape import landscape
@@ -28,7 +28,7 @@ def test_two_rows_and_a_ranking_are_compared(tiny, tmp_path):
     common = {"dataset": str(tiny.path), "epochs": 1, "batch_size": 8}
     asked = {"zero-shot": {"method": "zero_shot"}, "coop": {"method": "coop"}, "lmpt": {"method": "lmpt"}}
     made = {
-        row: [Run(train(resolve(**common, **settings), tmp_path, log=lambda line: None))]
+        row: [Run(train(resolve(**fitting({**common, **settings})), tmp_path, log=lambda line: None))]
         for row, settings in asked.items()
     }
     choosers, figure = loss_comparison(made).children
@@ -111,7 +111,7 @@ def test_every_setting_has_a_control_and_no_value_of_it_breaks_the_loss(name):
 def test_the_chosen_runs_are_shown_side_by_side(tiny, tmp_path):
     losses = ("bce", "pg")
     configs = [resolve(dataset=str(tiny.path), method="coop", loss=loss, epochs=2, batch_size=8) for loss in losses]
-    trained = {c.loss: Run(train(c, tmp_path, log=lambda line: None)) for c in configs}
+    trained = {c.settings.loss: Run(train(c, tmp_path, log=lambda line: None)) for c in configs}
     choosers, figure = probability_explorer(trained).children
     left, right = choosers.children
     assert (left.value, right.value) == losses

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from tiny import make_tiny
 
-from lmptlib.config import resolve
+from lmptlib.config import fitting, resolve
 from lmptlib.runs.comparison import compare
 from lmptlib.runs.run import Run, find_runs
 from lmptlib.runs.tables import by_dataset, by_label, curve_table, settings_table
@@ -29,7 +29,7 @@ def made(tmp_path_factory) -> list[Run]:
     common = {"dataset": str(make_tiny(folder / "tiny").path), "epochs": 2, "batch_size": 8}
     asked = [{"method": "zero_shot"}, {"method": "coop"}, {"method": "coop", "seed": 1}]
     asked.append({"method": "coop", "select": "test"})
-    return [Run(train(resolve(**common, **one), folder / "out", log=lambda line: None)) for one in asked]
+    return [Run(train(resolve(**fitting({**common, **one})), folder / "out", log=lambda line: None)) for one in asked]
 
 
 def saved(text: str) -> dict[str, pd.DataFrame]:

@@ -1,0 +1,25 @@
+"""What is learned, one file a family; `METHODS` has them by name.
+
+Adding a method is a file, a line here and a test: CONTRIBUTING.md shows it in full.
+"""
+
+from lmptlib.methods.base import Learning, Method
+from lmptlib.methods.coop import CoOp
+from lmptlib.methods.linear_probe import LinearProbe
+from lmptlib.methods.lmpt import LMPT
+from lmptlib.methods.prompts_and_probe import PromptsAndProbe
+from lmptlib.methods.zero_shot import ZeroShot, ZeroShotTemplates
+
+METHODS: dict[str, type[Method]] = {
+    "zero_shot": ZeroShot,  # "a photo of a {}."
+    "zero_shot_templates": ZeroShotTemplates,  # the mean over seven templates
+    "coop": CoOp,
+    "lmpt": LMPT,
+    "linear_probe": LinearProbe,
+    "prompts_and_probe": PromptsAndProbe,
+}
+
+
+def learns(method: str) -> bool:
+    """Whether a method learns step by step: has epochs, a loss and a seed."""
+    return issubclass(METHODS[method].Settings, Learning)

@@ -1,0 +1,167 @@
+"""What a method is: its settings, the phases that it learns in, what it reads of a batch, and how it scores."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+import torch
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from lmptlib.clip.model import Clip, Prompts
+from lmptlib.data.samplers import SAMPLERS
+from lmptlib.losses import LOSSES, PRESETS, ClassificationLoss
+
+
+def one_of(names: tuple[str, ...]) -> AfterValidator:
+    """A check that a text is one of `names`, which the library's own tables hold."""
+
+    def check(value: str) -> str:
+        if value not in names:
+            raise ValueError(f"is one of {', '.join(names)}, not '{value}'")
+        return value
+
+    return AfterValidator(check)
+
+
+class Settings(BaseModel):
+    """Settings of a method. A field's type, bounds and description are what users are shown and what is checked."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Learning(Settings):
+    """Settings of a method that learns step by step."""
+
+    loss: Annotated[str, one_of(tuple(LOSSES))] = Field(
+        "db_focal", description="the classification loss, a name in LOSSES"
+    )
+    preset: Annotated[str, one_of(tuple(PRESETS))] = Field(
+        "voc-lt", description="the loss's published settings: voc-lt or coco-lt"
+    )
+    loss_settings: str = Field(
+        "", description="settings of the loss over the preset's, as YAML: l1_neg: 5, l2_pos: [1, 1, 2]"
+    )
+    epochs: int = Field(30, ge=1, description="passes over the training images")
+    batch_size: int = Field(64, ge=1, description="images a step")
+    sampler: Annotated[str, one_of(SAMPLERS)] = Field(
+        "shuffle", description="which images an epoch shows: shuffle, class_aware, square_root or effective_number"
+    )
+    optimizer: Literal["sgd", "adamw"] = Field("adamw", description="sgd or adamw")
+    lr: float = Field(2e-3, ge=0, description="learning rate of the contexts (of the probe's weights), cosine to 0")
+    warmup: int = Field(0, ge=0, description="iterations over which the learning rate rises from a third")
+    momentum: float = Field(0.9, ge=0, le=0.999, description="of sgd; the first beta of adamw")
+    weight_decay: float = Field(1e-2, ge=0, description="of the contexts (of the probe's weights)")
+    ema: float = Field(
+        0.0, ge=0, le=0.99999, description="decay of the average of the weights that is kept in their place; 0: none"
+    )
+    select: Literal["last", "val", "test"] = Field(
+        "last", description="which epoch is kept: last, val (best on the validation split) or test (leakage)"
+    )
+    seed: int = Field(0, ge=0, le=2**63 - 1, description="of contexts, batches and flips")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a method is built for.
+
+    class_counts (C,): training images of each class, out of n_images. targets (N, C): their labels. width: of image
+    features, D. generator: of everything random. clip: encodes texts; its towers stay as they are.
+    """
+
+    class_names: tuple[str, ...]
+    class_counts: Tensor
+    n_images: int
+    targets: Tensor
+    width: int
+    generator: torch.Generator
+    clip: Clip
+    loss: ClassificationLoss | None = None  # of a method that learns step by step
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a step reads, on the device; a phase with several samplers has a first axis of draws before B everywhere."""
+
+    targets: Tensor  # (B, C), 0 or 1
+    images: Tensor | None = None  # (B, D), unit features, flips chosen
+    captions: Tensor | None = None  # (B, D), unit features
+    caption_ids: Tensor | None = None  # (B, 77), the tokenizer's numbers
+    caption_tokens: Tensor | None = None  # (B, 77, D), a unit feature for each token, zero past a caption's end
+    pixels: Tensor | None = None  # (B, 3, H, W), preprocessed, flips chosen
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One stretch of training.
+
+    parameters: what it moves, in the groups that torch.optim takes (params, lr, weight_decay). sampler: which images an
+    epoch shows; several draw that many batches for each step. needs: fields of `Batch` that it reads. over: what an epoch
+    goes over, `images` or `captions`. begin: what is done before its first step, given the whole training set as a batch.
+    """
+
+    parameters: list[dict[str, Any]]
+    sampler: str | tuple[str, ...]
+    epochs: int
+    needs: tuple[str, ...] = ("images",)
+    over: str = "images"
+    begin: Callable[[Batch], None] | None = None
+
+    @property
+    def samplers(self) -> tuple[str, ...]:
+        return (self.sampler,) if isinstance(self.sampler, str) else self.sampler
+
+
+class Method(nn.Module):
+    """What is learned: its parameters are what training moves, and nothing else is.
+
+    `train()` and `eval()` say what its scores are for: the loss, or a ranking. A subclass gives `scores`, and `phases` or
+    `solve`; its `Settings` derive from `Learning` where it has phases.
+    """
+
+    Settings: ClassVar[type[Settings]] = Settings
+    captions: ClassVar[bool] = False  # whether it cannot do without captions
+    logit_scale = 1.0  # from its scores to the logits whose softmax over classes ranks
+
+    def __init__(self, settings: Settings, problem: Problem):
+        super().__init__()
+        self.settings: Any = settings
+        self.problem = problem
+        self.logit_map: nn.Module = nn.Identity()
+
+    def phases(self) -> list[Phase]:
+        """The stretches of training, in order; none where nothing is trained step by step."""
+        return []
+
+    def solve(self, batch: Batch) -> None:
+        """Take from the whole training set what is not learned step by step: methods without phases."""
+
+    def prompts(self, batch: Batch | None) -> Prompts | None:
+        """The prompts that a batch's scores need; the loop encodes those of all runs at once. None: no texts are encoded."""
+        return None
+
+    def scores(self, batch: Batch, text: Tensor | None) -> Tensor:
+        """What a ranking takes, (B, C), from a batch and the features (P, D) of `prompts`."""
+        raise NotImplementedError
+
+    def logits(self, batch: Batch, text: Tensor | None) -> Tensor:
+        """What a sigmoid and the classification loss take, (B, C)."""
+        return self.logit_map(self.scores(batch, text))
+
+    def losses(self, batch: Batch, text: Tensor | None) -> dict[str, Tensor]:
+        """`loss`, the named terms that it is the weighted sum of, and the `logits` (B, C) that the recorder reads."""
+        logits = self.logits(batch, text)
+        loss = self.problem.loss(logits, batch.targets)
+        return {"loss": loss, "loss_cls": loss, "logits": logits}
+
+    def diagnostics(self, batch: Batch, text: Tensor | None) -> dict[str, Tensor]:
+        """Further numbers on the first batch of an epoch, for its line in the history."""
+        return {}
+
+    def directions(self, text: Tensor | None) -> Tensor:
+        """What image features are compared with, (C, D), for maps of them: text features, or a probe's weights."""
+        return text
+
+    def tuned(self) -> Clip | None:
+        """The towers that a phase on pixels has tuned, if it has: what follows reads features of these."""
+        return None

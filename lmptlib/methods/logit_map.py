@@ -1,0 +1,38 @@
+"""From scores to logits."""
+
+import torch
+from torch import Tensor, nn
+
+
+class LogitMap(nn.Module):
+    """Logits from scores: `raw` gives scale * score, `affine` gives exp(a) * score + b with a, b learned.
+
+    `affine_per_class` learns a and b of each class. a starts at log(scale), CLIP's logit scale for cosines; `calibrate`
+    sets b so that the mean logit meets the label density.
+    """
+
+    def __init__(self, kind: str, scale: float, n_classes: int):
+        super().__init__()
+        self.learned = kind != "raw"
+        shape = (n_classes,) if kind == "affine_per_class" else ()
+        self.a = nn.Parameter(torch.full(shape, scale).log(), requires_grad=self.learned)
+        self.b = nn.Parameter(torch.zeros(shape), requires_grad=self.learned)
+
+    def forward(self, scores: Tensor) -> Tensor:
+        return self.a.exp() * scores + self.b
+
+    @torch.no_grad()
+    def calibrate(self, scores: Tensor, targets: Tensor) -> None:
+        """b = logit(label density) - mean of exp(a) * score, over training images: scores and targets (N, C).
+
+        Over all classes, or of each class by itself where b is per class. A raw map stays as it is.
+        """
+        if not self.learned:
+            return
+        over = 0 if self.b.dim() else (0, 1)
+        density = torch.logit(targets.float().mean(over), eps=0.5 / targets.numel())
+        self.b.copy_(density - (self.a.exp() * scores).mean(over))
+
+    def parameter_groups(self, lr: float) -> list[dict]:
+        """What torch.optim moves, at its own rate and without decay; nothing of a raw map."""
+        return [{"params": list(self.parameters()), "lr": lr, "weight_decay": 0.0}] if self.learned else []

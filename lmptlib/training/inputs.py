@@ -1,0 +1,82 @@
+"""What the phases of a run read: features, captions and pixels of its training images, and features of the others."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lmptlib.clip import features
+from lmptlib.clip.model import Clip
+from lmptlib.data.dataset import Dataset
+from lmptlib.data.images import open_image
+from lmptlib.methods.base import Batch
+
+
+class Inputs:
+    """The inputs of runs that share a data set and a CLIP, on its device. Each is made when it is first asked for."""
+
+    def __init__(self, dataset: Dataset, clip: Clip, cache: Path, log: Callable[[str], None]):
+        self.dataset, self.clip, self.cache, self.log = dataset, clip, cache, log
+        self.device = clip.device
+        self.targets = torch.from_numpy(dataset.train.labels).float().to(clip.device)  # (N, C)
+
+    @cached_property
+    def images(self) -> Tensor:
+        """Unit features (2, N, D) of the training images, plain and flipped."""
+        found = features.image_features(self.clip, self.dataset.train, True, self.cache, self.log)
+        return torch.stack([found["plain"], found["flipped"]]).to(self.device)
+
+    @cached_property
+    def captions(self) -> Tensor:
+        """Unit features (N, D) of the captions."""
+        return features.caption_features(self.clip, self.dataset.train, self.cache, self.log).to(self.device)
+
+    @cached_property
+    def caption_ids(self) -> Tensor:
+        """The tokenizer's numbers (N, 77) of the captions."""
+        return self.clip.tokenize(list(self.dataset.train.captions))
+
+    @cached_property
+    def caption_tokens(self) -> Tensor:
+        """Unit features (N, 77, D) of each token of the captions."""
+        return torch.cat([self.clip.encode_tokens(part) for part in self.caption_ids.split(256)]).clone()
+
+    def of_split(self, name: str) -> Tensor:
+        """Unit features (N, D), plain, of the images of train, val or test."""
+        if name == "train":
+            return self.images[0]
+        split = self.dataset.splits[name]
+        return features.image_features(self.clip, split, False, self.cache, self.log)["plain"].to(self.device)
+
+    def batch(self, needs: tuple[str, ...], index: Tensor, flips: Tensor) -> Batch:
+        """The rows `index` of what a phase needs, images flipped where `flips` is 1; any shape, on the device."""
+        found = {name: self._rows(name, index, flips) for name in needs}
+        return Batch(self.targets[index], **found)
+
+    def _rows(self, name: str, index: Tensor, flips: Tensor) -> Tensor:
+        if name == "images":
+            return self.images[flips, index]
+        return self._pixels(index, flips) if name == "pixels" else getattr(self, name)[index]
+
+    def _pixels(self, index: Tensor, flips: Tensor) -> Tensor:
+        """Preprocessed pictures (B, 3, H, W), opened anew."""
+
+        def load(row: int, flip: int) -> Tensor:
+            pixels = self.clip.preprocess(open_image(self.dataset.train.paths[row]))
+            return pixels.flip(-1) if flip else pixels
+
+        with ThreadPoolExecutor() as pool:
+            pictures = list(pool.map(load, index.flatten().tolist(), flips.flatten().tolist()))
+        return torch.stack(pictures).unflatten(0, index.shape).to(self.device)
+
+    def whole(self) -> Batch:
+        """The whole training set, images plain."""
+        return Batch(self.targets, images=self.images[0])
+
+    def labels(self, name: str) -> np.ndarray:
+        """Labels (N, C) bool of train, val or test."""
+        return self.dataset.splits[name].labels

@@ -1,0 +1,67 @@
+"""What a run would be, before a model is loaded."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lmptlib.clip.loading import weights_fingerprint
+from lmptlib.config import Config
+from lmptlib.data.dataset import Dataset
+from lmptlib.data.loading import load_dataset
+from lmptlib.methods import METHODS
+from lmptlib.paths import cache_folder, outputs_folder
+from lmptlib.training.folder import RunFolder, run_key, run_name
+
+
+def pick_device(device: str) -> str:
+    """`auto` is cuda where there is one. Raises ValueError when cuda is asked for and absent."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device 'cuda' was asked for and no CUDA device is there: pass -p device cpu, or leave it out")
+    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run's configuration with its device, its data, what identifies it, and where it goes."""
+
+    config: Config
+    dataset: Dataset
+    fingerprints: dict[str, str]
+    key: str
+    path: Path
+    cache: Path  # of computed features
+
+    @property
+    def folder(self) -> RunFolder:
+        return RunFolder(self.path, self.key)
+
+
+def plan_run(config: Config, out: str | Path | None = None, memory: dict | None = None) -> Plan:
+    """The plan of a run: picks its device, checks the lists, hashes images and weights.
+
+    `memory` keeps data sets and weights' hashes from one call to the next, for the runs of one sweep. Raises DataError or
+    ValueError for everything that is wrong with them.
+    """
+    config = config.model_copy(update={"device": pick_device(config.device)})
+    memory = {} if memory is None else memory
+    cache = cache_folder(config.cache, out)
+    weights = _once(memory, weights_fingerprint, config.model, config.weights)
+    dataset = _once(memory, load_dataset, config.dataset, config.data_root)
+    if METHODS[config.method].captions and dataset.train.captions is None:
+        raise ValueError(
+            f"{dataset.name}: method '{config.method}' learns from captions, and there are none: add them, or use method coop"
+        )
+    if config.learning and config.learning.select == "val" and dataset.val is None:
+        raise ValueError(f"{dataset.name}: select 'val' needs a validation split, and there is none: use 'last'")
+    fingerprints = {"dataset": dataset.fingerprint(cache), "clip": weights}
+    key = run_key(config, fingerprints)
+    return Plan(config, dataset, fingerprints, key, outputs_folder(out) / run_name(config, dataset.name, key), cache)
+
+
+def _once(memory: dict, function: Callable, *arguments: str | None) -> Any:
+    if (function, arguments) not in memory:
+        memory[function, arguments] = function(*arguments)
+    return memory[function, arguments]

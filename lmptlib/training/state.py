@@ -1,0 +1,278 @@
+"""One run in training: its method, the phase that it is in, and all that its next epochs depend on."""
+
+import copy
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lmptlib.clip.model import Clip
+from lmptlib.config import Config, read_loss_settings
+from lmptlib.data.dataset import CUTOFFS
+from lmptlib.data.samplers import epoch_order
+from lmptlib.errors import NonFiniteLoss
+from lmptlib.evaluation.average_precision import average_precision
+from lmptlib.evaluation.rankings import ranking_scores
+from lmptlib.losses import make_loss
+from lmptlib.methods import METHODS
+from lmptlib.methods.base import Batch, Method, Phase, Problem
+from lmptlib.training.inputs import Inputs
+from lmptlib.training.recorder import Recorder
+
+
+def learning_rate(step: int, n_steps: int, warmup: int) -> float:
+    """The factor on the learning rate: cosine from 1 to 0, with a linear rise from a third over `warmup` iterations."""
+    rise = 1 / 3 + 2 / 3 * step / warmup if step < warmup else 1.0
+    return rise * 0.5 * (1 + math.cos(math.pi * step / n_steps))
+
+
+def build_method(
+    config: Config,
+    class_names: tuple[str, ...],
+    class_counts: Tensor,
+    targets: Tensor,
+    width: int,
+    clip: Clip,
+    cutoffs: tuple[int, int] = CUTOFFS,
+) -> Method:
+    """A configuration's method, untrained. class_counts (C,), targets (N, C) of the training images, D = width."""
+    learning, n_images = config.learning, max(len(targets), 1)
+    generator, loss = torch.Generator(), None
+    if learning:
+        generator.manual_seed(learning.seed)
+        own = read_loss_settings(learning.loss_settings)
+        loss = make_loss(learning.loss, class_counts, n_images, learning.preset, True, cutoffs, **own)
+        loss = loss.to(clip.device)
+    problem = Problem(class_names, class_counts, n_images, targets, width, generator, clip, loss)
+    return METHODS[config.method](config.settings, problem).to(clip.device)
+
+
+class TrainState:
+    """A run's method, optimiser, schedule, averaged weights, generator, phase and epoch.
+
+    history: a dict an epoch. recorder: mean probabilities. selected: the epoch whose weights are kept.
+    """
+
+    def __init__(self, config: Config, inputs: Inputs):
+        self.config, self.inputs = config, inputs
+        dataset = inputs.dataset
+        counts = torch.from_numpy(dataset.class_counts)
+        width, cutoffs = inputs.images.shape[-1], dataset.task.cutoffs
+        self.method = build_method(config, dataset.class_names, counts, inputs.targets, width, inputs.clip, cutoffs)
+        self.generator = self.method.problem.generator
+        self.history: list[dict[str, Any]] = []
+        self.phases = self.method.phases()
+        self.ends = np.cumsum([phase.epochs for phase in self.phases]).tolist()  # whole epochs after each phase
+        self.method.train()
+        if self.phases:
+            self._begin_phase(0)
+        else:
+            self.method.solve(inputs.whole())
+        batch_size = config.learning.batch_size if config.learning else 1
+        self.recorder = Recorder(len(dataset.class_names), batch_size, inputs.device)
+        self._record_epoch()
+        self.before = self.directions()
+
+    # ---------------------------------------------------------------------------------------- phases and epochs
+
+    @property
+    def epoch(self) -> int:
+        """Whole epochs done, of all phases."""
+        return len(self.history)
+
+    @property
+    def epochs(self) -> int:
+        return self.ends[-1] if self.ends else 0
+
+    @property
+    def finished(self) -> bool:
+        return self.epoch >= self.epochs
+
+    @property
+    def phase(self) -> Phase:
+        return self.phases[self.number]
+
+    def _begin_phase(self, number: int) -> None:
+        """Enter a phase: what it does first, then its optimiser, schedule and average."""
+        self.number = number
+        if tuned := self.method.tuned():
+            self.inputs = Inputs(self.inputs.dataset, tuned, self.inputs.cache, self.inputs.log)
+        phase, settings = self.phase, self.config.learning
+        if phase.begin:
+            phase.begin(Batch(self.inputs.targets) if "pixels" in phase.needs else self.inputs.whole())
+        if settings.optimizer == "sgd":
+            self.optimizer: torch.optim.Optimizer = torch.optim.SGD(phase.parameters, momentum=settings.momentum)
+        else:  # fused: the plain one reads its step count back from the device at each step
+            self.optimizer = torch.optim.AdamW(phase.parameters, betas=(settings.momentum, 0.999), fused=True)
+        n_steps = phase.epochs * self.n_steps
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(
+            self.optimizer, lambda step: learning_rate(step, n_steps, settings.warmup)
+        )
+        self.learned: list[nn.Parameter] = [p for group in phase.parameters for p in group["params"]]
+        self.average = [parameter.detach().clone() for parameter in self.learned]
+        self.best, self.selected = -1.0, 0
+        self.kept: list[Tensor] | None = None
+
+    @property
+    def n_steps(self) -> int:
+        """Steps an epoch."""
+        return -(-len(self.inputs.targets) // self.config.learning.batch_size)
+
+    def begin_epoch(self) -> None:
+        """Draw which images the epoch shows, in what order and which of them flipped, and put that on the device."""
+        self.started = time.perf_counter()
+        if self.epoch == self.ends[self.number]:
+            self._begin_phase(self.number + 1)
+        labels = torch.from_numpy(self.inputs.labels("train"))
+        orders = [epoch_order(sampler, labels, self.generator) for sampler in self.phase.samplers]
+        flips = [torch.randint(2, (len(order),), generator=self.generator) for order in orders]
+        self.order, self.flips = (torch.stack(drawn).to(self.inputs.device) for drawn in (orders, flips))
+        self.lr = self.optimizer.param_groups[0]["lr"]
+        self.diagnosis: dict[str, Tensor] = {}
+        self.recorder.begin_epoch()
+
+    def batch(self, step: int) -> Batch:
+        """What a step reads: rows of the epoch's order; with several draws a first axis for them."""
+        size = self.config.learning.batch_size
+        index, flips = (drawn[:, step * size : (step + 1) * size] for drawn in (self.order, self.flips))
+        if len(self.phase.samplers) == 1:
+            index, flips = index[0], flips[0]
+        return self.inputs.batch(self.phase.needs, index, flips)
+
+    def diagnose(self, batch: Batch, text: Tensor | None, terms: dict[str, Tensor]) -> None:
+        """Norms of the terms' gradients on what moves first, and the method's own numbers; read after the epoch."""
+        for name in terms:
+            if name.startswith("loss_"):
+                gradient = torch.autograd.grad(terms[name], self.learned[0], retain_graph=True, allow_unused=True)[0]
+                norm = torch.zeros((), device=self.inputs.device) if gradient is None else gradient.norm()
+                self.diagnosis[name.replace("loss_", "grad_")] = norm
+        self.diagnosis |= self.method.diagnostics(batch, text)
+
+    def update(self) -> None:
+        """Move what the phase moves, along the gradients that are there."""
+        self.optimizer.step()
+        self.schedule.step()
+        # AveragedModel of torch.optim.swa_utils asks the device at each step whether it has averaged yet.
+        torch._foreach_lerp_(self.average, [p.detach() for p in self.learned], 1 - self.config.learning.ema)
+
+    def end_epoch(self) -> None:
+        """Read what the epoch recorded, add its line to the history, and keep its weights if they are the best so far.
+
+        Raises NonFiniteLoss.
+        """
+        if culprit := self.recorder.broke():
+            raise NonFiniteLoss(self._explain(*culprit))
+        self._record_epoch()
+        settings, row = self.config.learning, {"epoch": self.epoch + 1, **self.recorder.read(), "lr": self.lr}
+        row |= {name: value.item() for name, value in self.diagnosis.items()}
+        if settings.select != "last" and self.number == len(self.phases) - 1:
+            with self._averaged():
+                row[f"{settings.select}_map"] = self.mean_ap(settings.select)
+            if row[f"{settings.select}_map"] > self.best:
+                self.best, self.selected = row[f"{settings.select}_map"], row["epoch"]
+                self.kept = [average.clone() for average in self.average]
+        row["seconds"] = time.perf_counter() - self.started
+        self.history.append(row)
+
+    def finish(self) -> None:
+        """Put the weights in place that are kept: the averaged ones, or those of the best epoch."""
+        self.recorder.read()  # what was recorded before training, where there was none
+        if self.phases:
+            self._put(self.average if self.kept is None else self.kept)
+
+    @property
+    def selected_epoch(self) -> int:
+        """The epoch whose weights are kept."""
+        return self.selected if self.phases and self.kept is not None else self.epoch
+
+    # -------------------------------------------------------------------------------------------------- scores
+
+    @torch.no_grad()
+    def encoded(self) -> Tensor | None:
+        """Features (P, D) of the method's prompts as they stand."""
+        return self.inputs.clip.encode_prompts([self.method.prompts(None)])[0]
+
+    @torch.no_grad()
+    def directions(self) -> Tensor | None:
+        """What image features are compared with, (C, D), as it stands."""
+        directions = self.method.directions(self.encoded())
+        return None if directions is None else directions.detach().clone()
+
+    @torch.no_grad()
+    def evaluate(self, split: str) -> tuple[np.ndarray, np.ndarray]:
+        """Scores and logits (N, C) of the images of train, val or test, as the method ranks them."""
+        batch = Batch(self.inputs.targets, images=self.inputs.of_split(split))
+        self.method.eval()
+        text = self.encoded()
+        found = self.method.scores(batch, text), self.method.logits(batch, text)
+        self.method.train()
+        return found[0].cpu().numpy(), found[1].cpu().numpy()
+
+    def mean_ap(self, split: str, ranking: str = "softmax") -> float:
+        """mAP in percent of the live weights on a split: val, train or, which is leakage where it chooses, test."""
+        ranked = ranking_scores(self.evaluate(split)[0], ranking, self.method.logit_scale)
+        return float(100 * np.nanmean(average_precision(self.inputs.labels(split), ranked)))
+
+    @torch.no_grad()
+    def _record_epoch(self) -> None:
+        """Exact probabilities over the training set, of the method as it trains. Raises NonFiniteLoss."""
+        logits = None
+        if not self.phases or "pixels" not in self.phase.needs:
+            logits = self.method.logits(self.inputs.whole(), self.encoded())
+            if not logits.isfinite().all():
+                lr = self.config.learning.lr if self.config.learning else 0
+                raise NonFiniteLoss(f"logits are not finite after epoch {self.epoch + 1} (lr {lr:g}): lower lr")
+        self.recorder.epoch(logits, self.inputs.targets)
+
+    def _explain(self, logits: Tensor, targets: Tensor) -> str:
+        per_class = self.method.problem.loss.elementwise(logits, targets).sum(0)
+        bad = (~per_class.isfinite()).nonzero().flatten().tolist()
+        names = ", ".join(self.inputs.dataset.class_names[i] for i in bad[:3]) or "none of one class (another term)"
+        settings = self.config.learning
+        return (
+            f"the loss is not finite in epoch {self.epoch + 1} (class: {names}; loss {settings.loss}, lr {settings.lr:g}): "
+            "lower lr, or choose another loss"
+        )
+
+    # ------------------------------------------------------------------------------------- what a checkpoint holds
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that the next epochs depend on, copied."""
+        names = ("average", "kept", "best", "selected", "history")
+        state = {name: copy.deepcopy(getattr(self, name)) for name in names}
+        moving = {name: getattr(self, name).state_dict() for name in ("method", "optimizer", "schedule", "recorder")}
+        return state | copy.deepcopy(moving) | {"generator": self.generator.get_state()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up a training where its checkpoint was made."""
+        state = copy.deepcopy(state)
+        self.history = state["history"]
+        self.method.load_state_dict(state["method"])  # what it tuned decides what a later phase reads
+        number = next(i for i, end in enumerate(self.ends) if self.epoch <= end)  # of the last epoch
+        if number > 0:
+            self._begin_phase(number)
+        for name in ("average", "kept", "best", "selected"):
+            setattr(self, name, state[name])
+        for name in ("method", "optimizer", "schedule", "recorder"):
+            getattr(self, name).load_state_dict(state[name])
+        self.generator.set_state(state["generator"].cpu())
+
+    @torch.no_grad()
+    def _put(self, values: list[Tensor]) -> None:
+        for parameter, value in zip(self.learned, values):
+            parameter.copy_(value)
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """The averaged weights in place of the live ones."""
+        live = [parameter.detach().clone() for parameter in self.learned]
+        self._put(self.average)
+        try:
+            yield
+        finally:
+            self._put(live)
