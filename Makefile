@@ -14,6 +14,9 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed-test
 	$(BIN)/ruff check lmptlib tests data/emoji
+	$(BIN)/ruff format --check lmptlib tests data/emoji
+	$(BIN)/lint-imports
+	$(BIN)/mypy
 	$(BIN)/python -m pytest
 
 test-browser: $(VENV)/installed-test  # every notebook in JupyterLab; Chromium must be there

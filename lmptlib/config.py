@@ -90,7 +90,9 @@ def has_setting(method: str, name: str) -> bool:
 
 def type_of(field: FieldInfo) -> tuple[str, bool]:
     """int, float, bool or str, and whether None is allowed."""
-    kinds = typing.get_args(field.annotation) if isinstance(field.annotation, types.UnionType) else (field.annotation,)
+    kinds: tuple[Any, ...] = (field.annotation,)
+    if isinstance(field.annotation, types.UnionType):
+        kinds = typing.get_args(field.annotation)
     plain = next(kind for kind in kinds if kind is not type(None))
     return ("str" if typing.get_origin(plain) is Literal else plain.__name__), type(None) in kinds
 

@@ -124,7 +124,7 @@ def _check_config(path: Path) -> None:
         raise ValueError(f"model {path}: not an open_clip config, it lacks {', '.join(missing)}")
 
 
-def _load_file(network: nn.Module, path: Path, name: str) -> None:
+def _load_file(network: open_clip.CLIP | open_clip.CustomTextCLIP, path: Path, name: str) -> None:
     """Load a state dict from a file, strictly; never unpickles code."""
     try:
         if path.suffix == ".safetensors":
@@ -148,10 +148,8 @@ def _load_file(network: nn.Module, path: Path, name: str) -> None:
         table[ids.long()] = rows.float()
         state["token_embedding.weight"] = table
     own = network.state_dict()
-    lacking, extra = (
-        own.keys() - state.keys(),
-        state.keys() - own.keys() - {"input_resolution", "context_length", "vocab_size"},
-    )
+    lacking = own.keys() - state.keys()
+    extra = state.keys() - own.keys() - {"input_resolution", "context_length", "vocab_size"}
     wrong = [key for key in own.keys() & state.keys() if own[key].shape != state[key].shape]
     if lacking or extra or wrong:
         example = sorted(lacking or extra or wrong)[0]

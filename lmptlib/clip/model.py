@@ -4,6 +4,7 @@ import copy
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -22,12 +23,11 @@ class Clip:
     """A frozen CLIP on one device.
 
     Attributes: name; logit_scale, exp of CLIP's learned logit scale; width of the text tower's tokens;
-    context_length; preprocess, from a PIL image to pixels (3, H, W); fingerprint of weights and preprocessing.
+    context_length; preprocess, from a PIL image to pixels (3, H, W); fingerprint of weights and preprocessing. Model and
+    tokenizer are open_clip's, which come without types.
     """
 
-    def __init__(
-        self, model: nn.Module, tokenizer: Callable, preprocess: Callable, name: str, fingerprint: str, device: str
-    ):
+    def __init__(self, model: Any, tokenizer: Any, preprocess: Callable, name: str, fingerprint: str, device: str):
         self.model = model.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
         self.text = getattr(model, "text", model)  # CustomTextCLIP keeps its text tower in a module of its own
         self.tokenizer, self.preprocess, self.name, self.device = tokenizer, preprocess, name, device
@@ -35,9 +35,8 @@ class Clip:
         self.logit_scale = model.logit_scale.exp().item()
         self.width = self.text.token_embedding.weight.shape[1]
         self.context_length = self.text.positional_embedding.shape[0]
-        self._vocabulary = (
-            self.text.token_embedding.weight.isfinite().all(1).cpu()
-        )  # (V,) tokens that have an embedding
+        # (V,): which tokens have an embedding
+        self._vocabulary = self.text.token_embedding.weight.isfinite().all(1).cpu()
 
     @torch.inference_mode()
     def encode_images(self, pixels: Tensor) -> Tensor:
@@ -148,5 +147,5 @@ class Clip:
             features.append(self.encode_embeddings(self.embed(tokens[:, : int(end.max()) + 1]), end))
         return torch.cat(features)
 
-    def _autocast(self):
+    def _autocast(self) -> torch.autocast:
         return torch.autocast("cuda", dtype=torch.bfloat16, enabled=self.device == "cuda")

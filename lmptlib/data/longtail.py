@@ -43,7 +43,7 @@ def pareto_counts(n_classes: int, b: float, largest: int, smallest: int = 1, tai
     return (density * (largest - smallest) + smallest).astype(int)
 
 
-def sample_long_tail(labels: np.ndarray, counts: Sequence[int], seed: int = 0) -> np.ndarray:
+def sample_long_tail(labels: np.ndarray, counts: np.ndarray, seed: int = 0) -> np.ndarray:
     """Rows of the images in a long-tailed sample, rising, from labels (N, C) bool and the counts wanted (C,), largest first.
 
     Classes take their turn in `class_order`. Each is brought to its count by images that are added or removed at random,
@@ -66,9 +66,7 @@ def sample_long_tail(labels: np.ndarray, counts: Sequence[int], seed: int = 0) -
     return np.array(sorted(set().union(*chosen)), int)
 
 
-def sample_table(
-    labels: np.ndarray, class_names: Sequence[str], counts: Sequence[int], rows: np.ndarray
-) -> pd.DataFrame:
+def sample_table(labels: np.ndarray, class_names: Sequence[str], counts: np.ndarray, rows: np.ndarray) -> pd.DataFrame:
     """Wanted and got, a row a class in `class_order`: columns class, wanted, images, group (by the images of the sample)."""
     order, got = class_order(labels), labels[rows].sum(0)
     columns = {"class": np.array(class_names)[order], "wanted": counts, "images": got[order]}

@@ -8,6 +8,7 @@ import inspect
 from typing import Any
 
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from lmptlib.data.dataset import CUTOFFS
@@ -86,13 +87,13 @@ def effective_settings(name: str, preset: str | None = None, settings: dict | No
     """All settings that a loss by name works with: its defaults, the preset's, what the name fixes, and `settings`."""
     kind, fixed = LOSSES[name]
     free = loss_settings(name)
-    published = {key: value for key, value in PRESETS.get(preset, {}).get(kind, {}).items() if key in free}
+    published = {key: value for key, value in PRESETS.get(preset or "", {}).get(kind, {}).items() if key in free}
     return {**free, **published, **fixed, **(settings or {})}
 
 
 def make_loss(
     name: str,
-    class_counts: Tensor,
+    class_counts: Tensor | ArrayLike,
     n_images: int,
     preset: str | None = None,
     allow_empty: bool = False,

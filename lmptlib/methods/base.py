@@ -123,7 +123,7 @@ class Method(nn.Module):
     captions: ClassVar[bool] = False  # whether it cannot do without captions
     logit_scale = 1.0  # from its scores to the logits whose softmax over classes ranks
 
-    def __init__(self, settings: Settings, problem: Problem):
+    def __init__(self, settings: BaseModel, problem: Problem):
         super().__init__()
         self.settings: Any = settings
         self.problem = problem
@@ -158,7 +158,7 @@ class Method(nn.Module):
         """Further numbers on the first batch of an epoch, for its line in the history."""
         return {}
 
-    def directions(self, text: Tensor | None) -> Tensor:
+    def directions(self, text: Tensor | None) -> Tensor | None:
         """What image features are compared with, (C, D), for maps of them: text features, or a probe's weights."""
         return text
 

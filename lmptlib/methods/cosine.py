@@ -19,6 +19,8 @@ class CosineSettings(Settings):
 class CosineMethod(Method):
     """Scores are cosines of images and texts; a logit map, from CLIP's own scale on, makes logits of them."""
 
+    logit_map: LogitMap
+
     def __init__(self, settings: CosineSettings, problem: Problem):
         super().__init__(settings, problem)
         self.logit_scale = problem.clip.logit_scale

@@ -9,7 +9,7 @@ from lmptlib.losses import CSELoss
 from lmptlib.methods.base import Batch, Problem
 from lmptlib.methods.coop import CoOp
 
-REWEIGHT = {"frequency": True, "uniform": False, "ones": "ones"}  # as CSELoss takes them
+REWEIGHT: dict[str, bool | str] = {"frequency": True, "uniform": False, "ones": "ones"}  # as CSELoss takes them
 
 
 class LMPT(CoOp):

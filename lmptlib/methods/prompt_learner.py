@@ -16,6 +16,10 @@ class PromptLearner(nn.Module):
     Contexts are kept in fp32. Calling it gives the prompts, to be encoded.
     """
 
+    fixed: Tensor  # (C, L - M, W)
+    order: Tensor  # (C, L, 1)
+    end: Tensor  # (C,)
+
     def __init__(
         self,
         clip: Clip,
@@ -43,8 +47,8 @@ class PromptLearner(nn.Module):
         before = {"end": n_ctx, "front": 0, "middle": n_ctx // 2}[class_position]  # context tokens before the name
         order = [_order(length, n_ctx, before, words) for words in name_length.tolist()]
         self.context = nn.Parameter(context.to(clip.device))
-        self.register_buffer("fixed", fixed, persistent=False)  # (C, L - M, W)
-        self.register_buffer("order", torch.tensor(order, device=clip.device)[..., None], persistent=False)  # (C, L, 1)
+        self.register_buffer("fixed", fixed, persistent=False)
+        self.register_buffer("order", torch.tensor(order, device=clip.device)[..., None], persistent=False)
         self.register_buffer("end", end, persistent=False)
 
     def forward(self) -> Prompts:
@@ -53,9 +57,13 @@ class PromptLearner(nn.Module):
         return Prompts(tokens.gather(1, self.order.expand_as(tokens)), self.end)
 
 
-def _first_context(clip: Clip, ctx_init: str, n_ctx: int | None, generator, n_contexts: int) -> Tensor:
+def _first_context(
+    clip: Clip, ctx_init: str, n_ctx: int | None, generator: torch.Generator | None, n_contexts: int
+) -> Tensor:
     """Contexts (n_contexts, M, W) to start from, of words or at random."""
     if ctx_init == "random":
+        if n_ctx is None:
+            raise ValueError("ctx_init 'random' needs n_ctx, the number of context tokens")
         return 0.02 * torch.randn(n_contexts, n_ctx, clip.width, generator=generator)
     tokens = clip.tokenize([ctx_init])
     context = clip.embed(tokens[:, 1 : tokens.argmax(-1).item()]).float().repeat(n_contexts, 1, 1)

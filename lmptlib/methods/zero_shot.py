@@ -19,6 +19,7 @@ class ZeroShot(CosineMethod):
         )
 
     templates: ClassVar[tuple[str, ...]] = HAND_WRITTEN
+    text: Tensor  # (C, D)
 
     def __init__(self, settings: Settings, problem: Problem):
         super().__init__(settings, problem)

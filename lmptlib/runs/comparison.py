@@ -1,6 +1,6 @@
 """Runs against each other: means over seeds, and paired differences with intervals."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -9,11 +9,14 @@ from scipy import stats
 from lmptlib.data.dataset import GROUPS
 from lmptlib.errors import nearest
 from lmptlib.evaluation.intervals import bootstrap
+from lmptlib.runs.ensemble import Ensemble
 from lmptlib.runs.run import Run
 from lmptlib.runs.tables import check_same_data
 
 
-def compare(rows: dict[str, list[Run]], baseline: str | None = None, ranking: str = "logit") -> pd.DataFrame:
+def compare(
+    rows: Mapping[str, Sequence[Run | Ensemble]], baseline: str | None = None, ranking: str = "logit"
+) -> pd.DataFrame:
     """One row a label and group (total, head, medium, tail), in percent of mAP over the label's seeds.
 
     Columns row, group, n_seeds, mean, sd, low, high (the 95% t interval of the mean over seeds) and, against the
@@ -44,7 +47,7 @@ def compare(rows: dict[str, list[Run]], baseline: str | None = None, ranking: st
     return pd.DataFrame(table, columns=[*columns, "difference", "difference_low", "difference_high"])
 
 
-def _resampled(run: Run, ranking: str) -> pd.DataFrame:
+def _resampled(run: Run | Ensemble, ranking: str) -> pd.DataFrame:
     """mAP in percent, total and by group: row 0 as measured, the others over resamples of the test images."""
     labels, scores = run.ranking_scores(ranking)
     groups = run.class_rows["group"].to_numpy()
@@ -53,7 +56,9 @@ def _resampled(run: Run, ranking: str) -> pd.DataFrame:
     return pd.concat([pd.DataFrame([{name: measured[name] for name in resampled}]), resampled], ignore_index=True)
 
 
-def _difference(ours: list[pd.DataFrame], theirs: list[pd.DataFrame], our_seeds, their_seeds, name: str) -> dict:
+def _difference(
+    ours: list[pd.DataFrame], theirs: list[pd.DataFrame], our_seeds: list[int], their_seeds: list[int], name: str
+) -> dict:
     """The mean paired difference and its 95% interval, over seeds and test images."""
     if len(ours) == 1 or len(theirs) == 1:
         pairs = [(a, b) for a in ours for b in theirs]
@@ -70,6 +75,6 @@ def _difference(ours: list[pd.DataFrame], theirs: list[pd.DataFrame], our_seeds,
     return {"difference": gap, "difference_low": low, "difference_high": high}
 
 
-def half_width(values: Sequence[float]) -> float:
+def half_width(values: np.ndarray | pd.Series) -> float:
     """Half the 95% t interval of the mean of two or more values."""
     return stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))

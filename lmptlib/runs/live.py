@@ -65,7 +65,8 @@ class LiveRun:
         `softmax` and `logit`, mAP in percent on `split`: the validation images, or the training images without any (NaN
         for epochs before a stopped run went on, and for a run that was finished already).
         """
-        rows, lines = [], []
+        rows: list[dict] = []
+        lines: list[str] = []
         while True:
             try:
                 kind, item = self._news.get_nowait()

@@ -25,7 +25,7 @@ class Run:
 
     folder: Path
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not (self.folder / "metrics.json").is_file():
             begun = (
                 ", but one was begun there: train it again to its end"

@@ -33,7 +33,7 @@ def run_sweep(
     force: bool = False,
     runner: Runner = train_quietly,
     leaves: str = "metrics.json",
-) -> dict[str, list[Run | Ensemble]]:
+) -> dict[str, list[Run] | list[Ensemble]]:
     """Make every run that is not finished, `jobs` at a time, and give the runs of each row. `force` makes all anew.
 
     `runner` makes each run, in a process of its own where jobs are more than one, and leaves the file `leaves` in its

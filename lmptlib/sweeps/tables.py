@@ -1,18 +1,21 @@
 """The table of a sweep."""
 
+from collections.abc import Mapping, Sequence
+
 import pandas as pd
 
 from lmptlib.data.dataset import GROUPS
 from lmptlib.evaluation.rankings import RANKINGS
 from lmptlib.published.tables import published
 from lmptlib.runs.comparison import compare
+from lmptlib.runs.ensemble import Ensemble
 from lmptlib.runs.run import Run
 from lmptlib.sweeps.grid import Sweep
 
 PRINTED = ("voc-lt", "coco-lt")
 
 
-def sweep_table(sweep: Sweep, made: dict[str, list[Run]]) -> pd.DataFrame:
+def sweep_table(sweep: Sweep, made: Mapping[str, Sequence[Run | Ensemble]]) -> pd.DataFrame:
     """`lmptlib.runs.comparison.compare` under both rankings, with the printed mAP of each row's counterpart beside it.
 
     Columns ranking, then those of `compare`, then `voc-lt printed` and `coco-lt printed`: other data and another

@@ -128,5 +128,6 @@ class RunFolder:
 
     def _write_arrays(self, name: str, arrays: dict[str, np.ndarray]) -> None:
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, **arrays)
+        # mypy takes any name for that of an option.
+        np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
         write_atomically(self.path / name, buffer.getvalue())

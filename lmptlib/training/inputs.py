@@ -38,7 +38,7 @@ class Inputs:
     @cached_property
     def caption_ids(self) -> Tensor:
         """The tokenizer's numbers (N, 77) of the captions."""
-        return self.clip.tokenize(list(self.dataset.train.captions))
+        return self.clip.tokenize(list(self.dataset.train.captions or ()))
 
     @cached_property
     def caption_tokens(self) -> Tensor:

@@ -23,7 +23,7 @@ def fit(states: Sequence[TrainState], on_epoch_end: Callable[[TrainState], bool 
             batches = [state.batch(step) for state in going]
             prompts = [state.method.prompts(batch) for state, batch in zip(going, batches)]  # (P, L, W) each
             texts = going[0].inputs.clip.encode_prompts(prompts)  # (P, D) each
-            terms = [state.method.losses(*read) for state, *read in zip(going, batches, texts)]
+            terms = [state.method.losses(batch, text) for state, batch, text in zip(going, batches, texts)]
             for state, batch, text, losses in zip(going, batches, texts, terms):
                 state.recorder.step(losses, batch.targets)
                 if step == 0:

@@ -20,7 +20,7 @@ from lmptlib.evaluation.average_precision import average_precision
 from lmptlib.evaluation.rankings import ranking_scores
 from lmptlib.losses import make_loss
 from lmptlib.methods import METHODS
-from lmptlib.methods.base import Batch, Method, Phase, Problem
+from lmptlib.methods.base import Batch, Learning, Method, Phase, Problem
 from lmptlib.training.inputs import Inputs
 from lmptlib.training.recorder import Recorder
 
@@ -42,7 +42,8 @@ def build_method(
 ) -> Method:
     """A configuration's method, untrained. class_counts (C,), targets (N, C) of the training images, D = width."""
     learning, n_images = config.learning, max(len(targets), 1)
-    generator, loss = torch.Generator(), None
+    generator = torch.Generator()
+    loss: Any = None
     if learning:
         generator.manual_seed(learning.seed)
         own = read_loss_settings(learning.loss_settings)
@@ -102,7 +103,7 @@ class TrainState:
         self.number = number
         if tuned := self.method.tuned():
             self.inputs = Inputs(self.inputs.dataset, tuned, self.inputs.cache, self.inputs.log)
-        phase, settings = self.phase, self.config.learning
+        phase, settings = self.phase, self.learning
         if phase.begin:
             phase.begin(Batch(self.inputs.targets) if "pixels" in phase.needs else self.inputs.whole())
         if settings.optimizer == "sgd":
@@ -119,9 +120,15 @@ class TrainState:
         self.kept: list[Tensor] | None = None
 
     @property
+    def learning(self) -> Learning:
+        """The settings of learning step by step, of a method that has phases."""
+        assert self.config.learning is not None
+        return self.config.learning
+
+    @property
     def n_steps(self) -> int:
         """Steps an epoch."""
-        return -(-len(self.inputs.targets) // self.config.learning.batch_size)
+        return -(-len(self.inputs.targets) // self.learning.batch_size)
 
     def begin_epoch(self) -> None:
         """Draw which images the epoch shows, in what order and which of them flipped, and put that on the device."""
@@ -138,7 +145,7 @@ class TrainState:
 
     def batch(self, step: int) -> Batch:
         """What a step reads: rows of the epoch's order; with several draws a first axis for them."""
-        size = self.config.learning.batch_size
+        size = self.learning.batch_size
         index, flips = (drawn[:, step * size : (step + 1) * size] for drawn in (self.order, self.flips))
         if len(self.phase.samplers) == 1:
             index, flips = index[0], flips[0]
@@ -158,7 +165,7 @@ class TrainState:
         self.optimizer.step()
         self.schedule.step()
         # AveragedModel of torch.optim.swa_utils asks the device at each step whether it has averaged yet.
-        torch._foreach_lerp_(self.average, [p.detach() for p in self.learned], 1 - self.config.learning.ema)
+        torch._foreach_lerp_(self.average, [p.detach() for p in self.learned], 1 - self.learning.ema)
 
     def end_epoch(self) -> None:
         """Read what the epoch recorded, add its line to the history, and keep its weights if they are the best so far.
@@ -168,7 +175,7 @@ class TrainState:
         if culprit := self.recorder.broke():
             raise NonFiniteLoss(self._explain(*culprit))
         self._record_epoch()
-        settings, row = self.config.learning, {"epoch": self.epoch + 1, **self.recorder.read(), "lr": self.lr}
+        settings, row = self.learning, {"epoch": self.epoch + 1, **self.recorder.read(), "lr": self.lr}
         row |= {name: value.item() for name, value in self.diagnosis.items()}
         if settings.select != "last" and self.number == len(self.phases) - 1:
             with self._averaged():
@@ -230,10 +237,11 @@ class TrainState:
         self.recorder.epoch(logits, self.inputs.targets)
 
     def _explain(self, logits: Tensor, targets: Tensor) -> str:
-        per_class = self.method.problem.loss.elementwise(logits, targets).sum(0)
+        loss, settings = self.method.problem.loss, self.learning
+        assert loss is not None
+        per_class = loss.elementwise(logits, targets).sum(0)
         bad = (~per_class.isfinite()).nonzero().flatten().tolist()
         names = ", ".join(self.inputs.dataset.class_names[i] for i in bad[:3]) or "none of one class (another term)"
-        settings = self.config.learning
         return (
             f"the loss is not finite in epoch {self.epoch + 1} (class: {names}; loss {settings.loss}, lr {settings.lr:g}): "
             "lower lr, or choose another loss"

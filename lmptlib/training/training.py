@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from lmptlib import __version__
@@ -131,9 +132,10 @@ def _record(plan: Plan, state: TrainState) -> dict[str, Any]:
     }
 
 
-def _evaluate(state: TrainState) -> tuple[dict[str, Any], dict[str, Any]]:
+def _evaluate(state: TrainState) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Metrics of the test images, and scores, logits and labels of test and validation images."""
-    dataset, found = state.inputs.dataset, {}
+    dataset = state.inputs.dataset
+    found: dict[str, np.ndarray] = {}
     for split, prefix in (("test", ""), ("val", "val_")):
         if split in dataset.splits:
             scores, logits = state.evaluate(split)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from lmptlib.data.dataset import GROUPS, class_groups
@@ -14,7 +15,7 @@ SIDES = ("positive", "negative")
 MEANS = (0.5, 0.95)  # about where the tail of emoji-lt stands after an epoch of the default run
 
 
-def representatives(class_counts: Sequence[int]) -> dict[str, int]:
+def representatives(class_counts: ArrayLike) -> dict[str, int]:
     """A class index for each group: the most frequent of head, the middle one of medium, the rarest of tail.
 
     class_counts (C,). Of two in the middle it is the more frequent. A class without training images represents nothing,
@@ -27,7 +28,7 @@ def representatives(class_counts: Sequence[int]) -> dict[str, int]:
     return {group: classes[place[group]] for group, classes in members.items() if classes}
 
 
-def labels_around(index: int, side: str, class_counts: Sequence[int], beside: int | None = None) -> Tensor:
+def labels_around(index: int, side: str, class_counts: ArrayLike, beside: int | None = None) -> Tensor:
     """The labels (C,) of the image that an element of class `index` belongs to, for losses that weigh by image.
 
     A positive is the only positive of its image. The image of a negative has one positive too, the most frequent other
@@ -45,7 +46,7 @@ def labels_around(index: int, side: str, class_counts: Sequence[int], beside: in
 
 def landscape(
     names: Sequence[str],
-    class_counts: Sequence[int],
+    class_counts: ArrayLike,
     n_images: int,
     preset: str | None = None,
     settings: dict[str, dict] | None = None,

@@ -3,6 +3,9 @@
 Rows are those of the sweep `probabilities`: `figure 1: bce`, `figure 3: l1+ 5`, and so on.
 """
 
+from functools import reduce
+from operator import add
+
 import numpy as np
 import pandas as pd
 from scipy.special import expit as sigmoid
@@ -22,7 +25,7 @@ TABLE_1 = (
 # PG's words, and what they say: (figure and row, number of `curve_numbers`, group, else all) is below another
 _BIG = 0.7  # what is a big probability is not said: ours
 _FLAT = 0.01  # a difference that counts as none: ours
-STATEMENTS = (
+STATEMENTS: tuple[tuple[str, float | tuple[str, ...], tuple[str, ...]], ...] = (
     ("BCE: positives rise to a big value", _BIG, ("1: bce", "end_positive")),
     ("BCE: negatives rise to a big value", _BIG, ("1: bce", "end_negative")),
     ("focal: narrower gap than BCE", ("1: focal", "gap"), ("1: bce", "gap")),
@@ -74,7 +77,7 @@ def _over_training(curves: pd.DataFrame) -> pd.Series:
 
 def row_numbers(made: dict[str, list[Run]]) -> pd.DataFrame:
     """`curve_numbers` of each row, the mean over its seeds; index row and group."""
-    means = {row: sum(curve_numbers(run) for run in seeds) / len(seeds) for row, seeds in made.items()}
+    means = {row: reduce(add, map(curve_numbers, seeds)) / len(seeds) for row, seeds in made.items()}
     return pd.concat(means, names=["row", "group"])
 
 
@@ -87,10 +90,11 @@ def arrows(made: dict[str, list[Run]]) -> pd.DataFrame:
     numbers, rows = row_numbers(made), []
     for factor, before, after, *printed in TABLE_1:
         for side, arrow in zip(("positive", "negative"), printed):
-            change = numbers.loc[after, side] - numbers.loc[before, side]
+            was, now = numbers[side].loc[before], numbers[side].loc[after]
+            change = now - was
             found = "–" if abs(change["all"]) < _FLAT else "↑" if change["all"] > 0 else "↓"
             row = {"factor": factor, "side": side, "printed": arrow, "measured": found, "holds": found == arrow}
-            row |= {"before": numbers.loc[before, side]["all"], "after": numbers.loc[after, side]["all"]}
+            row |= {"before": was["all"], "after": now["all"]}
             rows.append(row | change[list(GROUPS)].to_dict())
     return pd.DataFrame(rows)
 
@@ -111,7 +115,7 @@ def statements(made: dict[str, list[Run]]) -> pd.DataFrame:
 
 
 def _pick(numbers: pd.DataFrame, row: str, number: str, group: str = "all") -> float:
-    return numbers.loc[(f"figure {row}", group), number]
+    return numbers[number].loc[f"figure {row}", group]
 
 
 def reliability_table(runs: dict[str, Run]) -> pd.DataFrame:

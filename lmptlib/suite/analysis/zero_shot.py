@@ -63,6 +63,6 @@ def ranking_table(
     return pd.DataFrame(table, columns=columns)
 
 
-def _interval(value: float, resampled: np.ndarray) -> list[float]:
+def _interval(value: np.ndarray, resampled: np.ndarray) -> list[float]:
     """A value and its 2.5 and 97.5 percentiles over resamples, in percent."""
     return (100 * np.array([value, *np.nanpercentile(resampled, [2.5, 97.5])])).tolist()

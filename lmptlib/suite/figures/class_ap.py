@@ -40,7 +40,7 @@ def class_rows(table: pd.DataFrame) -> pd.DataFrame:
     without positives has no AP and is left out.
     """
     cells = table.groupby(["class", "group", "train", "row"], sort=False)["ap"]
-    wide = cells.agg(["mean", "min", "max"]).unstack("row").swaplevel(axis=1)
+    wide = pd.DataFrame(cells.agg(["mean", "min", "max"]).unstack("row")).swaplevel(axis=1)
     return wide.iloc[np.argsort(wide.index.get_level_values("train"), kind="stable")].dropna()
 
 
@@ -53,7 +53,7 @@ def ap_heatmap(table: pd.DataFrame, baseline: str) -> go.Figure:
     wide = class_rows(table)
     names = [baseline, *(row for row in table["row"].unique() if row != baseline)]
     labels = [f"{name} ({count})" for name, _, count in wide.index]
-    low, ap, high = (wide.xs(of, axis=1, level=1)[names] for of in ("min", "mean", "max"))
+    low, ap, high = (pd.DataFrame({name: wide[name, of] for name in names}) for of in ("min", "mean", "max"))
     gap = ap.sub(ap[baseline], axis=0)
     # + 0.0: no -0.0
     text = (gap.round(1) + 0.0).map("{:+.1f}".format).assign(**{baseline: ap[baseline].map("{:.1f}".format)})
@@ -99,7 +99,8 @@ def ap_dumbbells(table: pd.DataFrame, baseline: str) -> go.Figure:
     for i, other in enumerate(others):
         for group in (group for group in GROUPS if group in groups):
             part = wide[groups == group]
-            traces = _dumbbells(part[baseline], part[other], group)
+            # The columns lie in two levels: one of the first is a frame, which the stubs do not know.
+            traces = _dumbbells(part[baseline], part[other], group)  # type: ignore[arg-type]
             traces[-1].showlegend = i == 0
             figure.add_traces(traces, rows=i // columns + 1, cols=i % columns + 1)
     figure.update_xaxes(range=[0, 101])

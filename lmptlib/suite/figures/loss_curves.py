@@ -24,10 +24,10 @@ def loss_landscape(table: pd.DataFrame, rows: tuple[str, ...] = ("value", "gradi
         first = tuple(of_loss.iloc[0][["group", "side"]])
         for (group, side), part in of_loss.groupby(["group", "side"], sort=False):
             for row, quantity in enumerate(rows, 1):
-                line = _line(part["z"], part[quantity], i, side)
+                line = _line(part["z"], part[quantity], i, str(side))
                 line.update(name=loss, legendgroup=loss, showlegend=row == 1 and (group, side) == first)
                 line.hovertemplate = f"{loss}, {side}: %{{y:.3f}}<extra></extra>"
-                figure.add_trace(line, row=row, col=groups.index(group) + 1)
+                figure.add_trace(line, row=row, col=groups.index(str(group)) + 1)
     figure.update_annotations(font_size=18)
     figure.update_xaxes(title="logit z", row=len(rows))
     for row, quantity in enumerate(rows, 1):

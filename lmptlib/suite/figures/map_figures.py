@@ -1,5 +1,7 @@
 """Maps: test images and class prompts as points, prompts before and after training joined by lines."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -42,7 +44,7 @@ def _images(part: pd.DataFrame, group: str) -> go.Scatter:
     return points.update(name=f"images, {group}")
 
 
-def _points(part: pd.DataFrame, **marker) -> go.Scatter:
+def _points(part: pd.DataFrame, **marker: Any) -> go.Scatter:
     """Points that say their text when the mouse is on them. part: columns x, y, text, colour."""
     marker |= {"color": part["colour"].tolist()}
     return go.Scatter(x=part["x"], y=part["y"], mode="markers", text=part["text"], hoverinfo="text", marker=marker)

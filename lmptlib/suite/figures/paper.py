@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from matplotlib.pyplot import close, subplots
 
 from lmptlib.data.dataset import GROUPS
 from lmptlib.suite.figures.class_ap import class_rows
-from lmptlib.suite.figures.style import COLOURS
+from lmptlib.suite.figures.style import COLOURS, SHORT
 
 # The parts of a data set's name that are written large.
 _DATASETS = re.compile("voc|coco|-lt")
@@ -32,9 +33,9 @@ def probability_curves(curves: dict[str, pd.DataFrame]) -> Figure:
         grid = seaborn.relplot(table, x="step", y="probability", **colours, **dashes, **panels)
     grid.set(ylim=(0, 1), xlabel="epoch", ylabel="mean probability of the true label").set_titles("{col_name}")
     lines = [
-        Line2D([], [], color=COLOURS[group], linestyle=style, linewidth=2.2, label=f"{group[0].upper()}{sign}")
-        for group in GROUPS
-        for sign, style in (("+", "-"), ("−", ":"))
+        Line2D([], [], color=colour, linestyle="-" if sign == "+" else ":", linewidth=2.2, label=SHORT[group] + sign)
+        for group, colour in COLOURS.items()
+        for sign in ("+", "−")
     ]
     grid.figure.legend(handles=lines, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     close(grid.figure)
@@ -57,9 +58,9 @@ def ap_heatmap(table: pd.DataFrame, baseline: str) -> Figure:
         shades = {"cmap": "RdBu", "center": 0, "linewidths": 1, "cbar_kws": {"label": "AP − baseline"}}
         labels = [f"{name} ({count})" for name, _, count in ap.index]
         seaborn.heatmap(gap, annot=text, fmt="", annot_kws={"size": 12}, yticklabels=labels, ax=axis, **shades)
-    for place in np.flatnonzero(groups[1:] != groups[:-1]):
+    for place in np.flatnonzero(groups[1:] != groups[:-1]).tolist():
         axis.axhline(place + 1, color="black", linewidth=1.5)
-    beside = {"x": len(names) + 0.05, "rotation": 90, "va": "center", "fontsize": 12}
+    beside: dict[str, Any] = {"x": len(names) + 0.05, "rotation": 90, "va": "center", "fontsize": 12}
     for group in groups.unique():
         axis.text(y=np.flatnonzero(groups == group).mean() + 0.5, s=group, color=COLOURS[group], **beside)
     axis.set(xlabel="", ylabel="")
@@ -98,18 +99,19 @@ def latex_table(table: pd.DataFrame, path: Path, ticks: pd.DataFrame | None = No
     table: `lmptlib.sweep.sweep_table` under one ranking. ticks: booleans by row and component, tick marks in front.
     """
     groups = [name for name in ("total", *GROUPS) if table.loc[table["group"] == name, "mean"].notna().any()]
-    printed = [column for column in table if column.endswith(" printed")]
-    marks = [] if ticks is None else list(ticks)
+    printed = table.columns[table.columns.str.endswith(" printed")].tolist()
+    ticks = pd.DataFrame() if ticks is None else ticks
+    marks = ticks.columns.tolist()
     best = table.groupby("group")["mean"].max()
     lines = [["", *marks, *groups, *(_DATASETS.sub(lambda name: name[0].upper(), column) for column in printed)]]
     for row, part in table.groupby("row", sort=False):
         part = part.set_index("group")
-        cells = [row, *(r"\checkmark" if ticks.at[row, name] else "" for name in marks)]
-        cells += [_mean_cell(*part.loc[name, ["mean", "sd"]], best[name]) for name in groups]
-        cells += ["" if np.isnan(value) else f"{value:.2f}" for value in part.loc["total", printed].astype(float)]
+        cells = [str(row), *(r"\checkmark" if ticks.at[row, name] else "" for name in marks)]
+        cells += [_mean_cell(part["mean"][name], part["sd"][name], best[name]) for name in groups]
+        cells += ["" if np.isnan(value) else f"{value:.2f}" for value in part.loc["total", printed].to_numpy(float)]
         lines.append(cells)
     head, *body = (" & ".join(_escape(cell) for cell in line) + r" \\" for line in lines)
-    needs = "booktabs" if ticks is None else "booktabs,amssymb"
+    needs = "booktabs,amssymb" if marks else "booktabs"
     columns = "l" + "c" * len(marks) + "r" * (len(groups) + len(printed))
     text = [rf"% \usepackage{{{needs}}}", rf"\begin{{tabular}}{{{columns}}}", r"\toprule", head, r"\midrule", *body]
     text += [r"\bottomrule", r"\end{tabular}", ""]

@@ -1,5 +1,7 @@
 """Colours, symbols, dashes and the layout that all figures share."""
 
+from typing import Any
+
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -20,12 +22,12 @@ def run_colour(place: int) -> str:
     return RUN_COLOURS[place % len(RUN_COLOURS)]
 
 
-def interval(value: pd.Series, low: pd.Series, high: pd.Series, **look) -> dict:
+def interval(value: pd.Series, low: pd.Series, high: pd.Series, **look: Any) -> dict:
     """Error bars from low to high around values, as plotly's error_x and error_y take them."""
     return {"type": "data", "array": high - value, "arrayminus": value - low, **look}
 
 
-def apply_layout(figure: go.Figure, title: str, height: int = 460, **axes) -> go.Figure:
+def apply_layout(figure: go.Figure, title: str, height: int = 460, **axes: Any) -> go.Figure:
     """Title, height in pixels and the look that all figures share; `axes` are further settings of plotly's layout."""
     # without a width: as wide as the page, in a widget too
     look = {

@@ -34,7 +34,8 @@ class CaseExplorer(ipywidgets.VBox):
         look = {"continuous_update": False, "layout": {"width": "450px"}}
         self.number = ipywidgets.IntSlider(1, 1, 2, description="image", **look)
         back, on = (ipywidgets.Button(description=text, layout={"width": "100px"}) for text in ("previous", "next"))
-        self.caption, self.images = ipywidgets.Label(), []
+        self.caption = ipywidgets.Label()
+        self.images: list[int] = []
         self.figure = go.FigureWidget(layout={"template": "plotly_white"})
         self.box = ipywidgets.Box([self.figure])
         for chooser in (self.a, self.b, self.ranking, self.which, self.of_class):

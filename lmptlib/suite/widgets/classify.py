@@ -7,8 +7,10 @@ import anywidget
 import ipywidgets
 import pandas as pd
 import plotly.graph_objects as go
+from PIL.Image import Image
 from torch import Tensor
 
+from lmptlib.clip.model import Clip
 from lmptlib.data.images import open_image
 from lmptlib.runs.classifier import Classifier
 from lmptlib.runs.run import Run
@@ -59,7 +61,10 @@ class ClassifyExplorer(ipywidgets.VBox):
     """
 
     def __init__(self, runs: list[Run], k: int = 6):
-        self.k, self.images, self.classifiers, self.clips = k, {}, {}, {}
+        self.k = k
+        self.images: dict[str, Image] = {}
+        self.classifiers: dict[Run, Classifier] = {}
+        self.clips: dict[tuple[str, str], Clip] = {}
         self.features: dict[tuple[str, str], Tensor] = {}
         options = [(f"{run.label}, seed {run.seed} ({run.folder.name})", run) for run in runs]
         labels = [f"{run.label}, seed {run.seed}" for run in runs]

@@ -8,6 +8,7 @@ import ipywidgets
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from plotly.callbacks import InputDeviceState, Points
 
 from lmptlib.data.dataset import GROUPS, Dataset
 from lmptlib.data.images import open_image
@@ -114,7 +115,7 @@ def co_occurrence_explorer(dataset: Dataset) -> ipywidgets.VBox:
         text = f"{names[at]}: {together[at, at]:,} training images, {alone:,} of them alone; with {listed}"
         sentence.value = html.escape(text)
 
-    def choose(_: go.Heatmap, points, __) -> None:
+    def choose(_: go.Heatmap, points: Points, __: InputDeviceState) -> None:
         chooser.value = names.index(points.xs[0])
 
     measure.observe(draw, names="value")

@@ -1,12 +1,14 @@
 """Figures that a widget keeps: a fresh FigureWidget costs megabytes, and JupyterLab may leave it blank."""
 
+from typing import Any
+
 import plotly.graph_objects as go
 
 
-def redraw(widget: go.FigureWidget, figure: go.Figure, **layout) -> None:
+def redraw(widget: go.FigureWidget, figure: go.Figure, **layout: Any) -> None:
     """Another figure in a widget, whose traces and panels may be more or fewer; `layout` goes over its layout."""
     # None takes away the axes that are too many
-    new = dict.fromkeys(name for name in widget.layout.to_plotly_json() if "axis" in name)
+    new: dict[str, Any] = dict.fromkeys(name for name in widget.layout.to_plotly_json() if "axis" in name)
     new |= figure.layout.to_plotly_json() | layout
     # the widget has its own, and comparing it is slow
     del new["template"]

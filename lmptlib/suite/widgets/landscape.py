@@ -1,5 +1,7 @@
 """A loss over the logit, with a control for each of its settings."""
 
+from typing import Any
+
 import ipywidgets
 import numpy as np
 import pandas as pd
@@ -16,7 +18,7 @@ _CHOICES = {"mode": MODES, "bias": ("paper", "code"), "focal": FOCAL}
 _MEANS = ("mean p+", "mean p-")
 
 
-def _controls(name: str, value: object) -> list[ipywidgets.Widget]:
+def _controls(name: str, value: Any) -> list[ipywidgets.Widget]:
     """The controls of one setting of a loss, at its value: three for a value by group, else one."""
     look = {"style": {"description_width": "110px"}, "layout": {"width": "360px"}}
     if isinstance(value, bool):
@@ -53,21 +55,22 @@ def loss_sliders(class_counts: np.ndarray, n_images: int, preset: str | None = N
     names = [name for name in LOSSES if name != "bce"]
     chooser = ipywidgets.Dropdown(options=names, value="db_focal", description="loss")
     beside = ipywidgets.Checkbox(False, description="the image shows the rarest class too", indent=False)
-    panel, controls = ipywidgets.Box(layout={"flex_flow": "row wrap"}), {}
+    panel = ipywidgets.Box(layout={"flex_flow": "row wrap"})
+    controls: dict[str, list[ipywidgets.Widget]] = {}
 
     def draw(_: dict | None = None) -> None:
         read = {key: tuple(None if w.value == "off" else w.value for w in ws) for key, ws in controls.items()}
-        values = {key: of_group if len(of_group) > 1 else of_group[0] for key, of_group in read.items()}
-        means = tuple(values.pop(key, default) for key, default in zip(_MEANS, MEANS))
+        values: dict[str, Any] = {key: of_group if len(of_group) > 1 else of_group[0] for key, of_group in read.items()}
+        positive, negative = (values.pop(key, default) for key, default in zip(_MEANS, MEANS))
         loss, company = chooser.value, rarest if beside.value else None
-        table = landscape([loss], class_counts, n_images, preset, {loss: values}, means, company)
+        table = landscape([loss], class_counts, n_images, preset, {loss: values}, (positive, negative), company)
         with figure.batch_update():
             for trace, fresh in zip(figure.data, loss_landscape(pd.concat([bce, table])).data):
                 trace.y, trace.name, trace.hovertemplate = fresh.y, fresh.name, fresh.hovertemplate
 
     def choose(_: dict | None = None) -> None:
         kind, values = LOSSES[chooser.value][0], loss_settings(chooser.value)
-        values |= {key: value for key, value in PRESETS.get(preset, {}).get(kind, {}).items() if key in values}
+        values |= {key: value for key, value in PRESETS.get(preset or "", {}).get(kind, {}).items() if key in values}
         if chooser.value in ("apr", "apaf", "pg"):
             values |= dict(zip(_MEANS, MEANS))
         controls.clear()

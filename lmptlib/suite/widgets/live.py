@@ -30,9 +30,11 @@ class LiveTraining(ipywidgets.VBox):
     settings. `update` shows what came since the last call; after a start it is called from the notebook's event loop.
     """
 
+    # The last that was started; there is none before.
+    run: LiveRun
+
     def __init__(self, settings: dict[str, Any], out: str | Path | None = None):
         self.settings, self.out = settings, out
-        self.run: LiveRun | None = None
         base = resolve(**fitting(settings))
         every = resolve(**fitting({**settings, "method": "lmpt"})).flat() | base.flat()
         look = {"style": {"description_width": "110px"}, "layout": {"width": "340px"}}
