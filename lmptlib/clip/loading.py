@@ -71,11 +71,8 @@ def load_clip(
             pretrained_text=False,
         )
     except Exception as error:
-        hint = (
-            f"put a weights file on this machine and pass -p weights FILE (tag '{weights}')"
-            if tag
-            else "check its config"
-        )
+        file_hint = f"put a weights file on this machine and pass -p weights FILE (tag '{weights}')"
+        hint = file_hint if tag else "check its config"
         raise ValueError(f"model {name}: cannot be opened ({first_line(error)}); {hint}") from error
     finally:
         logging.getLogger().setLevel(quiet)
@@ -117,9 +114,8 @@ def _check_config(path: Path) -> None:
         config = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise ValueError(f"model {path}: not a JSON config ({first_line(error)})") from None
-    missing = [
-        key for key in ("embed_dim", "vision_cfg", "text_cfg") if not isinstance(config, dict) or key not in config
-    ]
+    keys = config if isinstance(config, dict) else {}
+    missing = [key for key in ("embed_dim", "vision_cfg", "text_cfg") if key not in keys]
     if missing:
         raise ValueError(f"model {path}: not an open_clip config, it lacks {', '.join(missing)}")
 

@@ -125,18 +125,47 @@ def draw_scene(glyphs: list[str], rng: np.random.Generator, size: int = SIZE) ->
 # --------------------------------------------------------------------------------------------- captions
 
 _PLURALS = {
-    "person": "people", "man": "men", "woman": "women", "someone": "people", "sheep": "sheep", "fish": "fish",
-    "deer": "deer", "bison": "bison", "mouse": "mice", "foot": "feet", "tooth": "teeth", "die": "dice",
-    "leaf": "leaves", "kitchen knife": "kitchen knives", "bow and arrow": "bows and arrows", "headphones": "headphones",
-}  # fmt: skip
+    "person": "people",
+    "man": "men",
+    "woman": "women",
+    "someone": "people",
+    "sheep": "sheep",
+    "fish": "fish",
+    "deer": "deer",
+    "bison": "bison",
+    "mouse": "mice",
+    "foot": "feet",
+    "tooth": "teeth",
+    "die": "dice",
+    "leaf": "leaves",
+    "kitchen knife": "kitchen knives",
+    "bow and arrow": "bows and arrows",
+    "headphones": "headphones",
+}
 _NUMBERS = {2: "two", 3: "three", 4: "four"}
 _FRAMES = (
-    ("{}.", 10), ("a photo of {}.", 12), ("a picture of {}.", 4), ("an image of {}.", 2), ("a view of {}.", 2),
-    ("a close-up photo of {}.", 1), ("a bad photo of {}.", 1), ("a blurry photo of {}.", 1), ("a good photo of {}.", 1),
-    ("a drawing of {}.", 1), ("art of {}.", 1), ("itap of {}.", 1), ("{} in a video game.", 1), ("a scene with {}.", 2),
-    ("a cropped photo of {}.", 1), ("a bright photo of {}.", 1), ("a dark photo of {}.", 1), ("a photo of my {}.", 0.5),
-    ("a photo of many {}.", 0.5), ("a photo of the {}.", 1), ("a origami {}.", 0.3),
-)  # fmt: skip
+    ("{}.", 10),
+    ("a photo of {}.", 12),
+    ("a picture of {}.", 4),
+    ("an image of {}.", 2),
+    ("a view of {}.", 2),
+    ("a close-up photo of {}.", 1),
+    ("a bad photo of {}.", 1),
+    ("a blurry photo of {}.", 1),
+    ("a good photo of {}.", 1),
+    ("a drawing of {}.", 1),
+    ("art of {}.", 1),
+    ("itap of {}.", 1),
+    ("{} in a video game.", 1),
+    ("a scene with {}.", 2),
+    ("a cropped photo of {}.", 1),
+    ("a bright photo of {}.", 1),
+    ("a dark photo of {}.", 1),
+    ("a photo of my {}.", 0.5),
+    ("a photo of many {}.", 0.5),
+    ("a photo of the {}.", 1),
+    ("a origami {}.", 0.3),
+)
 _BARE = {"a photo of my {}.", "a photo of the {}.", "a origami {}.", "a photo of many {}."}
 _JOINS = ((" and ", 8), (" with ", 3), (" next to ", 3), (" near ", 2), (" in front of ", 2), (" behind ", 1))
 _ADJECTIVES = (("", 24), ("small ", 2), ("large ", 2), ("big ", 1), ("little ", 1), ("weird ", 0.3), ("clean ", 0.3))

@@ -139,7 +139,21 @@ def make_loss(
 
 
 __all__ = [
-    "LOSSES", "PRESETS", "AsymmetricLoss", "BCELoss", "CSELoss", "ClassBalancedLoss", "ClassificationLoss",
-    "DistributionBalancedLoss", "FocalLoss", "LDAMLoss", "MultiLabelSoftMarginLoss", "ProbabilityGuidedLoss",
-    "ReweightedBCELoss", "effective_settings", "loss_settings", "make_loss", "mean_probabilities",
-]  # fmt: skip
+    "LOSSES",
+    "PRESETS",
+    "AsymmetricLoss",
+    "BCELoss",
+    "CSELoss",
+    "ClassBalancedLoss",
+    "ClassificationLoss",
+    "DistributionBalancedLoss",
+    "FocalLoss",
+    "LDAMLoss",
+    "MultiLabelSoftMarginLoss",
+    "ProbabilityGuidedLoss",
+    "ReweightedBCELoss",
+    "effective_settings",
+    "loss_settings",
+    "make_loss",
+    "mean_probabilities",
+]

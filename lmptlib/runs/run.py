@@ -27,12 +27,9 @@ class Run:
 
     def __post_init__(self) -> None:
         if not (self.folder / "metrics.json").is_file():
-            begun = (
-                ", but one was begun there: train it again to its end"
-                if (self.folder / "config.json").is_file()
-                else ""
-            )
-            raise ValueError(f"{self.folder}: not a run, it has no metrics.json{begun}")
+            begun = (self.folder / "config.json").is_file()
+            advice = ", but one was begun there: train it again to its end" if begun else ""
+            raise ValueError(f"{self.folder}: not a run, it has no metrics.json{advice}")
 
     @cached_property
     def config(self) -> dict[str, Any]:

@@ -111,6 +111,7 @@ def _result(plan: Plan, state: TrainState, metrics: dict[str, Any]) -> str:
 def _record(plan: Plan, state: TrainState) -> dict[str, Any]:
     """What `config.json` says of a run."""
     dataset, config = plan.dataset, plan.config
+    processor = platform.processor() or platform.machine()
     return {
         "key": plan.key,
         "settings": config.flat(),
@@ -126,9 +127,7 @@ def _record(plan: Plan, state: TrainState) -> dict[str, Any]:
         "warnings": dataset.warnings,
         "fingerprints": plan.fingerprints,
         "versions": {"lmptlib": __version__, "torch": torch.__version__, "python": platform.python_version()},
-        "device": torch.cuda.get_device_name()
-        if config.device == "cuda"
-        else platform.processor() or platform.machine(),
+        "device": torch.cuda.get_device_name() if config.device == "cuda" else processor,
     }
 
 

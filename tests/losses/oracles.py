@@ -17,14 +17,25 @@ PR = dict(l1_pos=1, l2_pos=1, l1_neg=1, l2_neg=1, kappa=0.05)
 FACTORS = ("l1_pos", "l2_pos", "l1_neg", "l2_neg")
 REBALANCED, TOLERANT = dict(alpha=0.1, beta=10, mu=0.3), dict(kappa=0.05, lam=5, bias="paper")
 DEFAULTS = {
-    "bce": {}, "mls": {}, "rw": {}, "focal": dict(gamma=2, alpha=None),
-    "cb": dict(beta=0.9, mode="by_class", scale=1), "cb_focal": dict(beta=0.9, mode="by_class", scale=1, gamma=2),
-    "r_bce": REBALANCED, "ntr": TOLERANT, "db": {**REBALANCED, **TOLERANT},
-    "r_bce_focal": REBALANCED, "ntr_focal": TOLERANT, "db_focal": {**REBALANCED, **TOLERANT},
-    "asl": dict(gamma_neg=4, gamma_pos=0, margin=0.05, detach_weight=True), "ldam": dict(max_margin=0.5, scale=1),
-    "pr": PR, "apr": dict(PR, adaptive=("l1_neg",)), "apaf": dict(l0=2),
+    "bce": {},
+    "mls": {},
+    "rw": {},
+    "focal": dict(gamma=2, alpha=None),
+    "cb": dict(beta=0.9, mode="by_class", scale=1),
+    "cb_focal": dict(beta=0.9, mode="by_class", scale=1, gamma=2),
+    "r_bce": REBALANCED,
+    "ntr": TOLERANT,
+    "db": {**REBALANCED, **TOLERANT},
+    "r_bce_focal": REBALANCED,
+    "ntr_focal": TOLERANT,
+    "db_focal": {**REBALANCED, **TOLERANT},
+    "asl": dict(gamma_neg=4, gamma_pos=0, margin=0.05, detach_weight=True),
+    "ldam": dict(max_margin=0.5, scale=1),
+    "pr": PR,
+    "apr": dict(PR, adaptive=("l1_neg",)),
+    "apaf": dict(l0=2),
     "pg": dict(PR, adaptive=("l1_neg",), l0=2, focal="adaptive"),
-}  # fmt: skip
+}
 GUIDED = ("pr", "apr", "apaf", "pg")
 OURS = ("pr", "apr", "pg")  # no paper states the factors of their presets
 
@@ -68,10 +79,17 @@ every_case = pytest.mark.parametrize(
 )
 
 ALL = slice(None)
-KINDS = {  # the classes that a batch holds nowhere or everywhere
-    "mixed": ([], 0), "yes to all": ([], 0), "no labels": (ALL, 0), "all labels": (ALL, 1),
-    "class absent": ([3], 0), "group absent": ([4, 5], 0), "class in all": ([0], 1), "group in all": ([0, 1], 1),
-}  # fmt: skip
+# The classes that a batch holds nowhere or everywhere.
+KINDS = {
+    "mixed": ([], 0),
+    "yes to all": ([], 0),
+    "no labels": (ALL, 0),
+    "all labels": (ALL, 1),
+    "class absent": ([3], 0),
+    "group absent": ([4, 5], 0),
+    "class in all": ([0], 1),
+    "group in all": ([0, 1], 1),
+}
 
 
 def batch(kind: str = "mixed", n_images: int = 8) -> tuple[torch.Tensor, torch.Tensor]:

@@ -13,19 +13,28 @@ NEUTRAL = dict(alpha=0.5, beta=0.0)
 @pytest.mark.parametrize(
     ("name", "settings", "other", "others"),
     [
-        ("mls", {}, "bce", {}), ("focal", dict(gamma=0), "bce", {}), ("cb", dict(beta=0, scale=1), "bce", {}),
-        ("cb", dict(beta=0, mode="average_w"), "bce", {}), ("cb_focal", dict(beta=0, scale=1), "focal", {}),
-        ("r_bce", NEUTRAL, "bce", {}), ("db", dict(lam=1, kappa=0, **NEUTRAL), "bce", {}),
-        ("db_focal", NEUTRAL, "ntr_focal", {}), ("db", dict(bias="code", kappa=0.05), "db", dict(kappa=0.01)),
-        ("ntr", dict(lam=3), "pr", dict(l1_neg=3, l2_neg=3)), ("ldam", dict(max_margin=0, scale=1), "bce", {}),
+        ("mls", {}, "bce", {}),
+        ("focal", dict(gamma=0), "bce", {}),
+        ("cb", dict(beta=0, scale=1), "bce", {}),
+        ("cb", dict(beta=0, mode="average_w"), "bce", {}),
+        ("cb_focal", dict(beta=0, scale=1), "focal", {}),
+        ("r_bce", NEUTRAL, "bce", {}),
+        ("db", dict(lam=1, kappa=0, **NEUTRAL), "bce", {}),
+        ("db_focal", NEUTRAL, "ntr_focal", {}),
+        ("db", dict(bias="code", kappa=0.05), "db", dict(kappa=0.01)),
+        ("ntr", dict(lam=3), "pr", dict(l1_neg=3, l2_neg=3)),
+        ("ldam", dict(max_margin=0, scale=1), "bce", {}),
         ("asl", dict(gamma_neg=0, gamma_pos=0, margin=0), "bce", {}),
         ("asl", dict(gamma_neg=2, gamma_pos=2, margin=0), "focal", {}),
-        ("pr", dict(kappa=0), "bce", {}), ("apr", dict(adaptive=(), l1_neg=(1, 1, 3)), "pr", dict(l1_neg=(1, 1, 3))),
-        ("apaf", dict(l0=0), "bce", {}), ("pg", dict(kappa=0, adaptive=()), "apaf", {}),
-        ("pg", dict(focal="none"), "apr", {}), ("pg", dict(focal="none", adaptive=(), l2_pos=2), "pr", dict(l2_pos=2)),
+        ("pr", dict(kappa=0), "bce", {}),
+        ("apr", dict(adaptive=(), l1_neg=(1, 1, 3)), "pr", dict(l1_neg=(1, 1, 3))),
+        ("apaf", dict(l0=0), "bce", {}),
+        ("pg", dict(kappa=0, adaptive=()), "apaf", {}),
+        ("pg", dict(focal="none"), "apr", {}),
+        ("pg", dict(focal="none", adaptive=(), l2_pos=2), "pr", dict(l2_pos=2)),
         ("pg", dict(kappa=0, adaptive=(), focal="fixed", l0=3), "focal", dict(gamma=3)),
     ],
-)  # fmt: skip
+)
 def test_identities(name, settings, other, others):
     logits, targets = batch()
     logits, targets = (x[targets.any(1)] for x in (logits, targets))  # without positives r^ is alpha + 1 by definition

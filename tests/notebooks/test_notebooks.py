@@ -97,9 +97,13 @@ def test_metadata_say_what_a_notebook_is(path):
 
 
 SMALL = {
-    "05_embeddings": {"n_images": 10}, "06_per_class_ap": {"n_seeds": 2, "compare": "zero_shot, coop, lmpt paper"},
-    "10_loss_table": {"n_seeds": 2}, "11_ablation": {"n_seeds": 2}, "12_walkthrough": {"n_seeds": 1},
-}  # fmt: skip
+    "05_embeddings": {"n_images": 10},
+    "06_per_class_ap": {"n_seeds": 2, "compare": "zero_shot, coop, lmpt paper"},
+    "10_loss_table": {"n_seeds": 2},
+    "11_ablation": {"n_seeds": 2},
+    "12_walkthrough": {"n_seeds": 1},
+}
+QUIET = {"kernel_name": "python3", "progress_bar": False, "execution_timeout": 300}
 IN_BATCH = ("03_train", "10_loss_table", "14_compare_runs")
 
 
@@ -113,10 +117,7 @@ def test_runs_through_papermill(path, interactive, tiny, tmp_path):
     given = {"dataset": str(tiny.path), "out": tmp_path / "out", "interactive": interactive, **SMALL.get(path.stem, {})}
     given = {name: value for name, value in given.items() if name in declared}
     few = {"epochs": 2, "batch_size": 8} if "settings" in declared else {}
-    papermill.execute_notebook(
-        path, executed, notebooks.read_parameters(path, given | few), kernel_name="python3", progress_bar=False,
-        execution_timeout=300, cwd=tmp_path,
-    )  # fmt: skip
+    papermill.execute_notebook(path, executed, notebooks.read_parameters(path, given | few), cwd=tmp_path, **QUIET)
     outputs = [output for cell in read(executed).cells for output in cell.get("outputs", [])]
     assert any("application/vnd.plotly.v1+json" in output.get("data", {}) for output in outputs)
     widgets = any("application/vnd.jupyter.widget-view+json" in output.get("data", {}) for output in outputs)
@@ -127,8 +128,6 @@ def test_runs_through_papermill(path, interactive, tiny, tmp_path):
 
 
 def test_an_unknown_run_is_named(tmp_path):
+    path, given = notebooks.find_notebook("per_class_ap"), {"runs_to_show": "nothing", "out": str(tmp_path)}
     with pytest.raises(papermill.PapermillExecutionError, match="no run 'nothing'"):
-        papermill.execute_notebook(
-            notebooks.find_notebook("per_class_ap"), None, {"runs_to_show": "nothing", "out": str(tmp_path)},
-            kernel_name="python3", progress_bar=False, execution_timeout=300,
-        )  # fmt: skip
+        papermill.execute_notebook(path, None, given, **QUIET)

@@ -19,12 +19,21 @@ def finding(kind, where, what=""):
 @pytest.mark.parametrize(
     ("source", "table", "rows"),
     [
-        ("lmpt", "1", 2 * 21), ("lmpt", "2", 2 * 7), ("lmpt", "3", 2 * 5),
-        ("pg", "2", 2 * 10), ("pg", "3", 2 * 4), ("pg", "4", 2 * 4), ("pg", "5", 2 * 4),
-        ("poster", "1", 26), ("poster", "2", 12), ("poster", "3", 1), ("poster", "ensemble", 4), ("poster", "backbones", 18),
+        ("lmpt", "1", 2 * 21),
+        ("lmpt", "2", 2 * 7),
+        ("lmpt", "3", 2 * 5),
+        ("pg", "2", 2 * 10),
+        ("pg", "3", 2 * 4),
+        ("pg", "4", 2 * 4),
+        ("pg", "5", 2 * 4),
+        ("poster", "1", 26),
+        ("poster", "2", 12),
+        ("poster", "3", 1),
+        ("poster", "ensemble", 4),
+        ("poster", "backbones", 18),
         ("dp_vlpa", "unknown", 2),
     ],
-)  # fmt: skip
+)
 def test_every_row_is_there(source, table, rows):
     assert ((TABLE["source"] == source) & (TABLE["table"] == table)).sum() == rows
 

@@ -125,13 +125,11 @@ def class_summary(cases: Cases, a: str) -> pd.DataFrame:
     Counts of test images: that show the class, that have it among their k best classes, and both.
     """
     before = cases.found[a]
-    tables = [
-        cases.classes.assign(
-            run=run, shown=cases.labels.sum(0), named=cases.named[run].sum(0), found=hit.sum(0),
-            fixed=(hit & ~before).sum(0), broke=(before & ~hit).sum(0),
-        )
-        for run, hit in cases.found.items()
-    ]  # fmt: skip
+    tables = []
+    for run, hit in cases.found.items():
+        told = {"shown": cases.labels, "named": cases.named[run], "found": hit}
+        told |= {"fixed": hit & ~before, "broke": before & ~hit}
+        tables.append(cases.classes.assign(run=run, **{name: of.sum(0) for name, of in told.items()}))
     columns = ["run", "class", "group", "train", "shown", "named", "found", "fixed", "broke"]
     return pd.concat(tables, ignore_index=True)[columns]
 

@@ -61,11 +61,13 @@ def curve_numbers(run: Run) -> pd.DataFrame:
         curves = part.sort_values("step")[sides].astype(float)
         mean, start, end = _over_training(curves), curves.iloc[0], curves.iloc[-1]
         rows[group] = {
-            **mean, "rise_positive": mean["positive"] - start["positive"],
+            **mean,
+            "rise_positive": mean["positive"] - start["positive"],
             "move": _over_training((curves - start).abs()).mean(skipna=False),
             "gap": _over_training((curves[["negative"]] - curves[["positive"]].to_numpy()).abs())["negative"],
-            "end_positive": end["positive"], "end_negative": end["negative"],
-        }  # fmt: skip
+            "end_positive": end["positive"],
+            "end_negative": end["negative"],
+        }
     table = pd.DataFrame(rows).T.loc[list(GROUPS)]
     return pd.concat([table, table.mean().to_frame("all").T])
 

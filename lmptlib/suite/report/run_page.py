@@ -20,9 +20,8 @@ COLUMNS = {"rankings": RANKINGS, "groups": ("total", *GROUPS)}  # of every table
 def run_page(run: Run) -> Page:
     """The page of a run: mAP by group, curves of the training, AP of each class, settings."""
     settings = run.config["settings"]
-    about = (
-        f"{run.folder.name} · {datetime.fromtimestamp((run.folder / 'metrics.json').stat().st_mtime):%Y-%m-%d %H:%M}"
-    )
+    written = datetime.fromtimestamp((run.folder / "metrics.json").stat().st_mtime)
+    about = f"{run.folder.name} · {written:%Y-%m-%d %H:%M}"
     title = f"{run.label} on {run.config['dataset']}"
     if learns(settings["method"]):
         title += f", seed {settings['seed']}"

@@ -27,12 +27,12 @@ def zero_shot_explorer(
 
     def drawn() -> go.Figure:
         cosines = images @ texts[template.value].T
-        # As a softmax it would saturate at a large scale.
-        scores = (
-            relative(cosines, slider.value) if ranking.value == "softmax" else ranking_scores(cosines, ranking.value, 1)
-        )
+        if ranking.value == "softmax":
+            # The softmax itself would saturate at a large scale.
+            scores, at = relative(cosines, slider.value), f", scale {slider.value:.3g}"
+        else:
+            scores, at = ranking_scores(cosines, ranking.value, 1), ""
         ap = 100 * weighted_average_precision(labels, scores, weights)[0]
-        at = f", scale {slider.value:.3g}" if ranking.value == "softmax" else ""
         c = chosen.value
         points = pd.DataFrame({"ranking": ranking.value + at, "score": scores[:, c], "positive": labels[:, c]})
         return score_histograms(points, f"{class_names[c]}: AP {ap[c]:.1f}; mean over all classes {np.nanmean(ap):.1f}")

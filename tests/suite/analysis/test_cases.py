@@ -145,9 +145,8 @@ def test_the_figure_marks_what_is_right():
     figure = case_figures.case_figure([Image.new("RGB", (900, 600), "red")], ["a title"], [top_classes(cases, 0, 4)])
     bars, texts = figure.data
     assert list(bars.x) == [0.6, 0.5, 0.4, 0.1] and list(bars.marker.color)[1] == "white"
-    assert [text.replace("<b>", "").replace("</b>", "").strip() for text in texts.text] == [
-        "1. ✓ c (M) 0.60", "2. ✗ b (H) 0.50", "3. ✓ a (H) 0.40", "4. ✗ f (T) 0.10"
-    ]  # fmt: skip
+    lines = [text.replace("<b>", "").replace("</b>", "").strip() for text in texts.text]
+    assert lines == ["1. ✓ c (M) 0.60", "2. ✗ b (H) 0.50", "3. ✓ a (H) 0.40", "4. ✗ f (T) 0.10"]
     assert figure.layout.shapes[0].y0 == 1.5  # between the second and the third bar
     assert [note.text for note in figure.layout.annotations] == ["a title", "A"]
     picture = base64.b64decode(figure.layout.images[0].source.partition(",")[2])

@@ -32,9 +32,14 @@ def test_numbers_of_curves_made_by_hand():
     numbers = probabilities.curve_numbers(Curves([0.5, 0.3, 0.7], [0.5, 0.9, 0.9]))
     assert numbers.loc["tail"].isna().all() and list(numbers.index) == ["head", "medium", "tail", "all"]
     expected = {
-        "positive": (0.4 + 0.5) / 2, "negative": (0.7 + 0.9) / 2, "rise_positive": -0.05,
-        "move": ((0.1 + 0.2) / 2 + (0.2 + 0.4) / 2) / 2, "gap": (0.3 + 0.4) / 2, "end_positive": 0.7, "end_negative": 0.9,
-    }  # fmt: skip
+        "positive": (0.4 + 0.5) / 2,
+        "negative": (0.7 + 0.9) / 2,
+        "rise_positive": -0.05,
+        "move": ((0.1 + 0.2) / 2 + (0.2 + 0.4) / 2) / 2,
+        "gap": (0.3 + 0.4) / 2,
+        "end_positive": 0.7,
+        "end_negative": 0.9,
+    }
     for group in ("head", "all"):
         assert numbers.loc[group].to_dict() == pytest.approx(expected)
 

@@ -49,11 +49,21 @@ def test_a_notebook_has_three_names(name):
 @pytest.mark.parametrize(
     ("kind", "text", "value"),
     [
-        ("epochs", "12", 12), ("epochs", "none", None), ("lr", "5e-4", 5e-4), ("lr", "3", 3.0), ("lr", "NULL", None),
-        ("force", "TRUE", True), ("force", "false", False), ("class_specific", "False", False), ("loss", "bce", "bce"),
-        ("weights", "none", None), ("seed", 3, 3), ("lam", "1", 1.0), ("force", True, True),
+        ("epochs", "12", 12),
+        ("epochs", "none", None),
+        ("lr", "5e-4", 5e-4),
+        ("lr", "3", 3.0),
+        ("lr", "NULL", None),
+        ("force", "TRUE", True),
+        ("force", "false", False),
+        ("class_specific", "False", False),
+        ("loss", "bce", "bce"),
+        ("weights", "none", None),
+        ("seed", 3, 3),
+        ("lam", "1", 1.0),
+        ("force", True, True),
     ],
-)  # fmt: skip
+)
 def test_values_are_read_by_the_declared_type(kind, text, value):
     values = notebooks.read_parameters(TRAIN, {kind: text})
     read = {**values, **given_settings(values)}.get(kind)

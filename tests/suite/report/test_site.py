@@ -83,16 +83,19 @@ def notebook(tmp_path) -> Path:
         f"![near](attachment:a.png) and {EVIL}."
     )
     opening.attachments = {"a.png": {"image/png": PNG}}
+    streams = [nbformat.v4.new_output("stream", text=text) for text in ("10%\r", "100%\n\x1b[31mred\x1b[0m <b>\n")]
+    view = shows("application/vnd.jupyter.widget-view+json", {"model_id": "x"}, **{"text/plain": "VBox()"})
+    trace = {"ename": "ZeroDivisionError", "evalue": EVIL, "traceback": ["\x1b[31mline 1", EVIL]}
     return write(
         tmp_path / "out" / "notebooks" / "10_moved-tiny.ipynb",
         opening,
-        code("print('<b>')", *(nbformat.v4.new_output("stream", text=t) for t in ("10%\r", "100%\n\x1b[31mred\x1b[0m <b>\n"))),
+        code("print('<b>')", *streams),
         code("table", shows("text/html", table._repr_html_(), **{"text/plain": "plain table"})),
         code("figure", shows("application/vnd.plotly.v1+json", json.loads(figure.to_json()))),
-        code("widget", shows("application/vnd.jupyter.widget-view+json", {"model_id": "x"}, **{"text/plain": "VBox()"})),
+        code("widget", view),
         code("png", shows("image/png", PNG, **{"text/plain": "<Figure>"})),
-        code("1 / 0", nbformat.v4.new_output("error", ename="ZeroDivisionError", evalue=EVIL, traceback=["\x1b[31mline 1", EVIL])),
-    )  # fmt: skip
+        code("1 / 0", nbformat.v4.new_output("error", **trace)),
+    )
 
 
 @pytest.fixture
@@ -217,10 +220,9 @@ def test_executed_notebooks_are_found_by_name(notebook, runs, tmp_path):
     other = write(notebook.with_name("10_moved-photos.ipynb"), nbformat.v4.new_markdown_cell("words"))
     own = write(runs[0].folder / "notebook.ipynb", nbformat.v4.new_markdown_cell("words"))
     demo = write(out / "demo" / "00_start.ipynb", nbformat.v4.new_markdown_cell("words"))
-    for name, found in {
-        "moved": [other, notebook], "10_moved": [other, notebook], "10_moved-tiny": [notebook], "start": [demo],
-        runs[0].folder.name: [own], str(demo): [demo],
-    }.items():  # fmt: skip
+    expected = {"moved": [other, notebook], "10_moved": [other, notebook], "10_moved-tiny": [notebook]}
+    expected |= {"start": [demo], runs[0].folder.name: [own], str(demo): [demo]}
+    for name, found in expected.items():
         assert find_executed(name, out) == found
     with pytest.raises(ValueError, match="no executed notebook 'mov'"):
         find_executed("mov", out)
