@@ -107,6 +107,8 @@ def test_contexts(clip):
         PromptLearner(clip, VOC_NAMES, "a photo of a", 16)
     with pytest.raises(ValueError, match="does not fit 77 tokens"):
         PromptLearner(clip, VOC_NAMES, "random", 75)
+    with pytest.raises(ValueError, match="ctx_init 'random' needs n_ctx"):
+        PromptLearner(clip, VOC_NAMES, "random")
 
 
 def test_only_contexts_learn(clip):
