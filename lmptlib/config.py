@@ -12,10 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
 from lmptlib.clip.loading import PREPROCESSINGS
-from lmptlib.errors import nearest
+from lmptlib.errors import WORDS, limits, literals, nearest
 from lmptlib.losses import effective_settings, make_loss
 from lmptlib.methods import METHODS, Learning
-from lmptlib.methods.base import Settings, one_of
+from lmptlib.methods.base import OneOf, Settings
 from lmptlib.recipes.reading import load_recipe
 
 
@@ -35,11 +35,13 @@ class Config(BaseModel):
     cache: str | None = Field(None, description="folder of computed features (None: data/cache, or below --out)")
     model: str = Field("clip-emoji", description="an open_clip model name, or the path of a config .json")
     weights: str | None = Field(None, description="a pretrained tag of open_clip, or a weights file")
-    preprocess: Annotated[str, one_of(PREPROCESSINGS)] = Field(
+    preprocess: Annotated[str, OneOf(PREPROCESSINGS)] = Field(
         "clip", description="images as clip was trained on, or imagenet: squashed, ImageNet's mean and deviation"
     )
-    method: Annotated[str, one_of(tuple(METHODS))] = Field("lmpt", description=f"one of {', '.join(METHODS)}")
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto, cpu or cuda")
+    method: Annotated[str, OneOf(tuple(METHODS))] = Field("lmpt", description="what is learned, and how")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="where it computes; auto: cuda where there is one"
+    )
     settings: Settings = Field(description="the method's own")
 
     @property
@@ -69,7 +71,6 @@ class Config(BaseModel):
 
 COMMON = {name: field for name, field in Config.model_fields.items() if name != "settings"}
 RENAMED = {"head": "logit_map", "lr_head": "lr_logit_map"}  # settings of version 0.1
-WORDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text"}  # types, for messages
 _KINDS = {"int": int, "float": float, "bool": bool, "str": str}
 _NEVER_NONE = ("recipe", "dataset", "model", "device", "seed")
 _PATHS = ("dataset", "data_root", "cache", "model", "weights", "out")
@@ -97,10 +98,10 @@ def type_of(field: FieldInfo) -> tuple[str, bool]:
     return ("str" if typing.get_origin(plain) is Literal else plain.__name__), type(None) in kinds
 
 
-def bounds_of(field: FieldInfo) -> tuple[float | None, float | None]:
-    """The least and the largest value that a setting may have."""
-    low = next((limit.ge for limit in field.metadata if hasattr(limit, "ge")), None)
-    return low, next((limit.le for limit in field.metadata if hasattr(limit, "le")), None)
+def choices_of(field: FieldInfo) -> tuple[str, ...]:
+    """The texts that a setting may be, or its list may hold; none where it may be any."""
+    named = next((check.names for check in field.metadata if isinstance(check, OneOf)), ())
+    return named or literals(field.annotation)
 
 
 def read_value(name: str, kind: str, optional: bool, value: Any) -> Any:
@@ -198,14 +199,13 @@ def _validated(kind: type[BaseModel], name: str, value: Any) -> None:
 
 def _complaint(field: FieldInfo, problem: Any) -> str:
     """What is wrong with the value of a setting, in our words."""
-    value, low_high = problem["input"], bounds_of(field)
+    value = problem["input"]
     if problem["type"] == "value_error":
         return str(problem["ctx"]["error"])
     if problem["type"] == "literal_error":
-        return f"is one of {', '.join(typing.get_args(field.annotation))}, not '{value}'"
-    if problem["type"] in ("greater_than_equal", "less_than_equal", "finite_number") and low_high != (None, None):
-        low, high = (f"{bound:g}" if bound is not None else None for bound in low_high)
-        return f"must be {f'from {low} to {high}' if high else f'at least {low}'}, not {value}"
+        return f"is one of {', '.join(literals(field.annotation))}, not '{value}'"
+    if problem["type"] in ("greater_than_equal", "less_than_equal", "finite_number"):
+        return f"must be {limits(field)}, not {value}"
     return f"must be {WORDS[type_of(field)[0]]}, not {value!r}"
 
 

@@ -1,7 +1,13 @@
-"""What went wrong, in one line: the errors of the library, and nearest names."""
+"""What went wrong, in one line: the errors of the library, nearest names, and words for what a setting may be."""
 
 import difflib
+import types
 from collections.abc import Iterable
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+WORDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text"}
 
 
 class DataError(ValueError):
@@ -26,6 +32,41 @@ def first_line(error: BaseException) -> str:
     """An exception's message, cut to its first line."""
     lines = str(error).strip().splitlines()
     return lines[0][:300] if lines else type(error).__name__
+
+
+def type_words(hint: Any) -> str:
+    """A type in words.
+
+    >>> from lmptlib.errors import type_words
+    >>> type_words(float | None)
+    'a number or none'
+    """
+    origin, parts = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return type_words(parts[0])
+    if origin in (Union, types.UnionType):
+        return " or ".join(type_words(part) for part in parts)
+    if origin is Literal:
+        return WORDS["str"]
+    if hint is types.NoneType:
+        return "none"
+    return "a list" if origin else WORDS[hint.__name__]
+
+
+def literals(hint: Any) -> tuple[str, ...]:
+    """The texts that a type holds, by itself or in a list; none where it holds any."""
+    parts = get_args(hint)
+    return parts if get_origin(hint) is Literal else tuple(text for part in parts for text in literals(part))
+
+
+def limits(field: FieldInfo) -> str:
+    """What a number may be, in words: `above 0`, `from 0 to 1`; empty where it may be any."""
+    parts = [limit for part in get_args(field.annotation) for limit in getattr(part, "__metadata__", ())]
+    words = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
+    found = {key: getattr(limit, key) for limit in (*field.metadata, *parts) for key in words if hasattr(limit, key)}
+    if {"ge", "le"} <= found.keys():
+        return f"from {found['ge']:g} to {found['le']:g}"
+    return " and ".join(f"{words[key]} {bound:g}" for key, bound in found.items())
 
 
 class NonFiniteLoss(RuntimeError):

@@ -58,7 +58,7 @@ def test_it_sweeps(tiny, tmp_path):
     assert done.returncode == 0 and "2 to make" in done.stdout and "both" in done.stdout, done.stderr
 
 
-@pytest.mark.parametrize("command", [["recipes"], ["data", "list"], ["info"]])
+@pytest.mark.parametrize("command", [["recipes"], ["settings", "lmpt"], ["data", "list"], ["info"]])
 def test_its_commands_say_what_is_here(command):
     done = alone(COMMAND, *command)
     assert done.returncode == 0 and done.stdout, done.stderr

@@ -1,18 +1,20 @@
 """Losses for long-tailed multi-label recognition, by name.
 
 A classification loss takes `(logits, targets)`, both (B, C), and gives the mean over all elements; its `elementwise`
-gives the (B, C) values. Adding a loss is a class and a line in `LOSSES`.
+gives the (B, C) values. Adding a loss is a file, a line in `LOSSES` and a test: CONTRIBUTING.md shows it in full.
 """
 
 import inspect
+from functools import cache
 from typing import Any
 
 import torch
 from numpy.typing import ArrayLike
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from torch import Tensor
 
 from lmptlib.data.dataset import CUTOFFS
-from lmptlib.errors import nearest
+from lmptlib.errors import limits, literals, nearest, type_words
 from lmptlib.losses.asymmetric import AsymmetricLoss
 from lmptlib.losses.base import ClassificationLoss
 from lmptlib.losses.bce import BCELoss, MultiLabelSoftMarginLoss, ReweightedBCELoss
@@ -21,7 +23,7 @@ from lmptlib.losses.cse import CSELoss
 from lmptlib.losses.distribution_balanced import DistributionBalancedLoss
 from lmptlib.losses.focal import FocalLoss
 from lmptlib.losses.ldam import LDAMLoss
-from lmptlib.losses.probability_guided import FACTORS, ProbabilityGuidedLoss, mean_probabilities
+from lmptlib.losses.probability_guided import ProbabilityGuidedLoss, mean_probabilities
 
 # Arguments of a loss that the data give, and no user.
 _OF_THE_DATA = ("class_counts", "n_images", "cutoffs")
@@ -74,21 +76,63 @@ PRESETS: dict[str, dict[type[ClassificationLoss], dict]] = {
 }
 
 
-def loss_settings(name: str) -> dict:
-    """The settings that a loss leaves free, with their defaults. Raises ValueError on an unknown name."""
+@cache
+def settings_model(name: str) -> type[BaseModel]:
+    """The settings that a loss leaves free, each with its type, bounds, default and meaning: a pydantic model.
+
+    It is made of the arguments of the loss's class. Raises ValueError on an unknown name.
+    """
     if name not in LOSSES:
         raise ValueError(f"unknown loss '{name}'.{nearest(name, LOSSES)}")
     kind, fixed = LOSSES[name]
-    signature = inspect.signature(kind).parameters
-    return {k: p.default for k, p in signature.items() if k not in (*_OF_THE_DATA, *fixed)}
+    arguments = inspect.signature(kind).parameters.values()
+    free: dict[str, Any] = {
+        argument.name: (argument.annotation, argument.default)
+        for argument in arguments
+        if argument.name not in (*_OF_THE_DATA, *fixed)
+    }
+    return create_model(name, __config__=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False), **free)
+
+
+def loss_settings(name: str) -> dict:
+    """The settings that a loss leaves free, with their defaults. Raises ValueError on an unknown name."""
+    return dict(settings_model(name)())
+
+
+def preset_settings(name: str, preset: str | None) -> dict:
+    """The settings of a preset that a loss by name takes: those that it leaves free."""
+    published = PRESETS.get(preset, {}).get(LOSSES[name][0], {}) if preset else {}
+    return {key: value for key, value in published.items() if key in settings_model(name).model_fields}
 
 
 def effective_settings(name: str, preset: str | None = None, settings: dict | None = None) -> dict:
-    """All settings that a loss by name works with: its defaults, the preset's, what the name fixes, and `settings`."""
-    kind, fixed = LOSSES[name]
-    free = loss_settings(name)
-    published = {key: value for key, value in PRESETS.get(preset or "", {}).get(kind, {}).items() if key in free}
-    return {**free, **published, **fixed, **(settings or {})}
+    """All settings that a loss by name works with: its defaults, over them the preset's and `settings`, and what it fixes.
+
+    Raises ValueError, one line, on an unknown name or setting, and on a value that it cannot have.
+    """
+    given = preset_settings(name, preset) | (settings or {})
+    try:
+        return {**dict(settings_model(name)(**given)), **LOSSES[name][1]}
+    except ValidationError as error:
+        wrong = str(error.errors()[0]["loc"][0])
+        problems = {problem["type"] for problem in error.errors() if problem["loc"][0] == wrong}
+        raise ValueError(_complaint(name, wrong, given[wrong], problems)) from None
+
+
+def _complaint(name: str, setting: str, value: Any, problems: set[str]) -> str:
+    """What is wrong with a value, in our words, from the types of pydantic's errors."""
+    fields = settings_model(name).model_fields
+    if setting not in fields:
+        known = nearest(setting, fields) if fields else " It has none."
+        return f"loss '{name}' has no setting '{setting}'.{known}"
+    field = fields[setting]
+    expected = type_words(field.annotation)
+    if choices := ", ".join(literals(field.annotation)):
+        expected = f"one of {choices}" if expected == "text" else f"{expected} of {choices}"
+    elif problems & {"greater_than", "greater_than_equal", "less_than", "less_than_equal", "finite_number"}:
+        bounds = limits(field)
+        expected = bounds if "below" in bounds or " to " in bounds else f"{bounds} and finite"
+    return f"loss '{name}': {setting} is {expected}, not {value!r}"
 
 
 def make_loss(
@@ -116,26 +160,16 @@ def make_loss(
     >>> loss(torch.zeros(1, 2), torch.tensor([[1.0, 0.0]])).shape
     torch.Size([])
     """
-    free = loss_settings(name)
+    all_settings = effective_settings(name, preset, settings)
     if preset is not None and preset not in PRESETS:
         raise ValueError(f"unknown preset '{preset}'.{nearest(preset, PRESETS)}")
     class_counts = torch.as_tensor(class_counts)
     if not allow_empty and (class_counts <= 0).any():
         empty = (class_counts <= 0).nonzero().flatten().tolist()
         raise ValueError(f"{name}: classes {empty} have no training image; leave them out or pass allow_empty=True")
-    for key in settings:
-        if key not in free:
-            raise ValueError(f"loss '{name}' has no setting '{key}'.{nearest(key, free) if free else ' It has none.'}")
-    for key, value in settings.items():
-        low = "above 0" if key in ("lam", "scale") else "at least 0"
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if number and not (0 <= value < float("inf") and (value or low == "at least 0")):
-            raise ValueError(f"loss '{name}': {key} is {low} and finite, not {value}")
-        if type(free[key]) in (int, float) and not number and key not in FACTORS:
-            raise ValueError(f"loss '{name}': {key} is a number, not {value!r}")
     kind = LOSSES[name][0]
     of_the_data = {"cutoffs": cutoffs} if "cutoffs" in inspect.signature(kind).parameters else {}
-    return kind(class_counts, n_images, **effective_settings(name, preset, settings), **of_the_data)
+    return kind(class_counts, n_images, **all_settings, **of_the_data)
 
 
 __all__ = [
@@ -156,4 +190,6 @@ __all__ = [
     "loss_settings",
     "make_loss",
     "mean_probabilities",
+    "preset_settings",
+    "settings_model",
 ]

@@ -1,9 +1,11 @@
 """Asymmetric loss (ASL)."""
 
 import math
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor
 
 from lmptlib.losses.base import ClassificationLoss
@@ -30,10 +32,10 @@ class AsymmetricLoss(ClassificationLoss):
         self,
         class_counts: Tensor,
         n_images: int,
-        gamma_neg: float = 4.0,
-        gamma_pos: float = 0.0,
-        margin: float = 0.05,
-        detach_weight: bool = True,
+        gamma_neg: Annotated[float, Field(ge=0, description="how far easy negatives are turned down")] = 4.0,
+        gamma_pos: Annotated[float, Field(ge=0, description="how far easy positives are turned down")] = 0.0,
+        margin: Annotated[float, Field(ge=0, le=1, description="p up to which a negative costs nothing")] = 0.05,
+        detach_weight: Annotated[bool, Field(description="no gradient through the focal factors")] = True,
     ):
         super().__init__(class_counts, n_images)
         self.gamma_neg, self.gamma_pos, self.margin, self.detach_weight = gamma_neg, gamma_pos, margin, detach_weight

@@ -1,13 +1,20 @@
 """What every classification loss shares."""
 
+from typing import Annotated
+
 import torch
+from pydantic import Field
 from torch import Tensor, nn
+
+Kappa = Annotated[float, Field(ge=0, description="size of the shift v of a class's logits by its frequency; 0: none")]
 
 
 class ClassificationLoss(nn.Module):
     """A loss on logits and targets (B, C), element by element; subclasses give `_elementwise`.
 
     class_counts (C,): training images of each class, out of n_images. A class with n_i = 0 has no class weight.
+    Further arguments of a subclass are its settings: type, bounds, meaning and default stand there alone, and `make_loss`
+    checks by them.
     Half-precision logits are raised to float32, float64 stays float64.
     """
 

@@ -1,11 +1,12 @@
 """Class-balanced loss: weights by the effective number of samples."""
 
+from typing import Annotated, Literal
+
 import torch
+from pydantic import Field
 from torch import Tensor
 
-from lmptlib.losses.focal import FocalLoss
-
-MODES = ("by_class", "average_n", "average_w", "min_n")
+from lmptlib.losses.focal import FocalLoss, Gamma
 
 
 class ClassBalancedLoss(FocalLoss):
@@ -33,16 +34,18 @@ class ClassBalancedLoss(FocalLoss):
         self,
         class_counts: Tensor,
         n_images: int,
-        gamma: float = 2.0,
-        beta: float = 0.9,
-        mode: str = "by_class",
-        scale: float = 1.0,
+        gamma: Gamma = 2.0,
+        beta: Annotated[
+            float,
+            Field(ge=0, lt=1, description="the nearer to 1, the more images count; 0 weighs all classes the same"),
+        ] = 0.9,
+        mode: Annotated[
+            Literal["by_class", "average_n", "average_w", "min_n"],
+            Field(description="whose n weighs: the class's, or one weight an image, from its positives"),
+        ] = "by_class",
+        scale: Annotated[float, Field(gt=0, description="factor on the whole loss")] = 1.0,
     ):
         super().__init__(class_counts, n_images, gamma)
-        if mode not in MODES:
-            raise ValueError(f"mode is one of {', '.join(MODES)}, not '{mode}'")
-        if not 0 <= beta < 1:
-            raise ValueError(f"beta is at least 0 and below 1, not {beta}")
         self.beta, self.mode, self.scale = beta, mode, scale
         present = self.class_counts > 0
         self.register_buffer("weight", self._effective(self.class_counts.clamp(min=1)) * present)

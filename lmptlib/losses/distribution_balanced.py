@@ -1,10 +1,14 @@
 """Distribution-balanced loss: re-balanced weights, negative-tolerant regularisation, and their focal forms."""
 
+from typing import Annotated, Literal
+
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor
 
-from lmptlib.losses.base import ClassificationLoss
+from lmptlib.losses.base import ClassificationLoss, Kappa
+from lmptlib.losses.focal import Gamma
 
 
 class DistributionBalancedLoss(ClassificationLoss):
@@ -40,18 +44,16 @@ class DistributionBalancedLoss(ClassificationLoss):
         self,
         class_counts: Tensor,
         n_images: int,
-        rebalance: bool = True,
-        gamma: float = 2.0,
-        alpha: float = 0.1,
-        beta: float = 10.0,
-        mu: float = 0.3,
-        kappa: float = 0.05,
-        lam: float = 5.0,
-        bias: str = "paper",
+        rebalance: Annotated[bool, Field(description="with the weights r^, or without")] = True,
+        gamma: Gamma = 2.0,
+        alpha: Annotated[float, Field(ge=0, description="least weight r^ of a class with images")] = 0.1,
+        beta: Annotated[float, Field(ge=0, description="steepness of r^ over the share r of a class")] = 10.0,
+        mu: Annotated[float, Field(ge=0, description="share r at which r^ is halfway up")] = 0.3,
+        kappa: Kappa = 0.05,
+        lam: Annotated[float, Field(gt=0, description="the larger, the less negatives cost that are right")] = 5.0,
+        bias: Annotated[Literal["paper", "code"], Field(description="the shift v: paper, or code: v / lam")] = "paper",
     ):
         super().__init__(class_counts, n_images)
-        if bias not in ("paper", "code"):
-            raise ValueError(f"bias is 'paper' or 'code', not '{bias}'")
         self.rebalance, self.gamma = rebalance, gamma
         self.alpha, self.beta, self.mu = alpha, beta, mu
         self.lam = lam

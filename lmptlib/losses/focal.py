@@ -1,10 +1,15 @@
 """Focal loss."""
 
+from typing import Annotated
+
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor
 
 from lmptlib.losses.base import ClassificationLoss
+
+Gamma = Annotated[float, Field(ge=0, description="how far elements that are right are turned down; 0: not at all")]
 
 
 class FocalLoss(ClassificationLoss):
@@ -23,7 +28,15 @@ class FocalLoss(ClassificationLoss):
     tensor([[0.0018, 1.6501]])
     """
 
-    def __init__(self, class_counts: Tensor, n_images: int, gamma: float = 2.0, alpha: float | None = None):
+    def __init__(
+        self,
+        class_counts: Tensor,
+        n_images: int,
+        gamma: Gamma = 2.0,
+        alpha: Annotated[
+            float | None, Field(ge=0, le=1, description="weight of positives, negatives have the rest; none: both 1")
+        ] = None,
+    ):
         super().__init__(class_counts, n_images)
         self.gamma, self.alpha = gamma, alpha
 

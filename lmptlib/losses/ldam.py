@@ -1,6 +1,9 @@
 """Multi-label LDAM."""
 
+from typing import Annotated
+
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor
 
 from lmptlib.losses.base import ClassificationLoss
@@ -21,7 +24,13 @@ class LDAMLoss(ClassificationLoss):
 
     margin: Tensor  # (C,)
 
-    def __init__(self, class_counts: Tensor, n_images: int, max_margin: float = 0.5, scale: float = 1.0):
+    def __init__(
+        self,
+        class_counts: Tensor,
+        n_images: int,
+        max_margin: Annotated[float, Field(ge=0, description="margin of the rarest class, before the scale")] = 0.5,
+        scale: Annotated[float, Field(gt=0, description="factor on the logits: 1 for logits, 30 for cosines")] = 1.0,
+    ):
         super().__init__(class_counts, n_images)
         self.scale = scale
         quarter = self.class_counts.clamp(min=1) ** -0.25 * (self.class_counts > 0)

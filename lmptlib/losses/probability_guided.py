@@ -1,16 +1,20 @@
 """Probability guided loss: probability re-balancing and adaptive focal factors, apart and together."""
 
 from collections.abc import Sequence
+from typing import Annotated, Literal, get_args
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field, PositiveFloat
 from torch import Tensor
 
 from lmptlib.data.dataset import CUTOFFS, GROUPS, class_groups
-from lmptlib.losses.base import ClassificationLoss
+from lmptlib.losses.base import ClassificationLoss, Kappa
 
-FACTORS = ("l1_pos", "l2_pos", "l1_neg", "l2_neg")
-FOCAL = ("none", "fixed", "adaptive")
+FactorName = Literal["l1_pos", "l2_pos", "l1_neg", "l2_neg"]
+FACTORS: tuple[str, ...] = get_args(FactorName)
+# A number, three (head, medium, tail), or one a class.
+Factor = PositiveFloat | Sequence[PositiveFloat]
 
 
 def mean_probabilities(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -70,21 +74,20 @@ class ProbabilityGuidedLoss(ClassificationLoss):
         self,
         class_counts: Tensor,
         n_images: int,
-        l1_pos: float | Sequence[float] = 1.0,
-        l2_pos: float | Sequence[float] = 1.0,
-        l1_neg: float | Sequence[float] = 1.0,
-        l2_neg: float | Sequence[float] = 1.0,
-        kappa: float = 0.05,
-        adaptive: Sequence[str] = ("l1_neg",),
-        l0: float = 2.0,
-        focal: str = "adaptive",
+        l1_pos: Annotated[Factor, Field(description="quickens positives; one number, or of head, medium, tail")] = 1.0,
+        l2_pos: Annotated[Factor, Field(description="damps positives; one number, or of head, medium, tail")] = 1.0,
+        l1_neg: Annotated[Factor, Field(description="quickens negatives; one number, or of head, medium, tail")] = 1.0,
+        l2_neg: Annotated[Factor, Field(description="damps negatives; one number, or of head, medium, tail")] = 1.0,
+        kappa: Kappa = 0.05,
+        adaptive: Annotated[Sequence[FactorName], Field(description="factors that follow the batch")] = ("l1_neg",),
+        l0: Annotated[float, Field(ge=0, description="size of the focal exponents")] = 2.0,
+        focal: Annotated[
+            Literal["none", "fixed", "adaptive"],
+            Field(description="focal exponents: none, fixed at l0, or adaptive: l0 by the batch's confidences"),
+        ] = "adaptive",
         cutoffs: tuple[int, int] = CUTOFFS,
     ):
         super().__init__(class_counts, n_images)
-        if focal not in FOCAL:
-            raise ValueError(f"focal is one of {', '.join(FOCAL)}, not '{focal}'")
-        if isinstance(adaptive, str) or not set(adaptive) <= set(FACTORS):
-            raise ValueError(f"adaptive is a list of factors among {', '.join(FACTORS)}, not {adaptive!r}")
         self.adaptive, self.l0, self.focal = tuple(adaptive), l0, focal
         counts = self.class_counts
         groups = class_groups(counts.cpu().numpy(), cutoffs)

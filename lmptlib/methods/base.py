@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 import torch
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 from torch import Tensor, nn
 
 from lmptlib.clip.model import Clip, Prompts
@@ -13,15 +14,19 @@ from lmptlib.data.samplers import SAMPLERS
 from lmptlib.losses import LOSSES, PRESETS, ClassificationLoss
 
 
-def one_of(names: tuple[str, ...]) -> AfterValidator:
-    """A check that a text is one of `names`, which the library's own tables hold."""
+@dataclass(frozen=True)
+class OneOf:
+    """In the annotation of a setting: it is one of `names`, which the library's own tables hold."""
 
-    def check(value: str) -> str:
-        if value not in names:
-            raise ValueError(f"is one of {', '.join(names)}, not '{value}'")
+    names: tuple[str, ...]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def _check(self, value: str) -> str:
+        if value not in self.names:
+            raise ValueError(f"is one of {', '.join(self.names)}, not '{value}'")
         return value
-
-    return AfterValidator(check)
 
 
 class Settings(BaseModel):
@@ -33,21 +38,17 @@ class Settings(BaseModel):
 class Learning(Settings):
     """Settings of a method that learns step by step."""
 
-    loss: Annotated[str, one_of(tuple(LOSSES))] = Field(
-        "db_focal", description="the classification loss, a name in LOSSES"
-    )
-    preset: Annotated[str, one_of(tuple(PRESETS))] = Field(
-        "voc-lt", description="the loss's published settings: voc-lt or coco-lt"
+    loss: Annotated[str, OneOf(tuple(LOSSES))] = Field("db_focal", description="the classification loss")
+    preset: Annotated[str, OneOf(tuple(PRESETS))] = Field(
+        "voc-lt", description="the data set whose published settings the loss has"
     )
     loss_settings: str = Field(
         "", description="settings of the loss over the preset's, as YAML: l1_neg: 5, l2_pos: [1, 1, 2]"
     )
     epochs: int = Field(30, ge=1, description="passes over the training images")
     batch_size: int = Field(64, ge=1, description="images a step")
-    sampler: Annotated[str, one_of(SAMPLERS)] = Field(
-        "shuffle", description="which images an epoch shows: shuffle, class_aware, square_root or effective_number"
-    )
-    optimizer: Literal["sgd", "adamw"] = Field("adamw", description="sgd or adamw")
+    sampler: Annotated[str, OneOf(SAMPLERS)] = Field("shuffle", description="which images an epoch shows")
+    optimizer: Literal["sgd", "adamw"] = Field("adamw", description="how a gradient moves what is learned")
     lr: float = Field(2e-3, ge=0, description="learning rate of the contexts (of the probe's weights), cosine to 0")
     warmup: int = Field(0, ge=0, description="iterations over which the learning rate rises from a third")
     momentum: float = Field(0.9, ge=0, le=0.999, description="of sgd; the first beta of adamw")

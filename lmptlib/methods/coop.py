@@ -21,7 +21,7 @@ class CoOp(CosineMethod):
         ctx_init: str = Field("a photo of a", description="words the contexts start from, or 'random'")
         class_specific: bool = Field(True, description="one context per class, or one for all")
         class_position: Literal["end", "front", "middle"] = Field(
-            "end", description="where the class name stands: end, front or middle of the context"
+            "end", description="where in the context the class name stands"
         )
         lr_logit_map: float = Field(1e-2, ge=0, description="learning rate of the logit map's a and b")
 

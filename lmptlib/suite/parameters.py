@@ -10,8 +10,8 @@ import plotly.io
 import yaml
 
 import lmptlib
-from lmptlib.config import WORDS, known_settings, read_settings, read_value
-from lmptlib.errors import nearest
+from lmptlib.config import known_settings, read_settings, read_value
+from lmptlib.errors import WORDS, nearest
 
 # What a variable may hold that is still a parameter; anything else was put there by a later cell.
 _PLAIN = (str, Number, os.PathLike, list, dict, type(None))

@@ -5,7 +5,8 @@ import torch
 from oracles import COUNTS, DEFAULTS, EDGE_COUNTS, N_IMAGES, C, batch, every_case
 from torch.testing import assert_close
 
-from lmptlib.losses import make_loss
+from lmptlib.errors import type_words
+from lmptlib.losses import LOSSES, make_loss, settings_model
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
@@ -62,6 +63,16 @@ def test_wrong_shapes(name):
             loss(*arguments)
 
 
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_setting_has_a_meaning_and_refuses_what_it_cannot_be(name):
+    for key, field in settings_model(name).model_fields.items():
+        assert field.description
+        wrong = {"true or false": [1], "text": ["x"], "a list": ["x", ["x"]]}
+        for value in wrong.get(type_words(field.annotation), [-1, float("inf"), float("nan"), "x", True]):
+            with pytest.raises(ValueError, match=rf"^loss '{name}': {key} is [^\n]+, not "):
+                make_loss(name, COUNTS, N_IMAGES, **{key: value})
+
+
 @pytest.mark.parametrize(
     ("arguments", "settings", "message"),
     [
@@ -76,6 +87,10 @@ def test_wrong_shapes(name):
         (("pg",), dict(focal="x"), "focal"),
         (("apr",), dict(adaptive=("l1-",)), "l1-"),
         (("pr",), dict(l1_neg=(1, 2)), "l1_neg"),
+        (("pr",), dict(l1_neg=(1, -2, 1)), "l1_neg is above 0 and finite, not"),
+        (("cb",), dict(beta=1.0), "beta is at least 0 and below 1, not 1.0"),
+        (("focal",), dict(alpha=2), "alpha is from 0 to 1, not 2"),
+        (("asl",), dict(detach_weight=1), "detach_weight is true or false, not 1"),
     ],
 )
 def test_wrong_settings_name_the_nearest(arguments, settings, message):

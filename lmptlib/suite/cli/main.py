@@ -13,6 +13,7 @@ from lmptlib.suite.cli.recipes import recipes
 from lmptlib.suite.cli.report import report
 from lmptlib.suite.cli.results import results
 from lmptlib.suite.cli.run import run
+from lmptlib.suite.cli.settings import settings
 from lmptlib.suite.cli.sweep import sweep
 
 
@@ -41,6 +42,7 @@ def main() -> None:
     \b
     Start here:   lmpt demo
     Train:        lmpt run train -p method lmpt -p seed 1
+    Settings:     lmpt settings, lmpt settings lmpt
     Your photos:  lmpt run own_data -p dataset photos.csv -p model ViT-B-16 -p weights openai
     Compare:      lmpt sweep losses, lmpt results
     Pass on:      lmpt report
@@ -51,7 +53,7 @@ def main() -> None:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
-for command in (run, demo, results, report, info, sweep, recipes, data):
+for command in (run, demo, results, report, info, sweep, recipes, settings, data):
     main.add_command(command)
 
 if __name__ == "__main__":

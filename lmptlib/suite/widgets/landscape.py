@@ -7,26 +7,25 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from lmptlib.config import choices_of
 from lmptlib.data.dataset import GROUPS
-from lmptlib.losses import LOSSES, PRESETS, loss_settings
-from lmptlib.losses.class_balanced import MODES
-from lmptlib.losses.probability_guided import FACTORS, FOCAL
+from lmptlib.losses import LOSSES, loss_settings, preset_settings, settings_model
+from lmptlib.losses.probability_guided import FACTORS
 from lmptlib.suite.analysis.landscape import MEANS, landscape
 from lmptlib.suite.figures.loss_curves import loss_landscape
 
-_CHOICES = {"mode": MODES, "bias": ("paper", "code"), "focal": FOCAL}
 _MEANS = ("mean p+", "mean p-")
 
 
-def _controls(name: str, value: Any) -> list[ipywidgets.Widget]:
+def _controls(name: str, value: Any, choices: tuple[str, ...]) -> list[ipywidgets.Widget]:
     """The controls of one setting of a loss, at its value: three for a value by group, else one."""
     look = {"style": {"description_width": "110px"}, "layout": {"width": "360px"}}
     if isinstance(value, bool):
         return [ipywidgets.Checkbox(value, description=name, **look)]
-    if name == "adaptive":
-        return [ipywidgets.SelectMultiple(options=FACTORS, value=value, rows=4, description=name, **look)]
-    if name in _CHOICES:
-        return [ipywidgets.Dropdown(options=_CHOICES[name], value=value, description=name, **look)]
+    if choices and isinstance(value, tuple):
+        return [ipywidgets.SelectMultiple(options=choices, value=value, rows=4, description=name, **look)]
+    if choices:
+        return [ipywidgets.Dropdown(options=choices, value=value, description=name, **look)]
     if value is None:
         shares = ["off", *np.linspace(0, 1, 21).round(2).tolist()]
         return [ipywidgets.SelectionSlider(options=shares, description=name, continuous_update=False, **look)]
@@ -69,12 +68,13 @@ def loss_sliders(class_counts: np.ndarray, n_images: int, preset: str | None = N
                 trace.y, trace.name, trace.hovertemplate = fresh.y, fresh.name, fresh.hovertemplate
 
     def choose(_: dict | None = None) -> None:
-        kind, values = LOSSES[chooser.value][0], loss_settings(chooser.value)
-        values |= {key: value for key, value in PRESETS.get(preset or "", {}).get(kind, {}).items() if key in values}
+        fields = settings_model(chooser.value).model_fields
+        choices = {key: choices_of(field) for key, field in fields.items()}
+        values = loss_settings(chooser.value) | preset_settings(chooser.value, preset)
         if chooser.value in ("apr", "apaf", "pg"):
             values |= dict(zip(_MEANS, MEANS))
         controls.clear()
-        controls.update({key: _controls(key, value) for key, value in values.items()})
+        controls.update({key: _controls(key, value, choices.get(key, ())) for key, value in values.items()})
         panel.children = [widget for widgets in controls.values() for widget in widgets]
         for widget in panel.children:
             widget.observe(draw, names="value")
