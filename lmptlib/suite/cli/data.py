@@ -26,11 +26,17 @@ def data_list() -> None:
 @data.command("check")
 @click.argument("name")
 @click.option("--root", type=PATH, metavar="DIR", help="Where a built-in data set, or the images of a CSV file, lie.")
-def data_check(name: str, root: Path | None) -> None:
+@click.option("--verify", is_flag=True, help="Read all images anew and compare their bytes with the manifest.")
+@click.option("--cache", type=PATH, metavar="DIR", help="Where the manifest lies, in place of data/cache/.")
+@click.pass_context
+def data_check(context: click.Context, name: str, root: Path | None, verify: bool, cache: Path | None) -> None:
     """Check NAME (emoji-lt, voc-lt, coco-lt, or the path of a CSV file or a card): every line, every image.
 
-    Prints what is wrong and where, a line each, or the counts of what is there.
+    Prints what is wrong and where, a line each, or the counts of what is there. The manifest holds a digest of each image
+    as a run read it; --verify names those that are no longer so, puts the manifest right, and exits with status 1.
     """
+    if cache and not verify:
+        raise click.UsageError("--cache goes with --verify")
     from lmptlib.data.dataset import GROUPS
     from lmptlib.data.loading import check_dataset
 
@@ -43,3 +49,8 @@ def data_check(name: str, root: Path | None) -> None:
     classes = f"{len(dataset.class_names)} classes with {low} to {high} training images, head:medium:tail {groups}"
     click.echo(f"{dataset.name}: in order. {counts} images, {classes}")
     click.echo(dataset.class_table().to_string(index=False))
+    if verify:
+        problems = dataset.verify(cache)
+        for line in problems or ["verified: no image differs from what the manifest says of it"]:
+            click.echo(line)
+        context.exit(1 if problems else 0)

@@ -2,8 +2,10 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import time
 from io import StringIO
 from pathlib import Path
 
@@ -240,6 +242,20 @@ def test_data_commands(tiny):
     assert "train.txt line 6" in output and len(output.splitlines()) == 1
     output = lmpt("data", "check", "voc-lt", "--root", tiny.folder, code=1)
     assert "voc_lt_train.txt is missing; looked in" in output and len(output.splitlines()) == 4
+
+
+def test_data_check_verifies_the_bytes_of_images(tiny, tmp_path):
+    check = ("data", "check", tiny.path, "--verify", "--cache", tmp_path / "cache")
+    nothing = "verified: no image differs from what the manifest says of it"
+    # The manifest takes no image that is as new as the reading.
+    time.sleep(0.05)
+    assert lmpt(*check).splitlines()[-1] == nothing
+    shutil.copy(tiny.folder / "test" / "3.jpg", tiny.folder / "train" / "5.jpg")
+    time.sleep(0.05)
+    found = [line for line in lmpt(*check, code=1).splitlines() if "have changed" in line]
+    assert found == [f"{tiny.folder / 'train' / '5.jpg'}: its bytes have changed since it was read"]
+    assert lmpt(*check).splitlines()[-1] == nothing, "the manifest was put right"
+    assert "--cache goes with --verify" in lmpt("data", "check", tiny.path, "--cache", tmp_path, code=2)
 
 
 def test_the_command_exits_as_a_program_should(tmp_path):
