@@ -290,7 +290,7 @@ def test_shares_and_centring_are_of_the_text_features(make_run, tiny, tmp_path):
 
 
 def test_what_zero_shot_does_not_use_does_not_reach_it(make_run, tiny, tmp_path):
-    """Recipe best has a linear head and a share of hand-written prompts: neither is zero-shot's."""
+    """Recipe best has a linear probe and a share of hand-written prompts: neither is zero-shot's."""
     plain = make_run(method="zero_shot", centred=True)
     stamp = (plain.folder / "metrics.json").stat().st_mtime_ns
     again = make_run(method="zero_shot", recipe="best", centred=True)

@@ -72,7 +72,7 @@ def test_statements_and_their_verdicts():
 
 
 def test_the_effects_of_the_factors_on_a_real_run(tiny, tmp_path):
-    """Table 1 for l1+, l2+ and l2-, and negatives falling under l1-, on a linear head and rare labels."""
+    """Table 1 for l1+, l2+ and l2-, and negatives falling under l1-, on a linear probe and rare labels."""
     lines = [f"train/{i}.jpg {i % 4 if i < 12 else ''}\n" for i in range(24)]  # each class in 3 images of 24
     (tiny.folder / "train.txt").write_text("".join(lines))
     settings = {"dataset": str(tiny.path), "seeds": [0], "batch_size": 8, "sampler": "shuffle", "warmup": 0, "lr": 0.3}
