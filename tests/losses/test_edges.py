@@ -68,7 +68,7 @@ def test_every_setting_has_a_meaning_and_refuses_what_it_cannot_be(name):
     for key, field in settings_model(name).model_fields.items():
         assert field.description
         wrong = {"true or false": [1], "text": ["x"], "a list": ["x", ["x"]]}
-        for value in wrong.get(type_words(field.annotation), [-1, float("inf"), float("nan"), "x", True]):
+        for value in wrong.get(type_words(field.annotation), [-9, float("inf"), float("nan"), "x", True]):
             with pytest.raises(ValueError, match=rf"^loss '{name}': {key} is [^\n]+, not "):
                 make_loss(name, COUNTS, N_IMAGES, **{key: value})
 
