@@ -3,7 +3,6 @@
 import logging
 import os
 import re
-import shutil
 import sys
 import tempfile
 import warnings
@@ -20,7 +19,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from lmptlib.config import read_value
 from lmptlib.errors import first_line, nearest
-from lmptlib.paths import shipped
+from lmptlib.paths import shipped, write_atomically
 from lmptlib.suite.interrupt import Interrupt
 from lmptlib.suite.parameters import other_settings, read_type, write_text
 from lmptlib.training.plan import Plan
@@ -181,5 +180,7 @@ def sign(notebook: Path) -> None:
 
 
 def _move(file: Path, target: Path) -> Path:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    return Path(shutil.move(file, target))
+    """Into the place of another, which is never seen half-written: the draft may lie on another disk."""
+    write_atomically(target, file.read_bytes())
+    file.unlink()
+    return target

@@ -13,6 +13,7 @@ outputs/<run>/config.json            the resolved configuration, fingerprints, v
 import hashlib
 import io
 import json
+import pickle
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from lmptlib.config import Config
+from lmptlib.errors import first_line
 from lmptlib.paths import safe_name, write_atomically
 
 FORMAT = 2  # of run folders, and of what the same settings give: raise it when either changes
@@ -58,9 +60,10 @@ class RunFolder:
 
     @property
     def finished(self) -> bool:
-        """Whether it holds the finished run."""
-        config = self._config()
-        return bool(config) and (self.path / "metrics.json").is_file() and not config.get("stopped_after")
+        """Whether it holds the finished run: its metrics, and no checkpoint any more."""
+        config, checkpoint = self._config(), self.path / "checkpoint.pt"
+        whole = bool(config) and not config.get("stopped_after") and not checkpoint.exists()
+        return whole and (self.path / "metrics.json").is_file()
 
     @contextmanager
     def lock(self, log: Callable[[str], None]) -> Iterator[None]:
@@ -79,21 +82,24 @@ class RunFolder:
 
     def begin(self, record: dict[str, Any]) -> None:
         """Write what the run will be, and take away what an earlier one of this name has left."""
-        for name in ("metrics.json", "checkpoint.pt", "history.jsonl"):
-            (self.path / name).unlink(missing_ok=True)
+        self._clear("metrics.json", "checkpoint.pt", "history.jsonl")
         self._write_json("config.json", record)
         write_atomically(self.path / "history.jsonl", b"")
 
-    def checkpoint(self) -> dict[str, Any] | None:
-        """What the run goes on from, if it was begun and not finished. Raises nothing: a file that cannot be read is none."""
+    def checkpoint(self, log: Callable[[str], None]) -> dict[str, Any] | None:
+        """What the run goes on from, if it was begun and not finished; None, after a line, where the file is damaged."""
         path = self.path / "checkpoint.pt"
         if not self._config() or not path.is_file():
             return None
-        return torch.load(path, map_location="cpu", weights_only=True)
+        try:
+            return torch.load(path, map_location="cpu", weights_only=True)
+        except (RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
+            log(f"{path}: damaged ({first_line(error)}); the run begins anew")
+            return None
 
     def go_on(self, state: dict[str, Any]) -> None:
         """Take up the run of a checkpoint: it has no metrics until it ends, and no epochs that the checkpoint lacks."""
-        (self.path / "metrics.json").unlink(missing_ok=True)
+        self._clear("metrics.json")
         lines = "".join(json.dumps(row) + "\n" for row in state["history"])
         write_atomically(self.path / "history.jsonl", lines.encode())
 
@@ -122,6 +128,11 @@ class RunFolder:
         self._write_json("metrics.json", metrics)
         if not record.get("stopped_after"):
             (self.path / "checkpoint.pt").unlink(missing_ok=True)
+
+    def _clear(self, *names: str) -> None:
+        """Take away files, and the drafts of a process that was killed while it wrote: nobody else writes here now."""
+        for path in (*(self.path / name for name in names), *self.path.glob(".*.draft")):
+            path.unlink(missing_ok=True)
 
     def _write_json(self, name: str, content: dict[str, Any]) -> None:
         write_atomically(self.path / name, json.dumps(content, indent=2).encode())

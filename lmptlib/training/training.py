@@ -55,7 +55,7 @@ def _work(
         log(f"note: {warning}")
     clip = load_clip(config.model, config.weights, config.device, log, config.preprocess)
     state = TrainState(config, Inputs(dataset, clip, plan.cache, log))
-    checkpoint = None if force else folder.checkpoint()
+    checkpoint = None if force else folder.checkpoint(log)
     if checkpoint:
         _go_on(state, folder, checkpoint)
         log(f"going on after epoch {state.epoch} of {state.epochs}: {plan.path}")
@@ -72,7 +72,7 @@ def _work(
     try:
         fit([state], after_epoch)
     except KeyboardInterrupt as error:
-        whole = folder.checkpoint()
+        whole = folder.checkpoint(log)
         if not whole:
             raise
         _go_on(state, folder, whole)  # the epoch that it broke is taken back

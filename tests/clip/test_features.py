@@ -98,8 +98,8 @@ def test_a_damaged_cache_file_is_computed_anew(tiny, tmp_path, clip, damage):
 
 
 def test_a_kill_leaves_nothing_half_written(tiny, tmp_path):
-    script = Path(__file__).with_name("kills.py")
-    command = [sys.executable, script, tiny.path, tmp_path / "cache", "8"]
+    script = Path(__file__).parents[1] / "kills.py"
+    command = [sys.executable, script, "caches", tiny.path, tmp_path / "cache", "8"]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
     assert done.stdout.endswith("all whole\n"), done.stdout + done.stderr
 
