@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 
 from lmptlib.clip.loading import PREPROCESSINGS
 from lmptlib.errors import WORDS, limits, literals, nearest
-from lmptlib.losses import effective_settings, make_loss
+from lmptlib.losses import effective_settings
 from lmptlib.methods import METHODS, Learning
 from lmptlib.methods.base import OneOf, Settings
 from lmptlib.recipes.reading import load_recipe
@@ -64,8 +64,6 @@ class Config(BaseModel):
             )
         if settings.get("logit_map") == "raw":
             settings.pop("lr_logit_map", None)
-        if settings.get("ctx_init", "random") != "random":
-            del settings["n_ctx"]
         return settings
 
 
@@ -140,7 +138,7 @@ def _check_names(given: typing.Iterable[str]) -> None:
         if name in RENAMED:
             raise ValueError(f"setting '{name}' is called '{RENAMED[name]}' now")
         if name not in known_settings():
-            raise ValueError(f"unknown setting '{name}'.{nearest(name, known_settings())}")
+            raise ValueError(f"unknown setting '{name}'.{nearest(str(name), known_settings())}")
 
 
 def resolve(**settings: Any) -> Config:
@@ -155,6 +153,8 @@ def resolve(**settings: Any) -> Config:
     """
     _check_names(settings)
     given = {name: value for name, value in settings.items() if value is not None}
+    for name in given.keys() & {"recipe", "dataset", "method"}:
+        _validated(Config, name, given[name])
     common = {name: field.default for name, field in COMMON.items()}
     recipe = load_recipe(
         given.get("recipe", common["recipe"]), given.get("dataset", common["dataset"]), given.get("method")
@@ -175,8 +175,9 @@ def resolve(**settings: Any) -> Config:
     own = {name: flat.pop(name) for name in list(flat) if name not in COMMON}
     config = _built(Config, flat | {"settings": _built(METHODS[method].Settings, own)})
     if config.learning:
-        loss, text = config.learning.loss, config.learning.loss_settings
-        make_loss(loss, [1], 2, **read_loss_settings(text))  # says what is wrong with them
+        effective_settings(
+            config.learning.loss, config.learning.preset, read_loss_settings(config.learning.loss_settings)
+        )
     return config
 
 
@@ -215,13 +216,19 @@ def read_loss_settings(text: str) -> dict[str, Any]:
         settings = yaml.safe_load(f"{{{text}}}")
     except yaml.YAMLError:
         settings = None
-    if not isinstance(settings, dict) or None in settings.values():
+    if (
+        not isinstance(settings, dict)
+        or None in settings.values()
+        or not all(isinstance(name, str) for name in settings)
+    ):
         raise ValueError(f"setting 'loss_settings' must be like 'gamma: 3, alpha: 0.25', not '{text}'")
     return {name: _number(value) for name, value in settings.items()}
 
 
 def _number(value: Any) -> Any:
     """YAML takes 5e-2 for text: a number that is written so is one."""
+    if isinstance(value, list):
+        return [_number(part) for part in value]
     try:
         return float(value) if isinstance(value, str) else value
     except ValueError:

@@ -125,7 +125,7 @@ def labelled(runs: Iterable[Run]) -> list[tuple[str, Run]]:
         if name in ("model", "weights"):
             values = values.map(lambda value: Path(value).stem if isinstance(value, str) else value)
         if (values.groupby(labels).nunique(dropna=False) > 1).any():
-            labels = labels + [f", {name} {value}" for value in values]
+            labels = labels + ["" if value != value else f", {name} {value}" for value in values]
     return list(zip(labels, runs))
 
 

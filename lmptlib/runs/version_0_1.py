@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from lmptlib.config import has_setting
+
 _SETTINGS = {"head": "logit_map", "lr_head": "lr_logit_map"}
 _BESIDE = ("residual", "hand_written", "centred")  # settings of every method then, now of the method prompts_and_probe
 _TENSORS = {"context": "learner.context", "weight": "probe.weight", "bias": "probe.bias"}
@@ -23,6 +25,7 @@ def config(config: dict[str, Any]) -> dict[str, Any]:
     settings = {_SETTINGS.get(name, name): value for name, value in config["settings"].items()}
     if settings["method"] in ("coop", "lmpt") and any(settings[name] for name in _BESIDE):
         settings["method"] = "prompts_and_probe"
+    settings = {name: value for name, value in settings.items() if has_setting(settings["method"], name)}
     return {**config, "settings": settings}
 
 

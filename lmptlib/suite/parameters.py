@@ -121,19 +121,24 @@ def _called_as_settings(namespace: Mapping[str, Any]) -> tuple[dict[str, tuple[s
 def _first_cells(history: Sequence[str]) -> tuple[dict[str, tuple[str, bool]], list[str]] | None:
     """Of the cells run so far: the parameters that the last parameters cell declares, with their types, and the names
     that are assigned without a declaration, in that cell or in the one that papermill put behind it."""
+    first = next((declared for cell in history if (declared := _declared(cell))), {})
     for place in reversed(range(len(history))):
-        statements = _statements(history[place])
-        declared = {
-            part.target.id: read_type(ast.unparse(part.annotation))
-            for part in statements
-            if isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name)
-        }
-        if declared:
+        statements, declared = _statements(history[place]), _declared(history[place])
+        if declared.keys() & first.keys():  # and not a later cell that annotates something of its own
             injected = [cell for cell in history[place + 1 :] if cell.startswith("# Parameters")][-1:]
             statements += [part for cell in injected for part in _statements(cell)]
             targets = [target for part in statements if isinstance(part, ast.Assign) for target in part.targets]
             return declared, [target.id for target in targets if isinstance(target, ast.Name)]
     return None
+
+
+def _declared(cell: str) -> dict[str, tuple[str, bool]]:
+    """What a cell declares with an annotation, and the types."""
+    return {
+        part.target.id: read_type(ast.unparse(part.annotation))
+        for part in _statements(cell)
+        if isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name)
+    }
 
 
 def _statements(cell: str) -> list[ast.stmt]:

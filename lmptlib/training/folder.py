@@ -45,7 +45,7 @@ def run_name(config: Config, dataset_name: str, key: str) -> str:
 
 
 class RunFolder:
-    """The folder of the run with a key. Whatever is in it is whole: files are replaced, never rewritten in place."""
+    """The folder of the run with a key. Files are replaced whole; the history alone grows by lines."""
 
     def __init__(self, path: Path, key: str):
         self.path, self.key = path, key
@@ -69,7 +69,9 @@ class RunFolder:
     def lock(self, log: Callable[[str], None]) -> Iterator[None]:
         """One process at a time works on a run: waits for another that does, and says so."""
         self.path.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.path / ".lock")
+        lock = FileLock(self.path / ".lock", is_singleton=True)
+        if lock.is_locked:
+            raise ValueError(f"{self.path}: this process trains the run already; stop it first")
         try:
             lock.acquire(timeout=0)
         except Timeout:

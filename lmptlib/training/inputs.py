@@ -23,6 +23,7 @@ class Inputs:
         self.dataset, self.clip, self.cache, self.log = dataset, clip, cache, log
         self.device = clip.device
         self.targets = torch.from_numpy(dataset.train.labels).float().to(clip.device)  # (N, C)
+        self._of_splits: dict[str, Tensor] = {}
 
     @cached_property
     def images(self) -> Tensor:
@@ -49,8 +50,11 @@ class Inputs:
         """Unit features (N, D), plain, of the images of train, val or test."""
         if name == "train":
             return self.images[0]
-        split = self.dataset.splits[name]
-        return features.image_features(self.clip, split, False, self.cache, self.log)["plain"].to(self.device)
+        if name not in self._of_splits:
+            split = self.dataset.splits[name]
+            plain = features.image_features(self.clip, split, False, self.cache, self.log)["plain"]
+            self._of_splits[name] = plain.to(self.device)
+        return self._of_splits[name]
 
     def batch(self, needs: tuple[str, ...], index: Tensor, flips: Tensor) -> Batch:
         """The rows `index` of what a phase needs, images flipped where `flips` is 1; any shape, on the device."""
@@ -76,6 +80,10 @@ class Inputs:
     def whole(self) -> Batch:
         """The whole training set, images plain."""
         return Batch(self.targets, images=self.images[0])
+
+    def n_rows(self, over: str) -> int:
+        """What an epoch goes over: training images, or their captions, one each."""
+        return len(self.targets) if over == "images" else len(self.dataset.train.captions or ())
 
     def labels(self, name: str) -> np.ndarray:
         """Labels (N, C) bool of train, val or test."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
+from lmptlib.errors import NonFiniteLoss
 from lmptlib.training.state import TrainState
 
 
@@ -11,12 +12,14 @@ def fit(states: Sequence[TrainState], on_epoch_end: Callable[[TrainState], bool 
     """Train runs to their last epoch; one for which `on_epoch_end` gives False after an epoch goes no further.
 
     The prompts of all runs are encoded in one pass of the text tower. A run in company gets the numbers that it gets alone.
-    Raises NonFiniteLoss after the epoch in which a loss was not finite.
+    Raises ValueError for runs that do not go together, and NonFiniteLoss after the epoch in which a loss was not finite;
+    the others have that epoch then.
     """
     going = [state for state in states if not state.finished]
     while going:
         for state in going:
             state.begin_epoch()
+        _check_company(going)
 
         # Inside an epoch nothing is read back from the device: it never waits.
         for step in range(going[0].n_steps):
@@ -35,6 +38,22 @@ def fit(states: Sequence[TrainState], on_epoch_end: Callable[[TrainState], bool 
                 state.update()
 
         # Here the device is read: losses, probabilities and whether all was finite.
+        whole, failures = [], []
         for state in going:
-            state.end_epoch()
-        going = [state for state in going if on_epoch_end(state) is not False and not state.finished]
+            try:
+                state.end_epoch()
+                whole.append(state)
+            except NonFiniteLoss as error:
+                failures.append(error)
+        going = [state for state in whole if on_epoch_end(state) is not False and not state.finished]
+        if failures:
+            raise failures[0]
+
+
+def _check_company(states: Sequence[TrainState]) -> None:
+    shared = {
+        (state.n_steps, state.learning.batch_size, state.inputs.clip.fingerprint, id(state.inputs.dataset))
+        for state in states
+    }
+    if len(shared) > 1:
+        raise ValueError("runs that train together share a CLIP, data and batch size")

@@ -60,7 +60,7 @@ class TrainState:
     """
 
     def __init__(self, config: Config, inputs: Inputs):
-        self.config, self.inputs = config, inputs
+        self.config, self.inputs, self._first_inputs = config, inputs, inputs
         dataset = inputs.dataset
         counts = torch.from_numpy(dataset.class_counts)
         width, cutoffs = inputs.images.shape[-1], dataset.task.cutoffs
@@ -100,8 +100,8 @@ class TrainState:
 
     def _begin_phase(self, number: int) -> None:
         """Enter a phase: what it does first, then its optimiser, schedule and average."""
-        self.number = number
-        if tuned := self.method.tuned():
+        self.number, self.inputs = number, self._first_inputs
+        if number and (tuned := self.method.tuned()):
             self.inputs = Inputs(self.inputs.dataset, tuned, self.inputs.cache, self.inputs.log)
         phase, settings = self.phase, self.learning
         if phase.begin:
@@ -128,7 +128,7 @@ class TrainState:
     @property
     def n_steps(self) -> int:
         """Steps an epoch."""
-        return -(-len(self.inputs.targets) // self.learning.batch_size)
+        return -(-self.inputs.n_rows(self.phase.over) // self.learning.batch_size)
 
     def begin_epoch(self) -> None:
         """Draw which images the epoch shows, in what order and which of them flipped, and put that on the device."""
@@ -232,7 +232,9 @@ class TrainState:
         if not self.phases or "pixels" not in self.phase.needs:
             logits = self.method.logits(self.inputs.whole(), self.encoded())
             if not logits.isfinite().all():
-                lr = self.config.learning.lr if self.config.learning else 0
+                if not hasattr(self, "before"):
+                    raise NonFiniteLoss("logits are not finite before training: check the weights")
+                lr = self.learning.lr
                 raise NonFiniteLoss(f"logits are not finite after epoch {self.epoch + 1} (lr {lr:g}): lower lr")
         self.recorder.epoch(logits, self.inputs.targets)
 
@@ -262,13 +264,17 @@ class TrainState:
         self.history = state["history"]
         self.method.load_state_dict(state["method"])  # what it tuned decides what a later phase reads
         number = next(i for i, end in enumerate(self.ends) if self.epoch <= end)  # of the last epoch
-        if number > 0:
+        if number != self.number:
             self._begin_phase(number)
-        for name in ("average", "kept", "best", "selected"):
+        for name in ("best", "selected"):
             setattr(self, name, state[name])
+        self.average, self.kept = self._on_device(state["average"]), state["kept"] and self._on_device(state["kept"])
         for name in ("method", "optimizer", "schedule", "recorder"):
             getattr(self, name).load_state_dict(state[name])
         self.generator.set_state(state["generator"].cpu())
+
+    def _on_device(self, values: list[Tensor]) -> list[Tensor]:
+        return [value.to(parameter.device) for value, parameter in zip(values, self.learned)]
 
     @torch.no_grad()
     def _put(self, values: list[Tensor]) -> None:

@@ -55,6 +55,8 @@ def _work(
         log(f"note: {warning}")
     clip = load_clip(config.model, config.weights, config.device, log, config.preprocess)
     state = TrainState(config, Inputs(dataset, clip, plan.cache, log))
+    for name in dataset.splits:
+        state.inputs.of_split(name)  # what cannot be read is said before training, and not after
     checkpoint = None if force else folder.checkpoint(log)
     if checkpoint:
         _go_on(state, folder, checkpoint)

@@ -17,6 +17,7 @@ from lmptlib.clip.model import Prompts
 from lmptlib.clip.text import prompt_name
 from lmptlib.config import resolve
 from lmptlib.data.loading import load_dataset
+from lmptlib.errors import NonFiniteLoss
 from lmptlib.methods import METHODS
 from lmptlib.methods.base import Learning, Method, Phase
 from lmptlib.methods.linear_probe import LinearProbe, Probe
@@ -278,3 +279,35 @@ def test_what_the_doubles_read(doubles, inputs, tiny, cache):
     fit([tuned], lambda _: None)
     assert tuned.inputs.clip.fingerprint != inputs.clip.fingerprint, "its features have a fingerprint of their own"
     assert not torch.allclose(tuned.inputs.images, before, atol=1e-3) and torch.equal(inputs.images, before)
+
+
+def test_an_interrupt_in_a_later_phase_takes_back_its_epoch(doubles, tiny, cache, tmp_path, monkeypatch):
+    config = unchecked("TunedTower", tiny, cache, epochs=3, lr=1e-3)
+    whole = Run(train(config, tmp_path / "whole", log=silent))
+    batch = TrainState.batch
+
+    def interrupt(run, step):
+        if run.epoch == 1 and step == 1:  # the first epoch of the second phase
+            raise KeyboardInterrupt
+        return batch(run, step)
+
+    monkeypatch.setattr(TrainState, "batch", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, tmp_path / "broken", log=silent)
+    monkeypatch.undo()
+    monkeypatch.setitem(METHODS, "TunedTower", TunedTower)
+    (folder,) = (path.parent for path in (tmp_path / "broken").glob("*/metrics.json"))
+    assert Run(folder).stopped == 1
+    assert Run(train(config, tmp_path / "broken", log=silent)).metrics == whole.metrics
+
+
+def test_runs_that_do_not_go_together_are_refused(inputs):
+    with pytest.raises(ValueError, match="share a CLIP, data and batch size"):
+        fit([state(inputs), state(inputs, batch_size=4)], lambda _: None)
+
+
+def test_a_run_that_breaks_does_not_take_the_others_epoch(inputs):
+    good, bad, seen = state(inputs, epochs=1), state(inputs, recipe="paper", lr=1e38, epochs=1), []
+    with pytest.raises(NonFiniteLoss):
+        fit([bad, good], seen.append)
+    assert seen == [good] and good.epoch == 1 and bad.epoch == 0

@@ -450,3 +450,9 @@ def test_an_interrupt_leaves_a_run_that_goes_on(tiny, tmp_path, monkeypatch):
     pd.testing.assert_frame_equal(joined.history[columns], whole.history[columns], check_exact=True)
     assert joined.metrics == whole.metrics and joined.config["selected_epoch"] == whole.config["selected_epoch"]
     assert all(torch.equal(joined.prompts()[name], tensor) for name, tensor in whole.prompts().items())
+
+
+def test_a_test_image_that_cannot_be_read_is_said_before_training(make_run, tiny):
+    (tiny.folder / "test" / "3.jpg").write_bytes(b"junk")
+    with pytest.raises(ValueError, match=r"test.txt line 4: .*3.jpg: cannot be decoded"):
+        make_run(loss="bce", epochs=10**6)
