@@ -16,9 +16,9 @@ from lmptlib.config import resolve
 from lmptlib.data.images import open_image
 from lmptlib.methods.base import Batch
 from lmptlib.runs.run import Run
-from lmptlib.runs.version_0_1 import is_old
 from lmptlib.training.plan import pick_device
 from lmptlib.training.state import build_method
+from lmptlib.training.version_0_1 import is_old
 
 _BATCH = 32
 

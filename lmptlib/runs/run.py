@@ -16,7 +16,7 @@ from lmptlib.errors import nearest
 from lmptlib.evaluation.rankings import RANKINGS, ranking_scores
 from lmptlib.methods import learns
 from lmptlib.paths import outputs_folder
-from lmptlib.runs import version_0_1
+from lmptlib.training import version_0_1
 
 
 @dataclass(frozen=True)
@@ -138,11 +138,14 @@ class Run:
         its probability.
         """
         with np.load(self.folder / "scores.npz") as file:
-            return version_0_1.scores(dict(file), self.prompts)
+            return version_0_1.scores(dict(file), self._tensors)
 
     def prompts(self) -> dict[str, Tensor]:
         """The method's weights by name, and text features (a probe's weights) (C, D) `before` and `after` training."""
-        return version_0_1.tensors(load_file(self.folder / "prompts.safetensors"))
+        return version_0_1.tensors(self._tensors())
+
+    def _tensors(self) -> dict[str, Tensor]:
+        return load_file(self.folder / "prompts.safetensors")
 
 
 def class_scores(run: Any) -> pd.DataFrame:

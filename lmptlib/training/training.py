@@ -13,6 +13,7 @@ from lmptlib import __version__
 from lmptlib.clip.loading import load_clip
 from lmptlib.config import Config
 from lmptlib.evaluation.metrics import evaluate
+from lmptlib.training import version_0_1
 from lmptlib.training.folder import RunFolder
 from lmptlib.training.inputs import Inputs
 from lmptlib.training.loop import fit
@@ -62,6 +63,8 @@ def _work(
         _go_on(state, folder, checkpoint)
         log(f"going on after epoch {state.epoch} of {state.epochs}: {plan.path}")
     else:
+        for name in version_0_1.stopped_twins(config, dataset.name, plan.path.parent):
+            log(f"note: {name} was stopped by version 0.1, and is not gone on with: this run begins anew")
         folder.begin(_record(plan, state))
     past = sum(row["seconds"] for row in state.history)
 
