@@ -27,9 +27,9 @@ class Run:
 
     def __post_init__(self) -> None:
         if not (self.folder / "metrics.json").is_file():
-            begun = (self.folder / "config.json").is_file()
-            advice = ", but one was begun there: train it again to its end" if begun else ""
-            raise ValueError(f"{self.folder}: not a run, it has no metrics.json{advice}")
+            if (self.folder / "config.json").is_file():
+                raise ValueError(f"{self.folder}: a run begun and not finished: train it again to go on")
+            raise ValueError(f"{self.folder}: not a run, it has no metrics.json")
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -158,11 +158,19 @@ def class_scores(run: Any) -> pd.DataFrame:
 
 
 def find_runs(out: str | Path | None = None) -> list[Run]:
-    """Every run below the outputs folder, oldest first."""
-    folders = [
-        path.parent for path in outputs_folder(out).glob("*/metrics.json") if not path.parent.name.startswith(".")
-    ]
+    """Every run below the outputs folder that has its metrics, oldest first."""
+    folders = _folders("metrics.json", out)
     return [Run(folder) for folder in sorted(folders, key=lambda f: ((f / "metrics.json").stat().st_mtime, f.name))]
+
+
+def count_unfinished(out: str | Path | None = None) -> int:
+    """How many runs below the outputs folder were begun and have no metrics: killed, broken off, or in training now."""
+    return len(_folders("config.json", out) - _folders("metrics.json", out))
+
+
+def _folders(holding: str, out: str | Path | None) -> set[Path]:
+    found = {path.parent for path in outputs_folder(out).glob(f"*/{holding}")}
+    return {folder for folder in found if not folder.name.startswith(".")}
 
 
 def pick_runs(names: str, out: str | Path | None = None) -> list[Run]:

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from lmptlib.runs.run import Run
 from lmptlib.suite import notebooks
 from lmptlib.suite.cli.demo import DEMO
 from lmptlib.suite.cli.main import main
@@ -232,6 +233,23 @@ def test_info_says_how_threads_wait(monkeypatch):
 
 def test_results_of_nothing(tmp_path):
     assert "no finished runs in" in lmpt("results", "--out", tmp_path, code=1)
+
+
+def test_results_count_what_was_begun_and_not_finished(make_run, tmp_path):
+    """A run whose process was killed: `Run` refuses it and says what to do."""
+    out = tmp_path / "outputs"
+    kept, *begun = (make_run(method="coop", seed=seed) for seed in range(3))
+    assert "begun" not in lmpt("results", "--out", out)
+    for run in begun:
+        (run.folder / "metrics.json").unlink()
+    for options in ([], ["--csv"]):
+        done = CliRunner().invoke(main, ["results", "--out", str(out), *options])
+        assert done.stderr == "2 begun and not finished: train them again to go on\n"
+        assert kept.folder.name in done.stdout and not [run for run in begun if run.folder.name in done.stdout]
+    with pytest.raises(ValueError, match=r"a run begun and not finished: train it again to go on$"):
+        Run(begun[0].folder)
+    assert make_run(method="coop", seed=1).folder == begun[0].folder
+    assert "1 begun and not finished" in lmpt("results", "--out", out)
 
 
 def test_data_commands(tiny):
