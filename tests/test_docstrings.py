@@ -3,17 +3,28 @@
 import doctest
 import importlib
 import re
+import shlex
 from pathlib import Path
 
+import click
 import pandas as pd
 import pytest
 from tiny import CLASSES
 
 import lmptlib
+from lmptlib.config import resolve
+from lmptlib.losses import LOSSES
+from lmptlib.suite import notebooks
+from lmptlib.suite.cli.main import main
+from lmptlib.suite.parameters import given_settings
 
 PACKAGE = Path(lmptlib.__file__).parent
 WITH_EXAMPLES = sorted(path for path in PACKAGE.rglob("*.py") if "\n    >>> " in path.read_text(encoding="utf-8"))
-BLOCKS = re.findall(r"```python\n(.+?)```", (PACKAGE.parent / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+README = (PACKAGE.parent / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```python\n(.+?)```", README, re.DOTALL)
+COMMANDS = [
+    shlex.split(line, comments=True) for line in re.findall(r"(?:^|`)(lmpt [a-z][^`>\n]*)", README, re.MULTILINE)
+]
 
 
 @pytest.mark.parametrize("path", WITH_EXAMPLES, ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -56,3 +67,37 @@ def test_readme_shows_the_library(tiny, tmp_path, monkeypatch):
     exec(readme_block("CSELoss", **{'"emoji-lt"': repr(str(tiny.path)), "seed=0": "seed=0, epochs=1"}), names)
     assert set(names["run"].classes["class"]) == set(CLASSES)
     assert names["run"].folder.parent.resolve() == tmp_path / "outputs"
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_readme_names_commands_that_there_are(command):
+    called, words = main, command[1:]
+    while isinstance(called, click.Group):
+        called, words = called.commands[words[0]], words[1:]
+    if not words:
+        return
+    given = called.make_context(called.name, words).params
+    if called.name == "run":
+        path = notebooks.find_notebook(given["notebook"])
+        pairs = {key: value for key, value in given["pairs"] if key not in ("model", "weights", "dataset")}
+        resolve(**given_settings(notebooks.read_parameters(path, pairs)))
+    elif called.name in ("settings", "recipes") and given["name"] != "NAME":
+        called.callback(given["name"])
+
+
+def test_readme_names_what_there_is():
+    for module in re.findall(r"`(lmptlib(?:\.[a-z_]+)+)`", README):
+        importlib.import_module(module)
+    for path in re.findall(r"`((?:lmptlib|notebooks|data)/[\w/]+\.\w+|[A-Z]+\.md)`", README):
+        assert (PACKAGE.parent / path).exists(), path
+    rooms = {path.stem for path in PACKAGE.iterdir() if (path / "__init__.py").exists() or path.suffix == ".py"}
+    assert set(re.findall(r"`lmptlib\.(\w+)`", README.partition("| room |")[2])) >= rooms - {"__init__"}
+    assert re.findall(r"^\| `(\d\d_\w+)` \|", README, re.MULTILINE) == sorted(
+        path.stem for path in (PACKAGE.parent / "notebooks").glob("*.ipynb")
+    )
+
+
+def test_readme_has_every_loss():
+    table = README.partition("| name | y = 1 |")[2].partition("\n\n")[0]
+    cells = re.findall(r"^\| (`[^|]+`) \|", table, re.MULTILINE)
+    assert {name for cell in cells for name in re.findall(r"`(\w+)`", cell)} == set(LOSSES)
