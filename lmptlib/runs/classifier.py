@@ -47,7 +47,9 @@ class Classifier:
         tensors = {name: tensor.to(device) for name, tensor in self.run.prompts().items()}
         width = tensors.pop("after").shape[1]
         del tensors["before"]
-        counts, targets = torch.from_numpy(classes["train"].to_numpy()), torch.zeros(0, len(classes), device=device)
+        counts = torch.tensor(classes["train"].to_list())
+        # As many rows as the training set had: what a method sizes by them fits what was saved.
+        targets = torch.zeros(1, 1, device=device).expand(self.run.config["n_train"], len(classes))
         self.method = build_method(resolve(**settings), self.class_names, counts, targets, width, self.clip)
         self.method.load_state_dict(tensors)
         self.method.eval()

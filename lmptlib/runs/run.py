@@ -26,6 +26,7 @@ class Run:
     folder: Path
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "folder", Path(self.folder))
         if not (self.folder / "metrics.json").is_file():
             if (self.folder / "config.json").is_file():
                 raise ValueError(f"{self.folder}: a run begun and not finished: train it again to go on")

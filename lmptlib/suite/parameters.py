@@ -10,7 +10,7 @@ import plotly.io
 import yaml
 
 import lmptlib
-from lmptlib.config import known_settings, read_settings, read_value
+from lmptlib.config import RENAMED, known_settings, read_settings, read_value
 from lmptlib.errors import WORDS, nearest
 
 # What a variable may hold that is still a parameter; anything else was put there by a later cell.
@@ -45,7 +45,13 @@ def begin(namespace: dict[str, Any], sets: Collection[str] = ()) -> dict[str, An
         raise ParameterError(str(error)) from None
     namespace.update(read)
     print(lmptlib.versions())
-    settings |= {name: value for name, value in read.items() if name in known_settings()}
+    known = known_settings()
+    # A default that the notebook has to declare, as seed 0, is nothing that was asked for.
+    settings |= {
+        name: value
+        for name, value in read.items()
+        if name in known and (declared[name][1] or value != known[name].default)
+    }
     return {name: value for name, value in settings.items() if value is not None}
 
 
@@ -67,6 +73,8 @@ def other_settings(
             raise ParameterError(f"'{name}' is a parameter of {notebook}: give it by itself, not in settings")
         if name in allowed and name in sets:
             raise ParameterError(f"{notebook} sets '{name}' itself")
+        if name in RENAMED:
+            raise ParameterError(f"setting '{name}' is called '{RENAMED[name]}' now")
         if name not in allowed:
             raise ParameterError(
                 f"{notebook} has no parameter '{name}'.{nearest(name, dict.fromkeys([*declared, *allowed]))}"

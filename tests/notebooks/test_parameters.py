@@ -51,7 +51,7 @@ def injected(line: str) -> str:
 
 
 def test_defaults_give_what_is_not_none(notebook, capsys):
-    assert notebook.begin(DECLARED) == {"seed": 0}
+    assert notebook.begin(DECLARED) == {}
     assert "lmptlib" in capsys.readouterr().out, "the versions"
 
 
@@ -64,7 +64,7 @@ def test_injected_values_get_the_declared_types(notebook):
 
 def test_settings_that_are_not_declared_are_taken(notebook):
     given = notebook.begin(DECLARED, injected('lr = "1e-3"; n_ctx = 16; settings = "lr: 5, epochs: 3, lam: none"'))
-    assert given == {"seed": 0, "lr": 1e-3, "n_ctx": 16, "epochs": 3}, "by name goes over the text"
+    assert given == {"lr": 1e-3, "n_ctx": 16, "epochs": 3}, "by name goes over the text"
     assert resolve(**given).settings.n_ctx == 16
 
 
@@ -98,22 +98,22 @@ def test_a_notebook_without_settings_takes_its_own_parameters_alone(notebook):
 
 
 def test_cells_are_edited_and_run_again(notebook):
-    assert notebook.begin(DECLARED, injected("n_ctx = 16")) == {"seed": 0, "n_ctx": 16}
+    assert notebook.begin(DECLARED, injected("n_ctx = 16")) == {"n_ctx": 16}
     assert notebook.begin(DECLARED.replace("= 0 ", "= 7 ")) == {"seed": 7}, "what was injected before counts no more"
     assert notebook.begin(injected("lr = 1"), injected("epochs = 2")) == {"seed": 7, "epochs": 2}, "the last one counts"
     with pytest.raises(ParameterError, match="no parameter 'sed'"):
         notebook.begin(DECLARED + "sed = 3\n")
-    assert notebook.begin(DECLARED + "n_ctx = 4\n") == {"seed": 0, "n_ctx": 4}
+    assert notebook.begin(DECLARED + "n_ctx = 4\n") == {"n_ctx": 4}
     with pytest.raises(SyntaxError):
         notebook.run("seed: int = ")
-    assert notebook.begin(DECLARED, "later = []", "n_ctxx = 3") == {"seed": 0}
+    assert notebook.begin(DECLARED, "later = []", "n_ctxx = 3") == {}
 
 
 def test_a_name_that_a_later_cell_took_is_told(notebook):
     notebook.begin(DECLARED)
     with pytest.raises(ParameterError, match="'method' holds a set now: run the cell with the parameters again"):
         notebook.begin("method = {1}")
-    assert notebook.begin(DECLARED) == {"seed": 0}
+    assert notebook.begin(DECLARED) == {}
 
 
 def test_without_a_history_what_is_called_as_a_setting_is_one():

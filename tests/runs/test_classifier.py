@@ -107,3 +107,8 @@ def test_runs_of_one_label_are_told_apart(tiny, tmp_path):
     explorer.add("0.jpg", (tiny.folder / "test" / "0.jpg").read_bytes())
     (figure,) = explorer.scores.children
     assert len(figure.data) == 2 and all(len(trace.x) == 4 for trace in figure.data)
+
+
+def test_a_run_is_read_by_the_name_of_its_folder(make_run):
+    run = make_run(method="zero_shot")
+    assert Run(str(run.folder)).metrics == run.metrics

@@ -297,3 +297,13 @@ def test_the_demo_makes_every_notebook_and_its_page(tmp_path):
     assert set(table["method"]) == {"zero_shot", "coop", "lmpt"}
     zero_shot = table.loc[table["method"] == "zero_shot", "softmax total"].item()
     assert 40 <= zero_shot <= 75, "clip-emoji must be neither at chance nor perfect"
+
+
+def test_zero_shot_has_no_seed_and_needs_none(tiny, tmp_path):
+    output = lmpt("run", "train", "-p", "dataset", tiny.path, "-p", "method", "zero_shot", "--out", tmp_path / "out")
+    assert "written to" in output and len(list((tmp_path / "out").glob("tiny-zero_shot-*/notebook.ipynb"))) == 1
+
+
+def test_an_old_name_is_told_its_new_one(tiny, tmp_path):
+    args = ("run", "train", "-p", "dataset", tiny.path, "-p", "head", "raw", "--out", tmp_path / "out")
+    assert "setting 'head' is called 'logit_map' now" in lmpt(*args, code=1)
