@@ -21,11 +21,11 @@ class DataError(ValueError):
         super().__init__("\n".join(lines))
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """` Did you mean 'x'?` when a known name is near, else the list of all."""
-    known = list(known)
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f" Did you mean '{close[0]}'?" if close else f" Known: {', '.join(known)}."
+def nearest(name: str, names: Iterable[str]) -> str:
+    """` Did you mean 'x'?` when one of the names is near, else the list of all."""
+    names = list(names)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return f" Did you mean '{close[0]}'?" if close else f" Known: {', '.join(names)}."
 
 
 def first_line(error: BaseException) -> str:

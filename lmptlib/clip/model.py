@@ -75,12 +75,12 @@ class Clip:
         """The k words whose embeddings are nearest to each of vectors (B, M, W), with their Euclidean distances."""
         words = self._vocabulary.clone()
         words[self.tokenizer([""])[0, :2]] = False  # start and end of text
-        known = words.nonzero().flatten()
-        table = self.text.token_embedding.weight[known.to(vectors.device)].float()
+        tokens = words.nonzero().flatten()
+        table = self.text.token_embedding.weight[tokens.to(vectors.device)].float()
         distances, nearest = torch.cdist(vectors.float(), table).topk(k, largest=False)
         return [
             [
-                [(self.tokenizer.decode([known[i].item()]).strip(), d.item()) for d, i in zip(ds, ids)]
+                [(self.tokenizer.decode([tokens[i].item()]).strip(), d.item()) for d, i in zip(ds, ids)]
                 for ds, ids in zip(*of_row)
             ]
             for of_row in zip(distances, nearest)

@@ -114,12 +114,12 @@ def read_captions(path: Path, train: Split) -> tuple[str, ...]:
     """One caption for each training image, in the list's order, from lines `path caption`. Raises DataError."""
     problems: list[str] = []
     captions: dict[str, str] = {}
-    known = set(train.names)
+    images = set(train.names)
     for number, name, caption in image_lines(path, problems):
         where = f"{path} line {number}"
         if not caption:
             problems.append(f"{where}: no caption behind {name}")
-        elif name not in known:
+        elif name not in images:
             problems.append(f"{where}: {name} is not in the training list {train.source.name}")
         elif name in captions:
             problems.append(f"{where}: a second caption for {name}; one each, please")

@@ -123,8 +123,8 @@ def _complaint(name: str, setting: str, value: Any, problems: set[str]) -> str:
     """What is wrong with a value, in our words, from the types of pydantic's errors."""
     fields = settings_model(name).model_fields
     if setting not in fields:
-        known = nearest(setting, fields) if fields else " It has none."
-        return f"loss '{name}' has no setting '{setting}'.{known}"
+        hint = nearest(setting, fields) if fields else " It has none."
+        return f"loss '{name}' has no setting '{setting}'.{hint}"
     field = fields[setting]
     expected = type_words(field.annotation)
     if choices := ", ".join(literals(field.annotation)):

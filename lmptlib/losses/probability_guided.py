@@ -133,10 +133,10 @@ class ProbabilityGuidedLoss(ClassificationLoss):
 
     def _fill(self, mean: Tensor) -> Tensor:
         """Means (C,) with the NaN ones replaced by their group's mean over the others, NaN where the group has none."""
-        known = ~mean.isnan()
+        present = ~mean.isnan()
         total = mean.new_zeros(len(GROUPS)).index_add(0, self.group, mean.nan_to_num())
-        count = mean.new_zeros(len(GROUPS)).index_add(0, self.group, known.to(mean))
-        return mean.where(known, (total / count)[self.group])
+        count = mean.new_zeros(len(GROUPS)).index_add(0, self.group, present.to(mean))
+        return mean.where(present, (total / count)[self.group])
 
     def _elementwise(self, logits: Tensor, targets: Tensor, means: tuple[Tensor, Tensor] | None = None) -> Tensor:
         factor = self.factors(logits, targets, means)

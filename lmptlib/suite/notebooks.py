@@ -54,11 +54,11 @@ def find_notebook(name: str) -> Path:
             return path
         raise NotebookError(f"no notebook {name}")
     paths = sorted(shipped("notebooks").glob("*.ipynb"))
-    known = {p.stem.partition("_")[2]: p for p in paths}
+    by_name = {p.stem.partition("_")[2]: p for p in paths}
     plain = re.sub(r"^\d+_", "", name)
-    if plain not in known:
-        raise NotebookError(f"no notebook '{name}'.{nearest(plain, known)}")
-    return known[plain]
+    if plain not in by_name:
+        raise NotebookError(f"no notebook '{name}'.{nearest(plain, by_name)}")
+    return by_name[plain]
 
 
 def parameters(notebook: Path) -> dict[str, Parameter]:

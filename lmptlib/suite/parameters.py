@@ -45,12 +45,12 @@ def begin(namespace: dict[str, Any], sets: Collection[str] = ()) -> dict[str, An
         raise ParameterError(str(error)) from None
     namespace.update(read)
     print(lmptlib.versions())
-    known = known_settings()
+    fields = known_settings()
     # A default that the notebook has to declare, as seed 0, is nothing that was asked for.
     settings |= {
         name: value
         for name, value in read.items()
-        if name in known and (declared[name][1] or value != known[name].default)
+        if name in fields and (declared[name][1] or value != fields[name].default)
     }
     return {name: value for name, value in settings.items() if value is not None}
 

@@ -174,7 +174,7 @@ def _check(sweep: Sweep) -> None:
     """Whether rows compare, and whether what is said of rows names rows. Raises ValueError."""
     if len({(part[0].dataset, part[0].data_root) for part in sweep.rows.values()}) > 1:
         raise ValueError("rows on several data sets do not compare: a sweep for each (-p dataset)")
-    known = [*sweep.rows, *sweep.ensembles]
+    names = [*sweep.rows, *sweep.ensembles]
     for row in itertools.chain.from_iterable(sweep.ensembles.values()):
         if row not in sweep.rows:
             raise ValueError(f"no row '{row}' to average.{nearest(str(row), sweep.rows)}")
@@ -183,9 +183,9 @@ def _check(sweep: Sweep) -> None:
             raise ValueError(f"'{row}' is a row and an ensemble: name one otherwise")
     addresses = published()["address"].to_list()
     for row, address in sweep.published.items():
-        if row not in known:
-            raise ValueError(f"no row '{row}' to have a printed counterpart.{nearest(str(row), known)}")
+        if row not in names:
+            raise ValueError(f"no row '{row}' to have a printed counterpart.{nearest(str(row), names)}")
         if address not in addresses:
             raise ValueError(f"nothing printed at '{address}'.{nearest(str(address), addresses)[:200]}")
-    if sweep.baseline is not None and sweep.baseline not in known:
-        raise ValueError(f"no row '{sweep.baseline}' to compare with.{nearest(sweep.baseline, known)}")
+    if sweep.baseline is not None and sweep.baseline not in names:
+        raise ValueError(f"no row '{sweep.baseline}' to compare with.{nearest(sweep.baseline, names)}")

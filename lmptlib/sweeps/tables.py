@@ -15,13 +15,13 @@ from lmptlib.sweeps.grid import Sweep
 PRINTED = ("voc-lt", "coco-lt")
 
 
-def sweep_table(sweep: Sweep, made: Mapping[str, Sequence[Run | Ensemble]]) -> pd.DataFrame:
+def sweep_table(sweep: Sweep, runs: Mapping[str, Sequence[Run | Ensemble]]) -> pd.DataFrame:
     """`lmptlib.runs.comparison.compare` under both rankings, with the printed mAP of each row's counterpart beside it.
 
     Columns ranking, then those of `compare`, then `voc-lt printed` and `coco-lt printed`: other data and another
     backbone, so that the order of rows compares and the numbers do not.
     """
-    marked = {sweep.marked(row): part for row, part in made.items()}
+    marked = {sweep.marked(row): part for row, part in runs.items()}
     baseline = None if sweep.baseline is None else sweep.marked(sweep.baseline)
     tables = [compare(marked, baseline, ranking).assign(ranking=ranking) for ranking in RANKINGS]
     table = pd.concat(tables, ignore_index=True)

@@ -117,7 +117,7 @@ class TrainState:
         self.learned: list[nn.Parameter] = [p for group in phase.parameters for p in group["params"]]
         self.average = [parameter.detach().clone() for parameter in self.learned]
         self.best, self.selected = -1.0, 0
-        self.kept: list[Tensor] | None = None
+        self.best_weights: list[Tensor] | None = None
 
     @property
     def learning(self) -> Learning:
@@ -182,20 +182,22 @@ class TrainState:
                 row[f"{settings.select}_map"] = self.mean_ap(settings.select)
             if row[f"{settings.select}_map"] > self.best:
                 self.best, self.selected = row[f"{settings.select}_map"], row["epoch"]
-                self.kept = [average.clone() for average in self.average]
+                self.best_weights = [average.clone() for average in self.average]
         row["seconds"] = time.perf_counter() - self.started
         self.history.append(row)
 
     def finish(self) -> None:
         """Put the weights in place that are kept: the averaged ones, or those of the best epoch."""
         self.recorder.read()  # what was recorded before training, where there was none
+        if self.phases and "pixels" in self.phase.needs and (tuned := self.method.tuned()):
+            self.inputs = Inputs(self.inputs.dataset, tuned, self.inputs.cache, self.inputs.log)
         if self.phases:
-            self._put(self.average if self.kept is None else self.kept)
+            self._put(self.average if self.best_weights is None else self.best_weights)
 
     @property
     def selected_epoch(self) -> int:
         """The epoch whose weights are kept."""
-        return self.selected if self.phases and self.kept is not None else self.epoch
+        return self.selected if self.phases and self.best_weights is not None else self.epoch
 
     # -------------------------------------------------------------------------------------------------- scores
 
@@ -253,7 +255,7 @@ class TrainState:
 
     def state_dict(self) -> dict[str, Any]:
         """All that the next epochs depend on, copied."""
-        names = ("average", "kept", "best", "selected", "history")
+        names = ("average", "best_weights", "best", "selected", "history")
         state = {name: copy.deepcopy(getattr(self, name)) for name in names}
         moving = {name: getattr(self, name).state_dict() for name in ("method", "optimizer", "schedule", "recorder")}
         return state | copy.deepcopy(moving) | {"generator": self.generator.get_state()}
@@ -268,7 +270,10 @@ class TrainState:
             self._begin_phase(number)
         for name in ("best", "selected"):
             setattr(self, name, state[name])
-        self.average, self.kept = self._on_device(state["average"]), state["kept"] and self._on_device(state["kept"])
+        self.average, self.best_weights = (
+            self._on_device(state["average"]),
+            state["best_weights"] and self._on_device(state["best_weights"]),
+        )
         for name in ("method", "optimizer", "schedule", "recorder"):
             getattr(self, name).load_state_dict(state[name])
         self.generator.set_state(state["generator"].cpu())

@@ -128,6 +128,8 @@ def test_every_switch_trains(make_run, tiny, tmp_path, settings):
     run = make_run(**settings)
     assert run.history["loss"].notna().all()
     assert not torch.equal(run.prompts()["before"], run.prompts()["after"])
+    plain = make_run()
+    assert not np.allclose(run.scores()["logits"], plain.scores()["logits"], atol=1e-5), "it is as if nothing was set"
     if settings.get("n_ctx"):
         contexts = 4 if settings.get("class_specific", True) else 1
         assert run.prompts()["learner.context"].shape[:2] == (contexts, settings["n_ctx"])

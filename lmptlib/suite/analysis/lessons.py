@@ -75,14 +75,14 @@ def seeds_needed(difference: float, sd: float) -> float:
     return int(seeds[enough.argmax()]) if enough.any() else math.inf
 
 
-def steps(made: dict[str, list[Run]]) -> pd.DataFrame:
+def steps(runs: dict[str, list[Run]]) -> pd.DataFrame:
     """Each row of a sweep against the row before it, under both rankings: `lmptlib.runs.compare` with columns ranking, before."""
     tables = [
-        compare({before: made[before], row: made[row]}, before, ranking)
+        compare({before: runs[before], row: runs[row]}, before, ranking)
         .query("row == @row")
         .assign(ranking=ranking, before=before)
         for ranking in RANKINGS
-        for before, row in itertools.pairwise(made)
+        for before, row in itertools.pairwise(runs)
     ]
     return pd.concat(tables, ignore_index=True)
 

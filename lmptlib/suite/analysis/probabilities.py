@@ -77,19 +77,19 @@ def _over_training(curves: pd.DataFrame) -> pd.Series:
     return (curves + curves.shift()).iloc[1:].mean(skipna=False) / 2
 
 
-def row_numbers(made: dict[str, list[Run]]) -> pd.DataFrame:
+def row_numbers(runs: dict[str, list[Run]]) -> pd.DataFrame:
     """`curve_numbers` of each row, the mean over its seeds; index row and group."""
-    means = {row: reduce(add, map(curve_numbers, seeds)) / len(seeds) for row, seeds in made.items()}
+    means = {row: reduce(add, map(curve_numbers, seeds)) / len(seeds) for row, seeds in runs.items()}
     return pd.concat(means, names=["row", "group"])
 
 
-def arrows(made: dict[str, list[Run]]) -> pd.DataFrame:
+def arrows(runs: dict[str, list[Run]]) -> pd.DataFrame:
     """PG Table 1 measured: what raising a factor does to the mean of the curves over training.
 
     Columns factor, side, printed, measured (arrows; – for a change below 0.01), holds, before, after and the change
     by group.
     """
-    numbers, rows = row_numbers(made), []
+    numbers, rows = row_numbers(runs), []
     for factor, before, after, *printed in TABLE_1:
         for side, arrow in zip(("positive", "negative"), printed):
             was, now = numbers[side].loc[before], numbers[side].loc[after]
@@ -101,13 +101,13 @@ def arrows(made: dict[str, list[Run]]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def statements(made: dict[str, list[Run]]) -> pd.DataFrame:
+def statements(runs: dict[str, list[Run]]) -> pd.DataFrame:
     """PG's statements on Figures 1, 4 and 5 measured: columns statement, low, high, verdict.
 
     A statement says that one number of `curve_numbers` is below another. The verdict is `holds`, `does not hold`, `a tie`
     (they differ by less than 0.01) or `no classes to tell`.
     """
-    numbers, rows = row_numbers(made), []
+    numbers, rows = row_numbers(runs), []
     for words, *sides in STATEMENTS:
         low, high = (side if isinstance(side, float) else _pick(numbers, *side) for side in sides)
         verdict = "a tie" if abs(high - low) < _FLAT else "holds" if low < high else "does not hold"

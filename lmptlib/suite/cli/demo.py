@@ -34,17 +34,19 @@ def demo(out: Path | None) -> None:
     started = time.monotonic()
     folder = outputs_folder(out) / "demo"
     check_place(folder)
-    made = []
+    executed = []
     for i, name in enumerate(DEMO, 1):
         click.echo(f"\n[{i}/{len(DEMO)}] {name}")
         path = notebooks.find_notebook(name)
         given = {"interactive": "false"} | ({"out": str(out)} if out and "out" in notebooks.parameters(path) else {})
         values = notebooks.read_parameters(path, given)
-        made.append(notebooks.execute(path, values, folder / f"{name}.ipynb", folder / f"{name}-failed.ipynb", 1800))
-    page = write_site(made, [], folder, "lmptlib: what prompt tuning moves, on emoji-lt")
+        executed.append(
+            notebooks.execute(path, values, folder / f"{name}.ipynb", folder / f"{name}-failed.ipynb", 1800)
+        )
+    page = write_site(executed, [], folder, "lmptlib: what prompt tuning moves, on emoji-lt")
     click.echo(f"\nDone in {time.monotonic() - started:.0f} s. Open these:")
     click.echo(f"  {page}   (the figures, in any browser)")
-    for path in made:
+    for path in executed:
         click.echo(f"  {path}")
     jupyter = Path(sys.executable).with_name("jupyter")
     click.echo(f"To explore them yourself: {jupyter} lab {shipped('notebooks') / DEMO[0]}.ipynb")

@@ -10,8 +10,8 @@ def recipes(name: str | None) -> None:
     from lmptlib.recipes.reading import read_recipe, recipe_names
 
     if name is None:
-        for known in recipe_names():
-            click.echo(f"{known:34} {read_recipe(known)['about']}")
+        for each in recipe_names():
+            click.echo(f"{each:34} {read_recipe(each)['about']}")
         return
     recipe = read_recipe(name)
     click.echo(f"{name}: {recipe['about']}")

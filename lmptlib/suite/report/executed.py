@@ -22,8 +22,8 @@ def find_executed(name: str, out: str | Path | None = None) -> list[Path]:
             return [path]
         raise ValueError(f"no notebook {name}")
     for folder in ("notebooks", "demo"):
-        known = sorted((outputs / folder).glob("*.ipynb"))
-        found = [path for path in known if re.fullmatch(rf"(\d+_)?{re.escape(name)}(-.*)?", path.stem)]
+        executed = sorted((outputs / folder).glob("*.ipynb"))
+        found = [path for path in executed if re.fullmatch(rf"(\d+_)?{re.escape(name)}(-.*)?", path.stem)]
         if found:
             return found
     if (outputs / name / "notebook.ipynb").is_file():

@@ -36,11 +36,11 @@ def clean(text: str, pictures: dict[str, str] | None = None) -> str:
 
     Links to the web stay; pictures stay where they are embedded or in `pictures`, by address, else their text does.
     """
-    known = pictures or {}
+    embedded = pictures or {}
 
     def keep(tag: str, name: str, value: str) -> str | None:
         if name == "src":
-            value = known.get(unquote(value), value)
+            value = embedded.get(unquote(value), value)
             return value if value.startswith("data:image/") else None
         if name == "href":
             return value if value.startswith(("https://", "http://", "mailto:")) else None

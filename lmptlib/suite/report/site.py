@@ -84,12 +84,12 @@ def _keep(target: Path, draft: Path, sources: set[Path]) -> None:
     manifest, there = target / _MANIFEST, list(target.iterdir()) if target.exists() else []
     guests = {path.name for path in there if path.resolve() in sources}
     own = json.loads(manifest.read_text(encoding="utf-8")) if manifest.is_file() else []
-    made = [path.name for path in draft.iterdir()]
-    (draft / _MANIFEST).write_text(json.dumps(sorted({*made} - guests)), encoding="utf-8")
+    new = [path.name for path in draft.iterdir()]
+    (draft / _MANIFEST).write_text(json.dumps(sorted({*new} - guests)), encoding="utf-8")
     for path in there:
         if path.name in (*own, *guests, _MANIFEST):
             continue
-        if path.name in made:
+        if path.name in new:
             raise ValueError(f"{path}: is of no earlier report, and would be lost: name another folder")
         copy = shutil.copytree if path.is_dir() else shutil.copy2
         copy(path, draft / path.name)

@@ -10,13 +10,13 @@ from lmptlib.runs.tables import class_table
 from lmptlib.suite.figures.class_ap import ap_dumbbells
 
 
-def loss_comparison(made: dict[str, list[Run]]) -> ipywidgets.VBox:
+def loss_comparison(runs: dict[str, list[Run]]) -> ipywidgets.VBox:
     """AP of each class in one row of a sweep (open) and another (filled); rows and ranking are chosen from lists."""
     tables = {
-        ranking: pd.concat([class_table(part, ranking).assign(row=row) for row, part in made.items()])
+        ranking: pd.concat([class_table(part, ranking).assign(row=row) for row, part in runs.items()])
         for ranking in RANKINGS
     }
-    names = list(made)
+    names = list(runs)
     before = ipywidgets.Dropdown(options=names, value=names[0], description="from")
     after = ipywidgets.Dropdown(options=names, value=names[-1], description="to")
     ranking = ipywidgets.Dropdown(options=RANKINGS, value="logit", description="ranking")
