@@ -34,6 +34,16 @@ def first_line(error: BaseException) -> str:
     return lines[0][:300] if lines else type(error).__name__
 
 
+def shorten(text: str, longest: int = 100) -> str:
+    """A text that fits in a line: of a longer one the beginning and the end.
+
+    >>> from lmptlib.errors import shorten
+    >>> shorten("a" * 50 + "b" * 50, 20)
+    'aaaaaaaaaaaaa…bbbbbb'
+    """
+    return text if len(text) <= longest else f"{text[: longest - longest // 3 - 1]}…{text[-(longest // 3) :]}"
+
+
 def type_words(hint: Any) -> str:
     """A type in words.
 

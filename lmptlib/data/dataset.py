@@ -40,11 +40,11 @@ class Task:
 class Split:
     """The images of one list, with their labels (N, C), bool, and, for training, their captions.
 
-    source: the list file. lines: the line of each image in it. names: the images' paths as the list writes them.
+    source: the file that lists them. places: of each image in it, as `line 3`. names: the images' paths below the root.
     """
 
     source: Path
-    lines: tuple[int, ...]
+    places: tuple[str, ...]
     names: tuple[str, ...]
     paths: tuple[Path, ...]
     labels: np.ndarray
@@ -56,6 +56,10 @@ class Split:
         if not self._digests:
             self._digests.extend(file_digests(self.paths, cache))
         return self._digests
+
+    def where(self, image: int) -> str:
+        """The file that lists an image, and where in it."""
+        return f"{self.source} {self.places[image]}".rstrip()
 
     def __len__(self) -> int:
         return len(self.paths)

@@ -25,12 +25,12 @@ def open_image(path: Path | str, content: BinaryIO | None = None) -> Image.Image
 def undecodable(split: Split) -> list[str]:
     """One line for each image of a split that cannot be decoded."""
 
-    def problem(item: tuple[int, Path]) -> str | None:
+    def problem(image: int) -> str | None:
         try:
-            open_image(item[1])
+            open_image(split.paths[image])
         except ValueError as error:
-            return f"{split.source} line {item[0]}: {error}"
+            return f"{split.where(image)}: {error}"
         return None
 
     with ThreadPoolExecutor() as pool:
-        return [line for line in pool.map(problem, zip(split.lines, split.paths)) if line]
+        return [line for line in pool.map(problem, range(len(split))) if line]

@@ -2,17 +2,17 @@
 
 Every line is checked before anything else happens."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import yaml
 
 from lmptlib.data import emoji
-from lmptlib.data.csv_file import read_csv
 from lmptlib.data.dataset import CUTOFFS, Dataset, Split, Task
+from lmptlib.data.formats.csv_file import read_csv
+from lmptlib.data.formats.lists import read_classes, read_list, with_captions
 from lmptlib.data.images import undecodable
-from lmptlib.data.lists import read_captions, read_classes, read_list
-from lmptlib.errors import DataError, first_line, nearest
+from lmptlib.data.rows import SPLITS, Reading, assemble
+from lmptlib.errors import DataError, first_line, nearest, shorten
 from lmptlib.paths import home
 
 _OFFICIAL = {"voc-lt": "voc", "coco-lt": "coco"}
@@ -51,7 +51,7 @@ def read_card(path: Path) -> dict:
         raise DataError(problems)
     for key in _PATHS:
         if key in card:
-            card[key] = path.parent / card[key]
+            card[key] = path.parent / Path(card[key]).expanduser()
     if not card["root"].is_dir():
         raise DataError([f"{path}: root {card['root']} is not a folder"])
     return card
@@ -82,7 +82,7 @@ def official_card(name: str, root: Path) -> dict:
 
 
 def _find_card(dataset: str, data_root: str | Path | None) -> dict:
-    """The card of a built-in data set or of a YAML file; for a CSV file its place."""
+    """The card of a built-in data set or of a YAML file; for other files and folders their place."""
     if dataset == "emoji-lt":
         return read_card(emoji.write_emoji_lt(Path(data_root or home() / "data") / "emoji-lt"))
     if dataset in _OFFICIAL:
@@ -92,38 +92,29 @@ def _find_card(dataset: str, data_root: str | Path | None) -> dict:
         if data_root:
             raise DataError([f"data_root is for built-in data sets; the card {path} says its own root"])
         return read_card(path)
-    if path.suffix.lower() == ".csv":
+    if path.suffix.lower() in (".csv", ".tsv"):
         return {"name": path.stem, "csv": path, "root": Path(data_root or path.parent)}
     own = "Your own: the path of a .csv file or a .yaml card"
-    raise DataError([f"unknown dataset '{dataset}'.{nearest(dataset, BUILT_IN)} {own}"])
+    raise DataError([f"unknown dataset '{shorten(dataset)}'.{nearest(dataset, BUILT_IN)} {own}"])
 
 
-def _read_lists(card: dict, check_images: bool) -> tuple[tuple[str, ...], dict[str, Split], list[str]]:
-    """Class names, splits and warnings of a card's lists. Raises DataError with the problems of all of them."""
-    class_names = read_classes(card["classes"])
-    problems: list[str] = []
-    splits: dict[str, Split] = {}
-    for key in ("train", "val", "test"):
+def _read_lists(card: dict) -> Reading:
+    """What a card's lists say. Raises DataError where a file cannot be read."""
+    class_names, notes = read_classes(card["classes"])
+    reading = Reading(card["train"], card["root"], [], class_names, notes)
+    for key in SPLITS:
         if key in card:
             try:
-                splits[key] = read_list(card[key], card["root"], len(class_names), check_images)
+                rows, notes, problems = read_list(card[key], class_names, key)
+                if key == "train" and "captions" in card:
+                    rows, more, wrong = with_captions(rows, card["captions"])
+                    notes, problems = notes + more, problems + wrong
             except DataError as error:
-                problems += error.problems
-    if "train" in splits and "captions" in card:
-        try:
-            captions = read_captions(card["captions"], splits["train"])
-            splits["train"] = replace(splits["train"], captions=captions)
-        except DataError as error:
-            problems += error.problems
-    owner: dict[str, str] = {}
-    for split in splits.values():
-        for number, name in zip(split.lines, split.names):
-            if name in owner:
-                problems.append(f"{split.source} line {number}: {name} is in {owner[name]} too")
-            owner[name] = split.source.name
-    if problems:
-        raise DataError(problems)
-    return class_names, splits, []
+                rows, notes, problems = [], [], error.problems
+            reading.rows.extend(rows)
+            reading.notes.extend(notes)
+            reading.problems.extend(problems)
+    return reading
 
 
 def load_dataset(dataset: str = "emoji-lt", data_root: str | Path | None = None, check_images: bool = True) -> Dataset:
@@ -135,10 +126,8 @@ def load_dataset(dataset: str = "emoji-lt", data_root: str | Path | None = None,
     without a test image are warnings.
     """
     card = _find_card(dataset, data_root)
-    if "csv" in card:
-        class_names, splits, warnings = read_csv(card["csv"], card["root"], check_images)
-    else:
-        class_names, splits, warnings = _read_lists(card, check_images)
+    reading = read_csv(card["csv"], card["root"]) if "csv" in card else _read_lists(card)
+    class_names, splits, warnings = assemble(reading, check_images)
     train, test = splits["train"], splits["test"]
     empty = _without_image(class_names, train)
     if empty and not card.get("allow_empty"):
@@ -159,10 +148,10 @@ def _warnings(class_names: tuple[str, ...], train: Split, test: Split) -> list[s
     warnings = []
     if empty := _without_image(class_names, train):
         warnings.append(f"left out of the class weights, no training image: {', '.join(empty)}")
-    unlabelled = [line for line, label in zip(train.lines, train.labels) if not label.any()]
+    unlabelled = [place or name for place, name, of in zip(train.places, train.names, train.labels) if not of.any()]
     if unlabelled:
-        lines = ", ".join(map(str, unlabelled[:5])) + (", ..." if len(unlabelled) > 5 else "")
-        without = f"training images without a label ({len(unlabelled)}, {train.source.name} line {lines})"
+        places = ", ".join(unlabelled[:5]) + (", ..." if len(unlabelled) > 5 else "")
+        without = f"training images without a label ({len(unlabelled):,}, {train.source.name} {places})"
         warnings.append(f"{without} count as negatives of every class")
     if train.captions is None:
         warnings.append("no captions: zero_shot and coop can be run, lmpt cannot")

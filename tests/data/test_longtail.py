@@ -1,17 +1,22 @@
 """The rule that cut VOC-LT and COCO-LT."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from lmptlib.data.lists import read_list
+from lmptlib.data.formats.lists import read_classes, read_list
 from lmptlib.data.loading import load_dataset
 from lmptlib.data.longtail import class_order, conditional, pareto_counts, sample_long_tail, sample_table
+from lmptlib.data.rows import label_matrix
 from lmptlib.suite.figures import count_figures
 
 
 @pytest.fixture(scope="module")
 def voc2012(shared):
-    return read_list(shared / "lists" / "voc2012_trainval_labels.txt", shared, 20, check_images=False)
+    classes, _ = read_classes(shared / "lists" / "voc_labels.txt")
+    rows, _, _ = read_list(shared / "lists" / "voc2012_trainval_labels.txt", classes, "train")
+    return SimpleNamespace(names=[row.image for row in rows], labels=label_matrix(rows, classes))
 
 
 @pytest.fixture

@@ -1,0 +1,161 @@
+"""A CSV file as a data set: columns `image`, `labels`, `caption` and `split`, and what spreadsheets and tools make of it."""
+
+import ast
+import csv
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from lmptlib.data.rows import Reading, Row
+from lmptlib.data.text import made_of_others, plain_spaces, read_text
+from lmptlib.errors import DataError, first_line, nearest, shorten
+
+COLUMNS = ("image", "labels", "caption", "split")
+_DELIMITERS = {",": "','", ";": "';'", "\t": "tabs", "|": "'|'"}
+_FLAGS = {"1": True, "0": False, "1.0": True, "0.0": False, "true": True, "false": False}
+
+# A line's number and its fields by the names of their columns.
+Record = tuple[int, dict[str, str]]
+
+
+def read_csv(path: Path, root: Path) -> Reading:
+    """What a CSV file with columns image and labels, and caption and split where wanted, says of its images.
+
+    image: a path below `root`. labels: class names with `;` between them, or nothing. caption: text, of training images.
+    split: train, val or test. Read as well, with a note: other delimiters and `sep=`, an index column, further columns,
+    a column of 0 and 1 for each class in place of labels, labels as JSON. Raises DataError with every problem.
+    """
+    text, notes = read_text(path)
+    delimiter, lines_above = _delimiter(text, path)
+    if delimiter != ",":
+        notes.append(f"columns are separated by {_DELIMITERS[delimiter]}")
+    columns, records, problems = _records(text, delimiter, lines_above, path)
+    classes = _class_columns(columns, records)
+    notes += _check_columns(columns, classes, path)
+    if classes:
+        notes.append(f"{len(classes)} columns of 0 and 1 are read as classes")
+        labels = [tuple(name for name in classes if _FLAGS[fields[name].lower()]) for _, fields in records]
+    else:
+        labels, more, wrong = _label_lists(records, delimiter, path)
+        notes, problems = notes + more, problems + wrong
+    rows = [
+        Row(path, f"line {line}", fields["image"], of_row, fields.get("caption", ""), fields.get("split"))
+        for (line, fields), of_row in zip(records, labels)
+    ]
+    return Reading(path, root, rows, classes or None, notes, problems)
+
+
+def _delimiter(text: str, path: Path) -> tuple[str, int]:
+    """What separates columns, and how many lines stand above their names: Excel writes `sep=;` there."""
+    first, _, rest = text.partition("\n")
+    if first.lower().startswith("sep=") and first[4:] in _DELIMITERS:
+        return first[4:], 1
+    for delimiter in _DELIMITERS:
+        if set(COLUMNS) & {name.strip(' "') for name in first.split(delimiter)}:
+            return delimiter, 0
+    return ",", 0
+
+
+def _records(
+    text: str, delimiter: str, lines_above: int, path: Path
+) -> tuple[tuple[str, ...], list[Record], list[str]]:
+    """The names of the columns, the lines that are not empty, and problems. Raises DataError for what is no CSV."""
+    problems, records = [], []
+    reader = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True)
+    try:
+        for _ in range(lines_above):
+            next(reader)
+        columns = tuple(plain_spaces(name) for name in next(reader, []))
+        line = reader.line_num + 1
+        for fields in reader:
+            fields = [plain_spaces(field) for field in fields]
+            if any(fields) and len(fields) == len(columns):
+                records.append((line, dict(zip(columns, fields))))
+            elif any(fields):
+                wanted = f"not {len(columns)} fields, as the line of column names has; quote commas"
+                problems.append(f"{path} line {line}: {wanted}")
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(
+            [f"{path} line {reader.line_num}: cannot be read as a CSV file ({first_line(error)})"]
+        ) from None
+    return columns, records, problems
+
+
+def _class_columns(columns: Sequence[str], records: Sequence[Record]) -> tuple[str, ...]:
+    """The columns of 0 and 1, a class each, where no column `labels` says it otherwise."""
+    if "labels" in columns or not records:
+        return ()
+    others = [name for name in columns if name and name not in COLUMNS]
+    return tuple(n for n in others if all(fields[n].lower() in _FLAGS for _, fields in records))
+
+
+def _check_columns(columns: Sequence[str], classes: Sequence[str], path: Path) -> list[str]:
+    """Notes on columns that are left out. Raises DataError for those that are missing, misspelt or twice there."""
+    missing = [name for name in COLUMNS if name not in columns and not (name == "labels" and classes)]
+    others = [name for name in columns if name not in COLUMNS and name not in classes]
+    misspelt = [name for name in others if name and "Did you mean" in nearest(name, missing or ("",))]
+    wrong = [f"{path}: unknown column '{shorten(name)}'.{nearest(name, missing)}" for name in misspelt]
+    if not wrong:
+        known = "its columns are " + ", ".join(f"'{shorten(name, 30)}'" for name in columns[:10])
+        wrong = [f"{path}: no column '{name}'; {known}" for name in COLUMNS[:2] if name in missing]
+    named = [name for name in columns if name]
+    wrong += [f"{path}: column '{name}' stands twice" for name in sorted(set(named)) if named.count(name) > 1]
+    if wrong:
+        raise DataError(wrong)
+    left_out = [f"'{shorten(name, 30)}'" if name else "one without a name" for name in others]
+    return [f"columns that are left out: {', '.join(left_out)}"] if left_out else []
+
+
+def _label_lists(
+    records: Sequence[Record], delimiter: str, path: Path
+) -> tuple[list[tuple[str, ...]], list[str], list[str]]:
+    """The labels of each line from what its field says, notes, and problems: where `,` or `|` stands for `;`."""
+    texts = [fields["labels"] for _, fields in records]
+    notes = []
+    choices = [_choices(text) for text in texts]
+    if as_json := sum(found is not None for found in choices):
+        notes.append(f"labels as JSON in {as_json:,} lines")
+    separator = ";"
+    if delimiter == ";" and not any(";" in text for text in texts) and _commas_separate(texts):
+        separator = ","
+        notes.append("labels are separated by ','")
+    labels = [
+        found if found is not None else tuple(plain_spaces(part) for part in text.split(separator)) if text else ()
+        for text, found in zip(texts, choices)
+    ]
+    several = {
+        name for name in made_of_others(label for of_line in labels for label in of_line) if set(",|") & set(name)
+    }
+    problems = [
+        f"{path} line {line}: labels '{shorten(text)}': write names with ';' between them"
+        for (line, _), text, of_line in zip(records, texts, labels)
+        if several.intersection(of_line)
+    ]
+    return labels, notes, problems
+
+
+def _commas_separate(texts: Sequence[str]) -> bool:
+    """Whether a part of some text with commas stands alone elsewhere: else the comma is one of a class name."""
+    alone = {text for text in texts if "," not in text}
+    return any(part.strip() in alone for text in texts if "," in text for part in text.split(","))
+
+
+def _choices(text: str) -> tuple[str, ...] | None:
+    """Labels from JSON as label tools write it, `{"choices": ["dog", "cat"]}`, or a list as pandas does, `['dog']`."""
+    if not text.startswith(("[", "{")):
+        return None
+    try:
+        found = json.loads(text)
+    except ValueError:
+        try:
+            found = ast.literal_eval(text)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            return None
+    if isinstance(found, dict) and found.keys() == {"choices"}:
+        found = found["choices"]
+    found = [found] if isinstance(found, str) else found
+    if not isinstance(found, list) or not all(isinstance(label, str) for label in found):
+        return None
+    return tuple(plain_spaces(label) for label in found)
