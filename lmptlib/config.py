@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
 from lmptlib.clip.loading import PREPROCESSINGS
+from lmptlib.data.loading import BUILT_IN
 from lmptlib.errors import WORDS, limits, literals, nearest
 from lmptlib.losses import effective_settings
 from lmptlib.methods import METHODS, Learning
@@ -26,11 +27,12 @@ class Config(BaseModel):
 
     recipe: str = Field("calibrated", description="a complete set of settings; `lmpt recipes` lists them")
     dataset: str = Field(
-        "emoji-lt", description="emoji-lt, voc-lt, coco-lt, or the path of a .csv file or a .yaml card"
+        "emoji-lt",
+        description="emoji-lt, voc-lt, coco-lt, or the path of a folder, a .csv or .json file or a .yaml card",
     )
     data_root: str | None = Field(
         None,
-        description="where a built-in data set lies (None: data/), or the images of a .csv file (None: beside it)",
+        description="where a built-in data set lies (None: data/), or the images that a file names (None: by its format)",
     )
     cache: str | None = Field(None, description="folder of computed features (None: data/cache, or below --out)")
     model: str = Field("clip-emoji", description="an open_clip model name, or the path of a config .json")
@@ -72,7 +74,7 @@ RENAMED = {"head": "logit_map", "lr_head": "lr_logit_map"}  # settings of versio
 _KINDS = {"int": int, "float": float, "bool": bool, "str": str}
 _NEVER_NONE = ("recipe", "dataset", "model", "device", "seed")
 _PATHS = ("dataset", "data_root", "cache", "model", "weights", "out")
-_FILES = (".csv", ".yaml", ".yml", ".json", ".safetensors", ".pt", ".pth", ".bin")
+_FILES = (".csv", ".tsv", ".yaml", ".yml", ".json", ".jsonl", ".safetensors", ".pt", ".pth", ".bin")
 
 
 @cache
@@ -119,6 +121,7 @@ def read_value(name: str, kind: str, optional: bool, value: Any) -> Any:
     if name in _PATHS and kind == "str":
         path = Path(value).expanduser()  # a name or a tag stays as it is, whatever lies in the caller's folder
         is_path = name in ("data_root", "cache", "out") or path.suffix in _FILES or (os.sep in value and path.exists())
+        is_path |= name == "dataset" and value not in BUILT_IN and os.path.isdir(path)
         return os.path.abspath(path) if is_path else value
     return value
 

@@ -1,18 +1,17 @@
-"""Finding and checking data sets: built-in ones by name, your own by a YAML card or a CSV file.
+"""Finding and checking data sets: built-in ones by name, your own by a file, a folder or a YAML card.
 
 Every line is checked before anything else happens."""
 
 from pathlib import Path
 
-import yaml
-
 from lmptlib.data import emoji
 from lmptlib.data.dataset import CUTOFFS, Dataset, Split, Task
-from lmptlib.data.formats.csv_file import read_csv
+from lmptlib.data.formats.files import read_yaml, shown
 from lmptlib.data.formats.lists import read_classes, read_list, with_captions
+from lmptlib.data.formats.recognition import format_of, looked_for
 from lmptlib.data.images import undecodable
 from lmptlib.data.rows import SPLITS, Reading, assemble
-from lmptlib.errors import DataError, first_line, nearest, shorten
+from lmptlib.errors import DataError, nearest, shorten
 from lmptlib.paths import home
 
 _OFFICIAL = {"voc-lt": "voc", "coco-lt": "coco"}
@@ -21,38 +20,42 @@ BUILT_IN = {
     "voc-lt": "VOC-LT, 1,142 + 4,952 images: official lists and VOCdevkit/ under data/ or data_root",
     "coco-lt": "COCO-LT, 1,909 + 5,000 images: official lists and train2017/, val2017/ under data/ or data_root",
 }
-_PATHS = ("root", "train", "test", "classes", "captions", "val")
-_CARD_KEYS = {"name": str} | dict.fromkeys(_PATHS, str) | {"allow_empty": bool, "version": int, "cutoffs": list}
+_LISTS = ("root", "train", "test", "classes", "captions", "val")
+_PATHS = ("source", *_LISTS)
+_OPTIONS = {"allow_empty": bool, "difficult": bool, "version": int, "cutoffs": list}
+_CARD_KEYS: dict[str, type] = {"name": str} | dict.fromkeys(_PATHS, str) | _OPTIONS
 _REQUIRED = ("name", "root", "train", "test", "classes")
+_SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".yaml", ".yml")
+# File names that say nothing of what is in them.
+_USUAL_NAMES = ("data", "dataset", "metadata", "_annotations.coco")
 
 
 def read_card(path: Path) -> dict:
     """A data set's YAML card with its paths made absolute. Raises DataError."""
-    try:
-        card = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise DataError([f"{path}: no such card"]) from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" line {mark.line + 1}" if mark else ""
-        why = getattr(error, "problem", None) or first_line(error)
-        raise DataError([f"{path}{line}: not a YAML card ({why})"]) from None
+    card = read_yaml(path)
     if not isinstance(card, dict):
         raise DataError([f"{path}: a card is a list of 'key: value' lines; needed: {', '.join(_REQUIRED)}"])
-    problems = [f"{path}: unknown key '{key}'.{nearest(str(key), _CARD_KEYS)}" for key in card if key not in _CARD_KEYS]
-    problems += [f"{path}: '{key}' is missing" for key in _REQUIRED if key not in card]
+    problems = [
+        f"{path}: unknown key {shown(key)}.{nearest(str(key), _CARD_KEYS) if isinstance(key, str) else ''}"
+        for key in card
+        if key not in _CARD_KEYS
+    ]
+    required = ("name", "source") if "source" in card else _REQUIRED
+    problems += [f"{path}: '{key}' is missing" for key in required if key not in card]
+    problems += [f"{path}: '{key}' does not go with 'source'" for key in _LISTS if "source" in card and key in card]
     for key, kind in _CARD_KEYS.items():
         if key in card and not isinstance(card[key], kind):
-            problems.append(f"{path}: '{key}' must be a {kind.__name__}, not {card[key]!r}")
+            problems.append(f"{path}: '{key}' must be a {kind.__name__}, not {shown(card[key])}")
     cutoffs = card.get("cutoffs", list(CUTOFFS))
     if isinstance(cutoffs, list) and not _are_cutoffs(cutoffs):
-        problems.append(f"{path}: 'cutoffs' must be two falling whole numbers above 0, as [100, 20], not {cutoffs}")
+        written = ", ".join(map(shown, cutoffs[:5]))
+        problems.append(f"{path}: 'cutoffs' must be two falling whole numbers above 0, as [100, 20], not [{written}]")
     if problems:
         raise DataError(problems)
     for key in _PATHS:
         if key in card:
             card[key] = path.parent / Path(card[key]).expanduser()
-    if not card["root"].is_dir():
+    if "root" in card and not card["root"].is_dir():
         raise DataError([f"{path}: root {card['root']} is not a folder"])
     return card
 
@@ -82,20 +85,51 @@ def official_card(name: str, root: Path) -> dict:
 
 
 def _find_card(dataset: str, data_root: str | Path | None) -> dict:
-    """The card of a built-in data set or of a YAML file; for other files and folders their place."""
+    """The card of a built-in data set or of a YAML file; for other files and folders one with their `source`."""
     if dataset == "emoji-lt":
         return read_card(emoji.write_emoji_lt(Path(data_root or home() / "data") / "emoji-lt"))
     if dataset in _OFFICIAL:
         return official_card(dataset, Path(data_root or home() / "data"))
     path = Path(dataset).expanduser()
-    if path.suffix in (".yaml", ".yml"):
-        if data_root:
+    if not _is_there(path):
+        if path.suffix in _SUFFIXES or len(path.parts) > 1:
+            raise DataError([f"{shorten(str(path))}: no such file or folder"])
+        own = "Your own: the path of a folder, a .csv or .json file, or a .yaml card"
+        raise DataError([f"unknown dataset '{shorten(dataset)}'.{nearest(dataset, BUILT_IN)} {own}"])
+    if path.suffix in (".yaml", ".yml") and not format_of(path):
+        card = read_card(path)
+        if data_root and "source" not in card:
             raise DataError([f"data_root is for built-in data sets; the card {path} says its own root"])
-        return read_card(path)
-    if path.suffix.lower() in (".csv", ".tsv"):
-        return {"name": path.stem, "csv": path, "root": Path(data_root or path.parent)}
-    own = "Your own: the path of a .csv file or a .yaml card"
-    raise DataError([f"unknown dataset '{shorten(dataset)}'.{nearest(dataset, BUILT_IN)} {own}"])
+        return card
+    return {"name": _name_of(path), "source": path}
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def _name_of(path: Path) -> str:
+    """`photos` for `photos/`, `photos.csv` and `photos/data.yaml`."""
+    name = path.name if path.is_dir() else path.stem
+    return name if name and name not in _USUAL_NAMES else path.resolve().parent.name
+
+
+def _read(card: dict, data_root: str | Path | None) -> Reading:
+    """What the files of a card say. Raises DataError."""
+    if "source" not in card:
+        return _read_lists(card)
+    source = card["source"]
+    found = format_of(source)
+    if found is None:
+        what = "nothing in it that is known" if source.is_dir() else "no known format"
+        raise DataError([f"{source}: {what}; looked for {looked_for()}"])
+    options = {key: card[key] for key in ("difficult",) if key in card}
+    if options and found.name != "VOC":
+        raise DataError([f"{source}: 'difficult' is told of objects in VOC alone, and this is {found.name}"])
+    return found.read(source, Path(data_root) if data_root else None, **options)
 
 
 def _read_lists(card: dict) -> Reading:
@@ -118,20 +152,20 @@ def _read_lists(card: dict) -> Reading:
 
 
 def load_dataset(dataset: str = "emoji-lt", data_root: str | Path | None = None, check_images: bool = True) -> Dataset:
-    """Read and check a data set by its name, by the path of its YAML card or by that of a CSV file.
+    """Read and check a data set by its name, or by the path of a folder, a file or a YAML card.
 
-    `data_root` is where a built-in data set lies (default `data/`), or the folder of a CSV file's images (default: its own).
-    Every problem is reported at once, one line each, in a DataError: bad lines, unknown ids, duplicate or missing images,
-    captions that do not match, classes without a training image (unless the card says `allow_empty: true`). Classes
-    without a test image are warnings.
+    `data_root` is where a built-in data set lies (default `data/`), or the folder of the images that a file names (default:
+    where its format has them). Every problem is reported at once, one line each, in a DataError: bad lines, unknown ids,
+    duplicate or missing images, captions that do not match, classes without a training image (unless a card says
+    `allow_empty: true`). Classes without a test image are warnings.
     """
     card = _find_card(dataset, data_root)
-    reading = read_csv(card["csv"], card["root"]) if "csv" in card else _read_lists(card)
+    reading = _read(card, data_root)
     class_names, splits, warnings = assemble(reading, check_images)
     train, test = splits["train"], splits["test"]
     empty = _without_image(class_names, train)
     if empty and not card.get("allow_empty"):
-        what = "add one" if "csv" in card else "add one, or 'allow_empty: true' to the card"
+        what = "add one, or 'allow_empty: true' to the card" + (" with 'source'" if "source" in card else "")
         raise DataError([f"{train.source}: class '{name}' has no training image; {what}" for name in empty])
     warnings += _warnings(class_names, train, test)
     task = Task(cutoffs=tuple(card.get("cutoffs", CUTOFFS)))

@@ -17,7 +17,7 @@ from lmptlib.data.text import invisible, made_of_others, possible_slips, spoken
 from lmptlib.errors import DataError, shorten
 
 SPLITS = ("train", "val", "test")
-_OTHER_SPLIT_NAMES = {"training": "train", "valid": "val", "validation": "val", "dev": "val", "testing": "test"}
+OTHER_SPLIT_NAMES = {"training": "train", "valid": "val", "validation": "val", "dev": "val", "testing": "test"}
 _SHOWN = 5
 
 
@@ -111,7 +111,7 @@ def merge_labels(rows: list[Row]) -> tuple[list[Row], list[str]]:
 def _usual_splits(rows: list[Row]) -> tuple[list[Row], list[str]]:
     """Rows with train, val or test for `Train`, `validation` and such, and a note that names them."""
     written = {row.split for row in rows if row.split is not None} - set(SPLITS)
-    usual = {name: _OTHER_SPLIT_NAMES.get(name.lower(), name.lower()) for name in written}
+    usual = {name: OTHER_SPLIT_NAMES.get(name.lower(), name.lower()) for name in written}
     usual = {name: split for name, split in usual.items() if split in SPLITS}
     if not usual:
         return rows, []
@@ -134,7 +134,7 @@ def _path_problem(row: Row, root: Path) -> str | None:
         return "no image in it"
     if os.path.isabs(row.image) or row.image.split(os.sep)[0] == "..":
         return f"{shorten(row.image)} is not below {root}; data_root names another folder"
-    control = any(unicodedata.category(letter) == "Cc" for letter in row.image)
+    control = any(unicodedata.category(letter) in ("Cc", "Cs") for letter in row.image)
     return f"a control character in the image path {shorten(row.image)!r}" if control else None
 
 

@@ -85,7 +85,7 @@ def test_values_are_read_by_the_declared_type(kind, text, value):
         (["-p", "recipe", "papr"], "unknown recipe 'papr'. Did you mean 'paper'?"),
         (["-p", "loss", "bse"], "setting 'loss' is one of"),
         (["-p", "method", "clip"], "setting 'method' is one of"),
-        (["-p", "dataset", "nowhere.yaml"], "nowhere.yaml: no such card"),
+        (["-p", "dataset", "nowhere.yaml"], "nowhere.yaml: no such file or folder"),
         (["-p", "dataset", "voc-tl"], "unknown dataset 'voc-tl'. Did you mean 'voc-lt'?"),
         (["-p", "model", "ViT-B-16"], "model ViT-B-16 needs weights"),
         (["-p", "model", "Vit-B/16", "-p", "weights", "openai"], "unknown model 'Vit-B/16'. Did you mean"),

@@ -1,0 +1,55 @@
+"""Which format a file or a folder has, by what is in it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from lmptlib.data.formats.coco import read_coco
+from lmptlib.data.formats.csv_file import read_csv
+from lmptlib.data.formats.files import split_named
+from lmptlib.data.rows import Reading
+from lmptlib.errors import DataError, first_line
+
+
+class Format(NamedTuple):
+    """looked_for: what a file or a folder of it has. fits: whether that is so. read: its reader, of a path and a root."""
+
+    name: str
+    looked_for: str
+    fits: Callable[[Path], bool]
+    read: Callable[..., Reading]
+
+
+def _is_csv(path: Path) -> bool:
+    return path.suffix.lower() in (".csv", ".tsv")
+
+
+def _is_coco(path: Path) -> bool:
+    if path.suffix.lower() == ".json":
+        return _first_letter(path) == "{"
+    exported = any(split_named(file.parent.name) for file in path.glob("*/_annotations.coco.json"))
+    return exported or any(path.glob("annotations/instances_*.json"))
+
+
+def _first_letter(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            start = file.read(64)
+    except OSError as error:
+        raise DataError([f"{path}: cannot be read ({first_line(error)})"]) from None
+    return start.decode("utf-16" if start[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig", "replace").strip()[:1]
+
+
+FORMATS = (
+    Format("CSV", "a .csv or .tsv file", _is_csv, lambda path, root: read_csv(path, root or path.parent)),
+    Format("COCO", "annotations/instances_*.json, train/_annotations.coco.json or a .json file", _is_coco, read_coco),
+)
+
+
+def format_of(path: Path) -> Format | None:
+    """The first format that fits a file or a folder."""
+    return next((known for known in FORMATS if known.fits(path)), None)
+
+
+def looked_for() -> str:
+    return ", ".join(f"{known.looked_for} ({known.name})" for known in FORMATS)
