@@ -1,5 +1,6 @@
 """Small pictures with labels and captions that a test knows, to be written in the formats of other tools."""
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,13 +30,16 @@ def make_photos(n_train: int = 9, n_test: int = 5, splits: tuple[str, str] = ("t
         for i in range(count):
             labels = tuple(name for c, name in enumerate(CLASSES) if i % (c + 2) == 0 or i == c)
             captions = (f"A picture {i}.", f"Things, and {i} more") if split == "train" else ()
-            photos.append(Photo(f"{split[0]}{i}.jpg", labels if i != 7 else (), split, captions))
+            photos.append(
+                Photo(f"{'t' if split == 'train' else 'e'}{i}.jpg", labels if i != 7 else (), split, captions)
+            )
     return photos
 
 
 def draw(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", (8, 8), (len(path.name) * 20 % 255, sum(path.name.encode()) % 255, 90)).save(path)
+    colour = (len(path.name) * 20 % 255, sum(os.fsencode(path.name)) % 255, 90)
+    Image.new("RGB", (8, 8), colour).save(path)
 
 
 def labels_of(dataset: Dataset) -> dict[str, tuple[str, set[str]]]:

@@ -122,6 +122,8 @@ def _read(card: dict, data_root: str | Path | None) -> Reading:
     if "source" not in card:
         return _read_lists(card)
     source = card["source"]
+    if not _is_there(source):
+        raise DataError([f"{shorten(str(source))}: no such file or folder"])
     found = format_of(source)
     if found is None:
         what = "nothing in it that is known" if source.is_dir() else "no known format"

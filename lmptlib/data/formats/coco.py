@@ -122,17 +122,12 @@ def _sources(path: Path) -> tuple[list[_Source], Path]:
     if exported:
         return [_Source(file, split_named(file.parent.name), (file.parent.name,)) for file in exported], path
     files = sorted((path / "annotations").glob("instances_*.json"))
-    sources = [_Source(file, _split(file), _usual_folders(file)) for file in files]
+    sources = [_Source(file, split_named(file.stem.removeprefix("instances_")), _usual_folders(file)) for file in files]
     for split in SPLITS:
         of_split = [source.file.name for source in sources if source.split == split]
         if len(of_split) > 1:
             raise DataError([f"{path}: {', '.join(of_split)} are all '{split}'; keep one of them there"])
     return sources, path
-
-
-def _split(file: Path) -> str | None:
-    """train for `instances_train2017.json`."""
-    return split_named(file.stem.removeprefix("instances_").rstrip("0123456789"))
 
 
 def _usual_folders(file: Path) -> tuple[str, ...]:

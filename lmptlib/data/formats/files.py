@@ -75,6 +75,11 @@ def shown(value: Any) -> str:
         return "a number of thousands of digits"
 
 
+def on_line(text: str) -> str:
+    """A file's name as it stands in a line, with what cannot be printed escaped."""
+    return text if text.isprintable() else repr(text)[1:-1]
+
+
 def one_line(text: str) -> str:
     """A caption: its words with one blank between them, and nothing that cannot be printed."""
     if not text.isprintable():
@@ -103,8 +108,9 @@ def left_out(names: Sequence[str]) -> list[str]:
 
 
 def split_named(name: str) -> str | None:
-    """train, val or test, where a folder is called so, or `Train`, `valid`, `testing`."""
-    name = OTHER_SPLIT_NAMES.get(name.lower(), name.lower())
+    """train, val or test, where a folder is called so, or `Train`, `valid`, `testing`, `train2017`."""
+    name = name.lower().rstrip("0123456789")
+    name = OTHER_SPLIT_NAMES.get(name, name)
     return name if name in SPLITS else None
 
 

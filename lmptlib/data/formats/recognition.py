@@ -1,12 +1,15 @@
 """Which format a file or a folder has, by what is in it."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from lmptlib.data.formats.coco import read_coco
 from lmptlib.data.formats.csv_file import read_csv
-from lmptlib.data.formats.files import split_named
+from lmptlib.data.formats.files import files_below, is_picture, split_named
+from lmptlib.data.formats.image_folder import read_folders
+from lmptlib.data.formats.voc import flat_folders, read_voc, years_in
 from lmptlib.data.rows import Reading
 from lmptlib.errors import DataError, first_line
 
@@ -32,23 +35,35 @@ def _is_coco(path: Path) -> bool:
 
 
 def _first_letter(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            start = file.read(64)
-    except OSError as error:
-        raise DataError([f"{path}: cannot be read ({first_line(error)})"]) from None
+    with path.open("rb") as file:
+        start = file.read(64)
     return start.decode("utf-16" if start[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig", "replace").strip()[:1]
+
+
+def _is_voc(path: Path) -> bool:
+    return path.is_dir() and bool(years_in(path) or flat_folders(path))
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and any(is_picture(name) and os.sep in name for name in files_below(path))
 
 
 FORMATS = (
     Format("CSV", "a .csv or .tsv file", _is_csv, lambda path, root: read_csv(path, root or path.parent)),
     Format("COCO", "annotations/instances_*.json, train/_annotations.coco.json or a .json file", _is_coco, read_coco),
+    Format("VOC", "Annotations/ or VOC*/Annotations/, or .xml files beside images", _is_voc, read_voc),
+    Format(
+        "image folders", "a folder of images for each class, or such below train/ and test/", _is_folder, read_folders
+    ),
 )
 
 
 def format_of(path: Path) -> Format | None:
-    """The first format that fits a file or a folder."""
-    return next((known for known in FORMATS if known.fits(path)), None)
+    """The first format that fits a file or a folder. Raises DataError where it cannot be read."""
+    try:
+        return next((known for known in FORMATS if known.fits(path)), None)
+    except OSError as error:
+        raise DataError([f"{path}: cannot be read ({first_line(error)})"]) from None
 
 
 def looked_for() -> str:
