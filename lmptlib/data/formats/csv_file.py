@@ -48,7 +48,7 @@ def read_csv(path: Path, root: Path) -> Reading:
 
 def _delimiter(text: str, path: Path) -> tuple[str, int]:
     """What separates columns, and how many lines stand above their names: Excel writes `sep=;` there."""
-    first, _, rest = text.partition("\n")
+    first = text.partition("\n")[0]
     if first.lower().startswith("sep=") and first[4:] in _DELIMITERS:
         return first[4:], 1
     for delimiter in _DELIMITERS:

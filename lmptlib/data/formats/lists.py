@@ -68,7 +68,7 @@ def read_list(path: Path, class_names: Sequence[str], split: str) -> tuple[list[
         raise DataError([f"{path}: no images in it"])
     found = [(f"line {number}", line, _IMAGE_LINE.fullmatch(line)) for number, line in lines]
     ids = [match[2].split() if match else [] for _, _, match in found]
-    if flags := all(match for *_, match in found) and _are_flags(ids, len(class_names)):
+    if all(match for *_, match in found) and _are_flags(ids, len(class_names)):
         notes.append(f"{path.name}: a 0 or 1 for each class, not ids")
         ids = [[str(c) for c, flag in enumerate(of_line) if flag == "1"] for of_line in ids]
     rows, problems = [], []
