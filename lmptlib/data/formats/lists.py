@@ -6,17 +6,15 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image
-
+from lmptlib.data.images import SUFFIXES
 from lmptlib.data.rows import Row
 from lmptlib.data.text import invisible, plain_spaces, read_text, spoken
 from lmptlib.errors import DataError, shorten
 
-Image.init()  # all formats, so that all of their suffixes are known
-_SUFFIXES = "|".join(re.escape(suffix) for suffix in sorted(Image.registered_extensions(), reverse=True))
+_SUFFIX = "|".join(map(re.escape, SUFFIXES))
 # A path ends where nothing but numbers follows it: `set.jpg files/0.jpg 3` is one.
-_IMAGE_LINE = re.compile(rf"(.+?(?:{_SUFFIXES}))((?:\s+\d+)*)", re.IGNORECASE)
-_CAPTION_LINE = re.compile(rf"(.+?(?:{_SUFFIXES}))(?:\s+(.*))?", re.IGNORECASE)
+_IMAGE_LINE = re.compile(rf"(.+?(?:{_SUFFIX}))((?:\s+\d+)*)", re.IGNORECASE)
+_CAPTION_LINE = re.compile(rf"(.+?(?:{_SUFFIX}))(?:\s+(.*))?", re.IGNORECASE)
 _LONGEST_ID = 9
 
 
