@@ -20,13 +20,15 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from lmptlib.clip.model import Clip
+from lmptlib.data.checks import decode_all
 from lmptlib.data.dataset import Dataset, Split
-from lmptlib.data.images import open_image, undecodable
+from lmptlib.data.images import READING, open_image
 from lmptlib.errors import DataError, first_line
 from lmptlib.paths import cache_folder, write_atomically
 
-# Raise it when the same file, weights and preprocessing give other features than before: when an image is opened or
-# flipped otherwise, a caption is cut otherwise, or what a cache file holds changes. Old files are then not found.
+# Raise it when the same file, weights and preprocessing give other features than before: when an image is flipped
+# otherwise, a caption is cut otherwise, or what a cache file holds changes. Old files are then not found. (What is raised
+# when an image is opened otherwise is READING.)
 FORMAT = 1
 
 
@@ -60,7 +62,7 @@ def image_features(
 ) -> dict[str, Tensor]:
     """`plain` and, where asked for, `flipped` features (N, D) of a split's images, on the CPU."""
     names = ("plain", "flipped") if flipped else ("plain",)
-    path = _cache_path(cache, clip, [names[-1], *split.digests(cache)])
+    path = _cache_path(cache, clip, [f"{names[-1]}, reading {READING}", *split.digests(cache)])
     stored = _load(path, names, len(split), log)
     if stored:
         return stored
@@ -77,7 +79,7 @@ def image_features(
                 pixels = torch.stack(list(pool.map(load, batch)))
             except ValueError as error:
                 # Every undecodable image at once, with its line.
-                raise DataError(undecodable(split) or [f"{split.source}: {error}"]) from error
+                raise DataError(decode_all(split)[0] or [f"{split.source}: {error}"]) from error
             for name, part in parts.items():
                 part.append(clip.encode_images(pixels.flip(-1) if name == "flipped" else pixels).cpu())
     return _store({name: torch.cat(part) for name, part in parts.items()}, path)

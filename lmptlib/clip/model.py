@@ -61,6 +61,17 @@ class Clip:
             )
         return tokens.to(self.device)
 
+    def is_cut(self, texts: Sequence[str]) -> list[bool]:
+        """Which texts have more tokens than the text tower reads. One with fewer bytes than that has not."""
+        longest = self.context_length
+        long = [i for i, text in enumerate(texts) if len(text.encode()) > longest - 2]
+        cut = [False] * len(texts)
+        if long:
+            ends = self.tokenizer([texts[i] for i in long], context_length=longest + 1).argmax(-1)
+            for i, end in zip(long, ends.tolist()):
+                cut[i] = end == longest
+        return cut
+
     def embed(self, tokens: Tensor) -> Tensor:
         """Token embeddings (B, L, W) of tokens (B, L), before positions are added."""
         return self.text.token_embedding(tokens)

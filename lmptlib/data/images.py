@@ -1,36 +1,227 @@
-"""Opening pictures."""
+"""Opening pictures: what a model is shown is what a photo viewer shows."""
 
-from concurrent.futures import ThreadPoolExecutor
+import io
+import struct
+from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+import numpy as np
+from PIL import Image, ImageChops, ImageCms, UnidentifiedImageError
 
-from lmptlib.data.dataset import Split
-from lmptlib.errors import first_line
+from lmptlib.errors import first_line, shorten
+
+# Raise it when a picture is read otherwise than before: features and runs of the old reading are then not found.
+READING = 2
+# By content, whatever a file's suffix is. Pillow knows more: those need other programs, or are no pictures.
+FORMATS = tuple(
+    ["AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "PCX", "PNG", "PPM", "QOI", "SGI", "TGA", "TIFF", "WEBP"]
+)
+Image.init()
+SUFFIXES = tuple(sorted((end for end, kind in Image.registered_extensions().items() if kind in FORMATS), reverse=True))
+# Decoding more would need a gigabyte.
+MOST_PIXELS = 85_000_000
+# A longer strip grows to gigabytes where its short side is brought to that of a model's pictures.
+LONGEST_STRIP = 200
+Picture = str | Path | bytes | Image.Image | np.ndarray
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_ORIENTATION = 0x0112
+# EXIF's types of one, two and four bytes, as struct spells them.
+_WHOLE_NUMBERS = {1: "B", 3: "H", 4: "I"}
+# TIFF tags.
+_BITS, _PHOTOMETRIC, _LOWEST, _HIGHEST = 258, 262, 340, 341
+_MODE_OF_PROFILE = {"GRAY": "L", "RGB ": "RGB", "CMYK": "CMYK"}
+# First bytes of what people take for pictures.
+_NO_PICTURES = {
+    b"%PDF": "it is a PDF",
+    b"%!PS": "it is PostScript",
+    b"PK\x03\x04": "it is a zip archive",
+    b"8BPS": "it is a Photoshop file: save it as PNG",
+    b"<svg": "it is an SVG drawing: save it as PNG",
+    b"<?xml": "it is XML, an SVG drawing perhaps: save it as PNG",
+    b"<!": "it is an HTML page",
+    b"<html": "it is an HTML page",
+    b"version https://git-lfs": "it is a Git LFS pointer: run git lfs pull",
+}
 
 
-def open_image(path: Path | str, content: BinaryIO | None = None) -> Image.Image:
-    """An image file, upright and in RGB. `content`: its bytes, where they do not lie at `path`, which then names them.
+def open_image(picture: Picture, name: str | None = None) -> Image.Image:
+    """A picture as a photo viewer shows it: upright, in sRGB, the first frame, on white where it is transparent.
 
-    Raises ValueError, one line, for what is no image.
+    picture: a path, the bytes of a file, an open image, or an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) of uint8 or
+    uint16. name: what errors call it, where it has no path. 16 bits become 8 by their upper half. Raises ValueError, one
+    line, for what cannot be shown.
+
+    >>> import numpy as np
+    >>> from lmptlib.data.images import open_image
+    >>> open_image(np.full((2, 3), 0xFF00, np.uint16)).getpixel((0, 0))
+    (255, 255, 255)
     """
+    return read_image(picture, name)[0]
+
+
+def read_image(picture: Picture, name: str | None = None) -> tuple[Image.Image, list[str]]:
+    """`open_image`, and what is unusual about the picture: `transparent`, `16 bits`, ... Raises ValueError."""
+    name = name or (str(picture) if isinstance(picture, (str, Path)) else "the picture")
     try:
-        with Image.open(content or path) as image:
-            return ImageOps.exif_transpose(image).convert("RGB")
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{path}: cannot be decoded as an image ({first_line(error)})") from None
+        if isinstance(picture, Image.Image):
+            return _shown(picture)
+        if isinstance(picture, np.ndarray):
+            return _shown(_from_array(picture))
+        with Image.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture, formats=FORMATS) as image:
+            shown, unusual = _shown(image)
+            return shown, unusual + (["animated"] if _is_animated(image) else [])
+    except UnidentifiedImageError:
+        why = _what_it_is(picture)
+    except Image.DecompressionBombError:
+        why = f"it has more than {MOST_PIXELS:,} pixels: scale it down"
+    except FileNotFoundError:
+        why = "no such file"
+    except (OSError, ValueError) as error:
+        why = shorten(first_line(error), 200)
+    except Exception as error:
+        # Pillow fails in any way on a damaged file: RuntimeError, struct.error, AttributeError, MemoryError, ...
+        why = f"{type(error).__name__}: {shorten(first_line(error), 200)}"
+    raise ValueError(f"{shorten(name, 300)}: cannot be decoded as an image ({why})")
 
 
-def undecodable(split: Split) -> list[str]:
-    """One line for each image of a split that cannot be decoded."""
+def _what_it_is(picture: Picture) -> str:
+    """What a file is that no format fits, from its first bytes."""
+    if isinstance(picture, bytes):
+        head = picture[:32]
+    else:
+        with open(str(picture), "rb") as file:
+            head = file.read(32)
+    if head[4:8] == b"ftyp":
+        return "it is HEIC or a video: save it as JPEG"
+    kinds = [kind for start, kind in _NO_PICTURES.items() if head.startswith(start)]
+    return kinds[0] if kinds else "in no format that is known" if head else "it is empty"
 
-    def problem(image: int) -> str | None:
-        try:
-            open_image(split.paths[image])
-        except ValueError as error:
-            return f"{split.where(image)}: {error}"
-        return None
 
-    with ThreadPoolExecutor() as pool:
-        return [line for line in pool.map(problem, range(len(split))) if line]
+def _from_array(array: np.ndarray) -> Image.Image:
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[..., 0]
+    if array.ndim not in (2, 3) or array.shape[2:] not in ((), (3,), (4,)):
+        raise ValueError(f"an array is (H, W), (H, W, 3) or (H, W, 4), not {array.shape}")
+    if array.dtype == np.uint16:
+        array = (array >> 8).astype(np.uint8)
+    if array.dtype not in (np.uint8, np.bool_):
+        raise ValueError(f"an array is of uint8 or uint16, not {array.dtype}")
+    return Image.fromarray(array)
+
+
+def _shown(image: Image.Image) -> tuple[Image.Image, list[str]]:
+    """What a viewer shows of an open image, and what is unusual about it."""
+    unusual = []
+    _check_size(image)
+    turn, profile = _TURNS.get(_orientation(image)), image.info.get("icc_profile")
+    if image.mode.startswith("I") or image.mode == "F":
+        unusual.append("of more than 8 bits")
+        image = _eight_bits(image)
+    if image.mode in ("CMYK", "LAB"):
+        unusual.append(image.mode)
+    alpha = None
+    if image.has_transparency_data:
+        image = image.convert("LA" if image.mode == "La" else "RGBA").convert("RGBA")
+        alpha = image.getchannel("A")
+        if np.asarray(alpha).min() < 255:
+            unusual.append("transparent")
+    plain = image.convert("RGB")
+    shown = _in_srgb(image, profile) if profile else plain
+    if profile and np.asarray(ImageChops.difference(shown, plain)).max() > 3:
+        unusual.append("of another colour space")
+    if alpha:
+        shown = Image.composite(shown, Image.new("RGB", shown.size, "white"), alpha)
+    if turn is not None:
+        unusual.append("turned by EXIF")
+        shown = shown.transpose(turn)
+    return shown, unusual
+
+
+def _check_size(image: Image.Image) -> None:
+    """Raises ValueError for a picture that would need a gigabyte. A large JPEG is decoded at half its size."""
+    width, height = image.size
+    if max(width, height) > LONGEST_STRIP * min(width, height):
+        raise ValueError(f"a strip of {width:,} x {height:,} pixels, over {LONGEST_STRIP} times as long as wide")
+    if width * height > MOST_PIXELS and image.format in ("JPEG", "MPO"):
+        image.draft(image.mode, (width // 2, height // 2))
+    if image.width * image.height > MOST_PIXELS:
+        raise ValueError(f"{width:,} x {height:,} are more than {MOST_PIXELS:,} pixels: scale it down")
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF's orientation, from 1 to 8; 1 where the tag makes no sense or is not there.
+
+    Pillow would read the whole EXIF block, and fails on any odd entry in it.
+    """
+    if tags := getattr(image, "tag_v2", None):
+        found = tags.get(_ORIENTATION, 1)
+        return found if isinstance(found, int) else 1
+    exif = image.info.get("exif", b"")
+    while exif.startswith(b"Exif\0\0"):
+        exif = exif[6:]
+    order = {b"II": "<", b"MM": ">"}.get(exif[:2])
+    if not order or len(exif) < 8:
+        return 1
+    start = struct.unpack_from(f"{order}I", exif, 4)[0]
+    for place in range(start + 2, len(exif) - 11, 12):
+        tag, kind, count = struct.unpack_from(f"{order}HHI", exif, place)
+        if tag == _ORIENTATION and kind in _WHOLE_NUMBERS and count == 1:
+            return struct.unpack_from(f"{order}{_WHOLE_NUMBERS[kind]}", exif, place + 8)[0]
+    return 1
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """A grey image of more bits. Raises ValueError where nothing says which value is white."""
+    values, tags = np.asarray(image), getattr(image, "tag_v2", {})
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):
+        bits = tags.get(_BITS, (16,))[0]
+        grey = (values >> (bits - 8)).clip(0, 255).astype(np.uint8)
+        if tags.get(_PHOTOMETRIC) == 0:
+            grey = 255 - grey
+    else:
+        low, high = (np.ravel(tags.get(tag, np.nan)).astype(float)[0] for tag in (_LOWEST, _HIGHEST))
+        if not -np.inf < low < high < np.inf:
+            kind = "floating point" if image.mode == "F" else "32 bits"
+            raise ValueError(f"grey values in {kind}, and nothing says which is white: save it with 8 or 16 bits")
+        if not np.isfinite(values).all():
+            raise ValueError("it holds values that are not finite")
+        grey = (255 * (values.astype(float) - low) / (high - low)).round().clip(0, 255).astype(np.uint8)
+    if (clear := image.info.get("transparency")) is None:
+        return Image.fromarray(grey)
+    return Image.fromarray(np.dstack([grey, np.where(values == clear, 0, 255).astype(np.uint8)]))
+
+
+def _in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
+    """An image in sRGB, by its colour profile. A profile that is damaged or another kind of image's counts for nothing."""
+    mode, transform = _to_srgb(profile)
+    if transform is None or image.mode == "LAB" or (mode == "CMYK") != (image.mode == "CMYK"):
+        return image.convert("RGB")
+    return transform.apply(image if mode == "CMYK" else image.convert("RGB").convert(mode))
+
+
+@lru_cache(maxsize=32)
+def _to_srgb(profile: bytes) -> tuple[str, ImageCms.ImageCmsTransform | None]:
+    """The mode of the images that a colour profile is for, and its way to sRGB; none where it is damaged."""
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        mode = _MODE_OF_PROFILE.get(source.profile.xcolor_space, "")
+        return mode, ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB") if mode else None
+    except (OSError, ImageCms.PyCMSError):
+        return "", None
+
+
+def _is_animated(image: Image.Image) -> bool:
+    try:
+        return image.format in ("GIF", "PNG", "WEBP", "AVIF") and bool(getattr(image, "is_animated", False))
+    except Exception:
+        # A second frame, damaged: the first is what counts.
+        return True

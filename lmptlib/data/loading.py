@@ -2,14 +2,15 @@
 
 Every line is checked before anything else happens."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from lmptlib.data import emoji
+from lmptlib.data.checks import check_pictures, repeated_pictures
 from lmptlib.data.dataset import CUTOFFS, Dataset, Split, Task
 from lmptlib.data.formats.files import read_yaml, shown
 from lmptlib.data.formats.lists import read_classes, read_list, with_captions
 from lmptlib.data.formats.recognition import format_of, looked_for
-from lmptlib.data.images import undecodable
 from lmptlib.data.rows import SPLITS, Reading, assemble
 from lmptlib.errors import DataError, nearest, shorten
 from lmptlib.paths import home
@@ -193,13 +194,16 @@ def _warnings(class_names: tuple[str, ...], train: Split, test: Split) -> list[s
         warnings.append("no captions: zero_shot and coop can be run, lmpt cannot")
     if untested := _without_image(class_names, test):
         warnings.append(f"no AP, no test image: {', '.join(untested)}")
+    if len(class_names) == 1:
+        warnings.append("a single class: there is no other to compare it with, so every ranking is the logit ranking")
     return warnings
 
 
-def check_dataset(dataset: str, data_root: str | Path | None = None) -> Dataset:
-    """`load_dataset`, and every image decoded as well. Raises DataError with all that was found."""
+def check_dataset(dataset: str, data_root: str | Path | None = None, cache: Path | None = None) -> Dataset:
+    """`load_dataset`, and every image decoded and compared as well; what is unusual is among the warnings.
+
+    Raises DataError with all that was found.
+    """
     loaded = load_dataset(dataset, data_root)
-    problems = [problem for split in loaded.splits.values() for problem in undecodable(split)]
-    if problems:
-        raise DataError(problems)
-    return loaded
+    notes = check_pictures(loaded) + repeated_pictures(loaded, cache)
+    return replace(loaded, warnings=(*loaded.warnings, *(f"{loaded.name}: {note}" for note in notes)))

@@ -57,10 +57,13 @@ def ranking_scores(scores: np.ndarray, ranking: str, scale: float) -> np.ndarray
     """What a ranking sorts by, (N, C), from scores (N, C): the one place where rankings are made.
 
     softmax: over classes, of `scale` times the scores. logit: each class by itself. centred: less the image's mean.
-    levelled: less the class's mean over all images. Raises ValueError for another.
+    levelled: less the class's mean over all images. A single class has no others to be relative to: its scores rank by
+    themselves, where softmax and centred scores would all be equal. Raises ValueError for another ranking.
     """
     if ranking not in ALL_RANKINGS:
         raise ValueError(f"no ranking '{ranking}'; known: {', '.join(ALL_RANKINGS)}")
+    if scores.shape[1] == 1 and ranking in ("softmax", "centred"):
+        return scores
     if ranking == "softmax":
         return softmax_scores(scores, scale)
     if ranking == "centred":

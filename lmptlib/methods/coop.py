@@ -3,7 +3,7 @@
 from typing import Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from lmptlib.clip.model import Prompts
 from lmptlib.methods.base import Batch, Learning, Phase, Problem
@@ -24,6 +24,16 @@ class CoOp(CosineMethod):
             "end", description="where in the context the class name stands"
         )
         lr_logit_map: float = Field(1e-2, ge=0, description="learning rate of the logit map's a and b")
+
+        @field_validator("ctx_init")
+        @classmethod
+        def _words(cls, text: str) -> str:
+            """`a_photo_of_a` is how CoOp's scripts write `a photo of a`."""
+            if "{" in text or "}" in text:
+                raise ValueError(
+                    f"is the words before a class name, which stands at class_position: no braces, '{text}'"
+                )
+            return " ".join(text.replace("_", " ").split())
 
     def __init__(self, settings: Settings, problem: Problem):
         super().__init__(settings, problem)

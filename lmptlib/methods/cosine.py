@@ -35,5 +35,5 @@ class CosineMethod(Method):
 
 
 def centre(text: Tensor) -> Tensor:
-    """Text features (C, D) without what all classes share: a score is then relative to the other classes."""
-    return text - text.mean(0)
+    """Text features (C, D) without what all classes share: a score is then relative to the other classes, if there are any."""
+    return text - text.mean(0) if len(text) > 1 else text

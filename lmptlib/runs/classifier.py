@@ -13,7 +13,7 @@ from torch import Tensor
 from lmptlib.clip.loading import load_clip, weights_fingerprint
 from lmptlib.clip.model import Clip
 from lmptlib.config import resolve
-from lmptlib.data.images import open_image
+from lmptlib.data.images import Picture, open_image
 from lmptlib.methods.base import Batch
 from lmptlib.runs.run import Run
 from lmptlib.training.plan import pick_device
@@ -57,22 +57,23 @@ class Classifier:
         with torch.no_grad():
             (self.text,) = self.clip.encode_prompts([self.method.prompts(None)])
 
-    def __call__(self, images: Iterable[str | Path | Image.Image]) -> pd.DataFrame:
-        """Probabilities, a row an image (paths or open images; the index has the paths or their numbers), a column a class.
+    def __call__(self, images: Iterable[Picture]) -> pd.DataFrame:
+        """Probabilities, a row an image, a column a class.
 
-        Raises ValueError naming an image that cannot be read.
+        images: paths, bytes of files, open images or arrays (H, W, 3), as `open_image` takes them. The index has the paths,
+        or their numbers. Raises ValueError naming an image that cannot be read; a single one in place of several is refused.
         """
+        if isinstance(images, (str, Path, bytes, Image.Image)) or (isinstance(images, np.ndarray) and images.ndim < 4):
+            raise ValueError("a Classifier takes a list of pictures: put the one into [ ]")
         images = list(images)
-        index = [str(i) if isinstance(image, Image.Image) else str(image) for i, image in enumerate(images)]
+        index = [str(image) if isinstance(image, (str, Path)) else str(i) for i, image in enumerate(images)]
         parts = [self.features(images[i : i + _BATCH]) for i in range(0, len(images), _BATCH)]
         probabilities = self.probabilities(torch.cat(parts)) if parts else np.empty((0, len(self.class_names)))
         return pd.DataFrame(probabilities, index=pd.Index(index, name="image"), columns=self.class_names)
 
-    def features(self, images: list[str | Path | Image.Image]) -> Tensor:
+    def features(self, images: list[Picture]) -> Tensor:
         """Unit features (N, D) of images."""
-        opened = [
-            image.convert("RGB") if isinstance(image, Image.Image) else open_image(Path(image)) for image in images
-        ]
+        opened = [open_image(image) for image in images]
         return self.clip.encode_images(torch.stack([self.clip.preprocess(image) for image in opened]))
 
     @torch.no_grad()

@@ -1,7 +1,7 @@
 """What a run would be, before a model is loaded."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import torch
 
 from lmptlib.clip.loading import weights_fingerprint
 from lmptlib.config import Config
+from lmptlib.data.checks import repeated_pictures
 from lmptlib.data.dataset import Dataset
 from lmptlib.data.loading import load_dataset
 from lmptlib.methods import METHODS
@@ -49,7 +50,7 @@ def plan_run(config: Config, out: str | Path | None = None, memory: dict | None 
     memory = {} if memory is None else memory
     cache = cache_folder(config.cache, out)
     weights = _once(memory, weights_fingerprint, config.model, config.weights)
-    dataset = _once(memory, load_dataset, config.dataset, config.data_root)
+    dataset = _once(memory, _read, config.dataset, config.data_root, cache)
     if METHODS[config.method].captions and dataset.train.captions is None:
         raise ValueError(
             f"{dataset.name}: method '{config.method}' learns from captions, and there are none: add them, or use method coop"
@@ -61,7 +62,14 @@ def plan_run(config: Config, out: str | Path | None = None, memory: dict | None 
     return Plan(config, dataset, fingerprints, key, outputs_folder(out) / run_name(config, dataset.name, key), cache)
 
 
-def _once(memory: dict, function: Callable, *arguments: str | None) -> Any:
+def _read(name: str, data_root: str | None, cache: Path) -> Dataset:
+    """A data set, with what the digests of its images tell among its warnings."""
+    dataset = load_dataset(name, data_root)
+    notes = tuple(f"{dataset.name}: {note}" for note in repeated_pictures(dataset, cache))
+    return replace(dataset, warnings=dataset.warnings + notes)
+
+
+def _once(memory: dict, function: Callable, *arguments: str | Path | None) -> Any:
     if (function, arguments) not in memory:
         memory[function, arguments] = function(*arguments)
     return memory[function, arguments]

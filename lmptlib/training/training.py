@@ -11,8 +11,10 @@ import torch
 
 from lmptlib import __version__
 from lmptlib.clip.loading import load_clip
+from lmptlib.clip.text import cut_texts
 from lmptlib.config import Config
 from lmptlib.evaluation.metrics import evaluate
+from lmptlib.methods import METHODS
 from lmptlib.training import version_0_1
 from lmptlib.training.folder import RunFolder
 from lmptlib.training.inputs import Inputs
@@ -55,6 +57,9 @@ def _work(
     for warning in dataset.warnings:
         log(f"note: {warning}")
     clip = load_clip(config.model, config.weights, config.device, log, config.preprocess)
+    captions = dataset.train.captions if METHODS[config.method].captions else None
+    for note in cut_texts(clip, dataset.class_names, captions or ()):
+        log(f"note: {dataset.name}: {note}")
     state = TrainState(config, Inputs(dataset, clip, plan.cache, log))
     for name in dataset.splits:
         state.inputs.of_split(name)  # what cannot be read is said before training, and not after

@@ -4,8 +4,9 @@ import ast
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from lmptlib.data.rows import Reading, Row
 from lmptlib.data.text import made_of_others, plain_spaces, read_text
@@ -19,18 +20,19 @@ _FLAGS = {"1": True, "0": False, "1.0": True, "0.0": False, "true": True, "false
 Record = tuple[int, dict[str, str]]
 
 
-def read_csv(path: Path, root: Path) -> Reading:
+def read_csv(path: Path, root: Path, renamed: Mapping[str, str] = MappingProxyType({})) -> Reading:
     """What a CSV file with columns image and labels, and caption and split where wanted, says of its images.
 
     image: a path below `root`. labels: class names with `;` between them, or nothing. caption: text, of training images.
     split: train, val or test. Read as well, with a note: other delimiters and `sep=`, an index column, further columns,
-    a column of 0 and 1 for each class in place of labels, labels as JSON. Raises DataError with every problem.
+    a column of 0 and 1 for each class in place of labels, labels as JSON. renamed: columns that are called otherwise, with
+    our name of each. Raises DataError with every problem.
     """
     text, notes = read_text(path)
-    delimiter, lines_above = _delimiter(text, path)
+    delimiter, lines_above = _delimiter(text, {*COLUMNS, *renamed})
     if delimiter != ",":
         notes.append(f"columns are separated by {_DELIMITERS[delimiter]}")
-    columns, records, problems = _records(text, delimiter, lines_above, path)
+    columns, records, problems = _records(text, delimiter, lines_above, path, renamed)
     classes = _class_columns(columns, records)
     notes += _check_columns(columns, classes, path)
     if classes:
@@ -46,19 +48,19 @@ def read_csv(path: Path, root: Path) -> Reading:
     return Reading(path, root, rows, classes or None, notes, problems)
 
 
-def _delimiter(text: str, path: Path) -> tuple[str, int]:
+def _delimiter(text: str, known: set[str]) -> tuple[str, int]:
     """What separates columns, and how many lines stand above their names: Excel writes `sep=;` there."""
-    first, _, rest = text.partition("\n")
+    first = text.partition("\n")[0]
     if first.lower().startswith("sep=") and first[4:] in _DELIMITERS:
         return first[4:], 1
     for delimiter in _DELIMITERS:
-        if set(COLUMNS) & {name.strip(' "') for name in first.split(delimiter)}:
+        if known & {name.strip(' "') for name in first.split(delimiter)}:
             return delimiter, 0
     return ",", 0
 
 
 def _records(
-    text: str, delimiter: str, lines_above: int, path: Path
+    text: str, delimiter: str, lines_above: int, path: Path, renamed: Mapping[str, str]
 ) -> tuple[tuple[str, ...], list[Record], list[str]]:
     """The names of the columns, the lines that are not empty, and problems. Raises DataError for what is no CSV."""
     problems, records = [], []
@@ -66,7 +68,7 @@ def _records(
     try:
         for _ in range(lines_above):
             next(reader)
-        columns = tuple(plain_spaces(name) for name in next(reader, []))
+        columns = tuple(renamed.get(plain_spaces(name), plain_spaces(name)) for name in next(reader, []))
         line = reader.line_num + 1
         for fields in reader:
             fields = [plain_spaces(field) for field in fields]

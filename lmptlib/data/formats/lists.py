@@ -6,17 +6,15 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image
-
+from lmptlib.data.images import SUFFIXES
 from lmptlib.data.rows import Row
 from lmptlib.data.text import invisible, plain_spaces, read_text, spoken
 from lmptlib.errors import DataError, shorten
 
-Image.init()  # all formats, so that all of their suffixes are known
-_SUFFIXES = "|".join(re.escape(suffix) for suffix in sorted(Image.registered_extensions(), reverse=True))
+_SUFFIX = "|".join(map(re.escape, SUFFIXES))
 # A path ends where nothing but numbers follows it: `set.jpg files/0.jpg 3` is one.
-_IMAGE_LINE = re.compile(rf"(.+?(?:{_SUFFIXES}))((?:\s+\d+)*)", re.IGNORECASE)
-_CAPTION_LINE = re.compile(rf"(.+?(?:{_SUFFIXES}))(?:\s+(.*))?", re.IGNORECASE)
+_IMAGE_LINE = re.compile(rf"(.+?(?:{_SUFFIX}))((?:\s+\d+)*)", re.IGNORECASE)
+_CAPTION_LINE = re.compile(rf"(.+?(?:{_SUFFIX}))(?:\s+(.*))?", re.IGNORECASE)
 _LONGEST_ID = 9
 
 
@@ -68,7 +66,7 @@ def read_list(path: Path, class_names: Sequence[str], split: str) -> tuple[list[
         raise DataError([f"{path}: no images in it"])
     found = [(f"line {number}", line, _IMAGE_LINE.fullmatch(line)) for number, line in lines]
     ids = [match[2].split() if match else [] for _, _, match in found]
-    if flags := all(match for *_, match in found) and _are_flags(ids, len(class_names)):
+    if all(match for *_, match in found) and _are_flags(ids, len(class_names)):
         notes.append(f"{path.name}: a 0 or 1 for each class, not ids")
         ids = [[str(c) for c, flag in enumerate(of_line) if flag == "1"] for of_line in ids]
     rows, problems = [], []

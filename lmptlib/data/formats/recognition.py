@@ -9,7 +9,10 @@ from lmptlib.data.formats.coco import read_coco
 from lmptlib.data.formats.csv_file import read_csv
 from lmptlib.data.formats.files import files_below, is_picture, split_named
 from lmptlib.data.formats.image_folder import read_folders
+from lmptlib.data.formats.label_studio import read_label_studio
+from lmptlib.data.formats.metadata import FILES, metadata_files, read_metadata
 from lmptlib.data.formats.voc import flat_folders, read_voc, years_in
+from lmptlib.data.formats.yolo import read_yolo, yaml_file
 from lmptlib.data.rows import Reading
 from lmptlib.errors import DataError, first_line
 
@@ -48,9 +51,27 @@ def _is_folder(path: Path) -> bool:
     return path.is_dir() and any(is_picture(name) and os.sep in name for name in files_below(path))
 
 
+def _is_label_studio(path: Path) -> bool:
+    return path.suffix.lower() == ".json" and _first_letter(path) == "["
+
+
+def _is_metadata(path: Path) -> bool:
+    if path.is_dir():
+        return bool(metadata_files(path))
+    return path.suffix.lower() == ".jsonl" or path.name in FILES
+
+
+def _is_yolo(path: Path) -> bool:
+    return yaml_file(path) is not None
+
+
+# The first that fits counts.
 FORMATS = (
+    Format("Hugging Face", "metadata.csv or metadata.jsonl, or such in train/", _is_metadata, read_metadata),
     Format("CSV", "a .csv or .tsv file", _is_csv, lambda path, root: read_csv(path, root or path.parent)),
-    Format("COCO", "annotations/instances_*.json, train/_annotations.coco.json or a .json file", _is_coco, read_coco),
+    Format("COCO", "annotations/instances_*.json, train/_annotations.coco.json, or a .json file", _is_coco, read_coco),
+    Format("Label Studio", "a .json file with a list of tasks", _is_label_studio, read_label_studio),
+    Format("YOLO", "data.yaml with 'names' and 'train'", _is_yolo, read_yolo),
     Format("VOC", "Annotations/ or VOC*/Annotations/, or .xml files beside images", _is_voc, read_voc),
     Format(
         "image folders", "a folder of images for each class, or such below train/ and test/", _is_folder, read_folders

@@ -32,15 +32,15 @@ def data_list() -> None:
 def data_check(context: click.Context, name: str, root: Path | None, verify: bool, cache: Path | None) -> None:
     """Check NAME (emoji-lt, voc-lt, coco-lt, or the path of a CSV file or a card): every line, every image.
 
-    Prints what is wrong and where, a line each, or the counts of what is there. The manifest holds a digest of each image
+    Prints what is wrong and where, a line each, or the counts of what is there: of unusual pictures, too, and of those that
+    two splits share. The manifest holds a digest of each image
     as a run read it; --verify names those that are no longer so, puts the manifest right, and exits with status 1.
     """
-    if cache and not verify:
-        raise click.UsageError("--cache goes with --verify")
     from lmptlib.data.dataset import GROUPS
-    from lmptlib.data.loading import check_dataset
+    from lmptlib.data.loading import check_dataset, load_dataset
 
-    dataset = check_dataset(name, root)
+    changed = load_dataset(name, root).verify(cache) if verify else []
+    dataset = check_dataset(name, root, cache)
     for warning in dataset.warnings:
         click.echo(f"note: {warning}")
     counts = ", ".join(f"{len(split):,} {key}" for key, split in dataset.splits.items())
@@ -50,7 +50,6 @@ def data_check(context: click.Context, name: str, root: Path | None, verify: boo
     click.echo(f"{dataset.name}: in order. {counts} images, {classes}")
     click.echo(dataset.class_table().to_string(index=False))
     if verify:
-        problems = dataset.verify(cache)
-        for line in problems or ["verified: no image differs from what the manifest says of it"]:
+        for line in changed or ["verified: no image differs from what the manifest says of it"]:
             click.echo(line)
-        context.exit(1 if problems else 0)
+        context.exit(1 if changed else 0)

@@ -1,7 +1,6 @@
 """Classify: photographs are dropped on the page, and the runs' scores of them stand side by side."""
 
 import html
-import io
 
 import anywidget
 import ipywidgets
@@ -94,7 +93,7 @@ class ClassifyExplorer(ipywidgets.VBox):
     def add(self, name: str, content: bytes) -> None:
         """Take a photograph, a file's bytes, and show it; what is no image is said in the status line."""
         try:
-            self.images[name] = open_image(name, io.BytesIO(content))
+            self.images[name] = open_image(content, name)
         except ValueError as error:
             self._say(str(error))
             return
