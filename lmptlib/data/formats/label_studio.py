@@ -158,13 +158,14 @@ def _image(data: dict[str, Any], root: Path, where: str) -> str:
 
 def _path_in(value: str) -> str:
     """The path in a URL of any kind: of `/data/local-files/?d=photos/a%20cat.jpg` it is `photos/a cat.jpg`."""
+    value = value.replace("\\", "/")
     try:
         url = urlsplit(value)
         if url.path.startswith("/data/local-files"):
             return parse_qs(url.query).get("d", [""])[0]
     except ValueError:
         return value
-    return unquote(url.path) if url.scheme or value.startswith("/data/") else value.replace("\\", "/")
+    return unquote(url.path) if url.scheme or value.startswith("/data/") else value
 
 
 def _candidates(path: str) -> Iterator[str]:

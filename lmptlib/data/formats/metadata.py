@@ -15,12 +15,12 @@ from lmptlib.data.text import plain_spaces, read_text
 from lmptlib.errors import DataError
 
 FILES = ("metadata.csv", "metadata.jsonl")
-_OURS = {"file_name": "image", "text": "caption"} | dict.fromkeys(("label", "tags", "categories"), "labels")
+_OURS = {"text": "caption"} | dict.fromkeys(("label", "tags", "categories"), "labels")
 
 
 @dataclass
 class _Line:
-    image: StrictStr
+    file_name: StrictStr
     labels: Any
     caption: StrictStr | None = None
     split: StrictStr | None = None
@@ -39,7 +39,7 @@ def read_metadata(path: Path, root: Path | None = None) -> Reading:
     reading = Reading(path, root or natural, [])
     for file in metadata_files(path):
         folder = os.path.relpath(file.parent, natural)
-        found = _read_jsonl(file) if file.suffix == ".jsonl" else read_csv(file, reading.root, _OURS)
+        found = _read_jsonl(file) if file.suffix == ".jsonl" else _read_csv(file)
         split = None if folder == "." else split_named(folder)
         rows = [row._replace(image=os.path.join(folder, row.image), split=row.split or split) for row in found.rows]
         reading.rows.extend(rows)
@@ -72,6 +72,12 @@ def _split_by_folder(rows: list[Row]) -> list[Row]:
     return [row._replace(split=split) for row, split in zip(rows, folders)]
 
 
+def _read_csv(file: Path) -> Reading:
+    if "file_name" not in read_text(file)[0].partition("\n")[0]:
+        raise DataError([f"{file}: no column 'file_name'"])
+    return read_csv(file, file.parent, _OURS | {"file_name": "image"})
+
+
 def _read_jsonl(file: Path) -> Reading:
     """An object a line."""
     text, notes = read_text(file)
@@ -93,7 +99,7 @@ def _read_jsonl(file: Path) -> Reading:
             reading.problems.extend(error.problems)
         else:
             caption = one_line(fields.caption or "")
-            reading.rows.append(Row(file, f"line {number}", fields.image, labels, caption, fields.split or None))
+            reading.rows.append(Row(file, f"line {number}", fields.file_name, labels, caption, fields.split or None))
     if unknown:
         reading.notes.append(f"keys that are left out: {', '.join(map(shown, sorted(unknown)[:10]))}")
     return reading

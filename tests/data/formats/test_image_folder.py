@@ -90,7 +90,7 @@ BAD = {
     ),
     "nothing": (
         lambda f: [f.rename(f.with_name("x")), f.mkdir(), (f / "cat").mkdir()],
-        ": nothing in it that is known; looked for a .csv or .tsv file (CSV), annotations/instances_*.json, ",
+        ": nothing in it that is known; looked for metadata.csv or metadata.jsonl, ",
     ),
     "name of bytes": (
         lambda f: draw(f / os.fsdecode(b"cat/\xe9.jpg")),
