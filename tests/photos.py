@@ -4,9 +4,12 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from click.testing import CliRunner
 from PIL import Image
 
 from lmptlib.data.dataset import Dataset
+from lmptlib.data.loading import load_dataset
+from lmptlib.suite.cli.main import main
 
 CLASSES = ("dog", "potted plant", "traffic light", "zebra crossing")
 
@@ -53,3 +56,14 @@ def labels_of(dataset: Dataset) -> dict[str, tuple[str, set[str]]]:
 
 def truth(photos: list[Photo]) -> dict[str, tuple[str, set[str]]]:
     return {photo.name: (photo.split, set(photo.labels)) for photo in photos}
+
+
+def assert_same_as_csv(source: Path, target: Path) -> None:
+    """`lmpt data convert` keeps images, labels, captions, splits and class names."""
+    told = CliRunner().invoke(main, ["data", "convert", str(source), str(target)], catch_exceptions=False)
+    assert told.exit_code == 0, told.output
+    root = target.parent if "data_root" not in told.output else told.output.split("data_root ")[1].strip(" '\n")
+    before, after = load_dataset(str(source)), load_dataset(str(target), root)
+    assert labels_of(after) == labels_of(before) and set(after.class_names) == set(before.class_names)
+    assert after.train.captions == before.train.captions and f"{len(before.train)} train" in told.output
+    assert all(a.samefile(b) for a, b in zip(after.train.paths, before.train.paths, strict=True))

@@ -120,19 +120,17 @@ def _name_of(path: Path) -> str:
 
 def _read(card: dict, data_root: str | Path | None) -> Reading:
     """What the files of a card say. Raises DataError."""
-    if "source" not in card:
-        return _read_lists(card)
-    source = card["source"]
-    if not _is_there(source):
+    options = {key: card[key] for key in ("difficult",) if key in card}
+    source = card.get("source")
+    if source and not _is_there(source):
         raise DataError([f"{shorten(str(source))}: no such file or folder"])
-    found = format_of(source)
-    if found is None:
+    found = format_of(source) if source else None
+    if source and not found:
         what = "nothing in it that is known" if source.is_dir() else "no known format"
         raise DataError([f"{source}: {what}; looked for {looked_for()}"])
-    options = {key: card[key] for key in ("difficult",) if key in card}
-    if options and found.name != "VOC":
-        raise DataError([f"{source}: 'difficult' is told of objects in VOC alone, and this is {found.name}"])
-    return found.read(source, Path(data_root) if data_root else None, **options)
+    if options and not (found and found.name == "VOC"):
+        raise DataError([f"{source or card['name']}: 'difficult' is told of objects in VOC alone"])
+    return found.read(source, Path(data_root) if data_root else None, **options) if found else _read_lists(card)
 
 
 def _read_lists(card: dict) -> Reading:
@@ -154,15 +152,22 @@ def _read_lists(card: dict) -> Reading:
     return reading
 
 
-def load_dataset(dataset: str = "emoji-lt", data_root: str | Path | None = None, check_images: bool = True) -> Dataset:
+def load_dataset(
+    dataset: str = "emoji-lt",
+    data_root: str | Path | None = None,
+    check_images: bool = True,
+    difficult: bool | None = None,
+) -> Dataset:
     """Read and check a data set by its name, or by the path of a folder, a file or a YAML card.
 
     `data_root` is where a built-in data set lies (default `data/`), or the folder of the images that a file names (default:
     where its format has them). Every problem is reported at once, one line each, in a DataError: bad lines, unknown ids,
     duplicate or missing images, captions that do not match, classes without a training image (unless a card says
-    `allow_empty: true`). Classes without a test image are warnings.
+    `allow_empty: true`). Classes without a test image are warnings. difficult: whether VOC's objects that are marked so count
+    as labels (None: as a card says, or they do).
     """
     card = _find_card(dataset, data_root)
+    card |= {} if difficult is None else {"difficult": difficult}
     reading = _read(card, data_root)
     class_names, splits, warnings = assemble(reading, check_images)
     train, test = splits["train"], splits["test"]

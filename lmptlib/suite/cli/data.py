@@ -1,4 +1,4 @@
-"""`lmpt data`: the built-in data sets, and the check of any."""
+"""`lmpt data`: the built-in data sets, the check of any, and its conversion to a CSV file."""
 
 from pathlib import Path
 
@@ -9,28 +9,32 @@ from lmptlib.suite.cli.options import PATH
 
 @click.group()
 def data() -> None:
-    """List the built-in data sets, or check one."""
+    """List the built-in data sets, check one or your own, or convert it to a CSV file."""
 
 
 @data.command("list")
 def data_list() -> None:
-    """List the built-in data sets. Your own is a CSV file or a YAML card: see the README."""
+    """List the built-in data sets, and what your own may be: see the README."""
+    from lmptlib.data.formats.recognition import FORMATS
     from lmptlib.data.loading import BUILT_IN
     from lmptlib.paths import home
 
     for name, about in BUILT_IN.items():
         click.echo(f"{name:10} {about}")
     click.echo(f"{'':10} (data/ is {home() / 'data'})")
+    click.echo("Your own, by the path of a file or a folder, or by a YAML card:")
+    for known in FORMATS:
+        click.echo(f"  {known.name:14} {known.looked_for}")
 
 
 @data.command("check")
 @click.argument("name")
-@click.option("--root", type=PATH, metavar="DIR", help="Where a built-in data set, or the images of a CSV file, lie.")
+@click.option("--root", type=PATH, metavar="DIR", help="Where a built-in data set, or the images of your own, lie.")
 @click.option("--verify", is_flag=True, help="Read all images anew and compare their bytes with the manifest.")
 @click.option("--cache", type=PATH, metavar="DIR", help="Where the manifest lies, in place of data/cache/.")
 @click.pass_context
 def data_check(context: click.Context, name: str, root: Path | None, verify: bool, cache: Path | None) -> None:
-    """Check NAME (emoji-lt, voc-lt, coco-lt, or the path of a CSV file or a card): every line, every image.
+    """Check NAME (emoji-lt, voc-lt, coco-lt, or the path of a file, a folder or a card): every line, every image.
 
     Prints what is wrong and where, a line each, or the counts of what is there: of unusual pictures, too, and of those that
     two splits share. The manifest holds a digest of each image
@@ -53,3 +57,36 @@ def data_check(context: click.Context, name: str, root: Path | None, verify: boo
         for line in changed or ["verified: no image differs from what the manifest says of it"]:
             click.echo(line)
         context.exit(1 if changed else 0)
+
+
+@data.command("convert")
+@click.argument("source")
+@click.argument("target", type=PATH)
+@click.option("--root", type=PATH, metavar="DIR", help="Where the images lie, if not where the format has them.")
+@click.option("--difficult", type=click.Choice(["yes", "no"]), help="Whether VOC's difficult objects count (yes).")
+@click.option("--force", is_flag=True, help="Overwrite TARGET.")
+def data_convert(source: str, target: Path, root: Path | None, difficult: str | None, force: bool) -> None:
+    """Write the data set SOURCE, of any format, as the CSV file TARGET: images, labels, captions of training images, splits.
+
+    Everything but the pictures themselves is checked as for a run. Images are named relative to TARGET's folder, where they
+    are below it.
+    """
+    if target.suffix.lower() != ".csv":
+        raise click.UsageError(f"TARGET is to end in .csv, and {target} does not")
+    if target.exists() and not force:
+        raise click.ClickException(f"{target} is there already; --force overwrites it")
+    from lmptlib.data.conversion import write_csv
+    from lmptlib.data.dataset import CUTOFFS
+    from lmptlib.data.loading import load_dataset
+
+    dataset = load_dataset(source, root, difficult=None if difficult is None else difficult == "yes")
+    for warning in dataset.warnings:
+        click.echo(f"note: {warning}")
+    below = write_csv(dataset, target)
+    counts = ", ".join(f"{len(split):,} {key}" for key, split in dataset.splits.items())
+    captions = ", captions of the training images" if dataset.train.captions else ""
+    click.echo(f"wrote {target}: {counts} images, {len(dataset.class_names)} classes{captions}")
+    if below != target.parent:
+        click.echo(f"its images are below {below}: read it with '-p dataset {target} -p data_root {below}'")
+    if dataset.task.cutoffs != CUTOFFS or not dataset.class_counts.all():
+        click.echo("a CSV file does not hold 'cutoffs' and 'allow_empty': a card with 'source: ...' does")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from photos import CLASSES, draw, labels_of, make_photos, truth
+from photos import CLASSES, assert_same_as_csv, draw, labels_of, make_photos, truth
 
 from lmptlib.data.formats.coco import read_coco
 from lmptlib.data.formats.lists import read_classes, read_list
@@ -91,6 +91,7 @@ def test_the_folder_of_coco_is_a_data_set(coco, photos):
     assert dataset.train.captions == tuple(" ".join(photo.captions) for photo in photos if photo.split == "train")
     assert dataset.train.names[0] == "train2017/t0.jpg" and dataset.train.places[1] == "image 397136"
     assert dataset.train.where(1) == f"{coco}/annotations/instances_train2017.json image 397136"
+    assert_same_as_csv(coco, coco / "photos.csv")
     assert dataset.warnings[:5] == (
         f"coco: COCO, instances_train2017.json: 9 images, {n_objects(photos, 'train')} annotations, captions of 9 images",
         f"coco: COCO, instances_val2017.json: 5 images, {n_objects(photos, 'val')} annotations",

@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from photos import draw, labels_of
+from photos import assert_same_as_csv, draw, labels_of
 
 from lmptlib.data.loading import check_dataset, load_dataset
 from lmptlib.errors import DataError
@@ -28,6 +28,7 @@ def test_folders_are_classes(tmp_path):
     expected = {f"{name}{i}.jpg": {name} for name, count in NAMES.items() for i in range(count)} | {"dog9.PNG": {"dog"}}
     assert {name: labels for name, (_, labels) in labels_of(dataset).items()} == expected
     assert dataset.class_names == ("cat", "dog", "red panda") and dataset.name == "pets"
+    assert_same_as_csv(folder, tmp_path / "photos.csv")
     assert dataset.warnings[:2] == (
         "pets: image folders: 15 images of 3 classes, one each; files that are no images, left out: 5",
         "pets: no splits: 3 of 15 images, a fifth of each class, drawn for testing",

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from photos import draw, labels_of, make_photos
+from photos import assert_same_as_csv, draw, labels_of, make_photos
 
 from lmptlib.data.loading import check_dataset, load_dataset
 from lmptlib.errors import DataError
@@ -78,6 +78,7 @@ def test_an_export_is_a_data_set(tmp_path, photos, image, kind):
     assert dict(zip(dataset.train.names, dataset.train.captions)).items() <= captions.items()
     assert dataset.warnings[0] == "export: Label Studio: 9 tasks, 9 with labels"
     assert dataset.train.places[0] == f"task {12 + int(dataset.train.names[0][-5])}"
+    assert_same_as_csv(tmp_path / "x/export.json", tmp_path / "photos.csv")
 
 
 def test_the_images_may_lie_elsewhere(tmp_path, photos):

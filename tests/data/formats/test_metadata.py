@@ -4,7 +4,7 @@ import csv
 import json
 
 import pytest
-from photos import draw, labels_of, make_photos, truth
+from photos import assert_same_as_csv, draw, labels_of, make_photos, truth
 
 from lmptlib.data.loading import check_dataset, load_dataset
 from lmptlib.errors import DataError
@@ -42,6 +42,7 @@ def test_a_csv_beside_the_images(tmp_path, photos, header):
     captions = dict(zip(dataset.train.names, dataset.train.captions))
     assert captions.items() <= {photo.name: " ".join(photo.captions) for photo in photos}.items()
     assert dataset.warnings[0] == "set: metadata.csv: 9 images"
+    assert_same_as_csv(tmp_path / "set", tmp_path / "photos.csv")
     assert labels_of(load_dataset(str(tmp_path / "set/metadata.csv"))) == labels_of(dataset)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from photos import draw, labels_of, make_photos, truth
+from photos import assert_same_as_csv, draw, labels_of, make_photos, truth
 
 from lmptlib.data.formats.voc import read_voc
 from lmptlib.data.loading import check_dataset, load_dataset
@@ -64,6 +64,7 @@ def test_the_devkit_is_a_data_set(devkit, photos):
     assert dataset.class_names == ("dog", "potted plant", "traffic light", "zebra crossing")
     assert dataset.train.where(0) == f"{devkit} VOC2012/Annotations/t0.xml"
     assert dataset.train.names[0] == "VOC2012/JPEGImages/t0.jpg"
+    assert_same_as_csv(devkit, devkit.parent / "elsewhere/photos.csv")
     assert dataset.warnings[:2] == (
         "VOCdevkit: VOC: 14 XML files",
         "VOCdevkit: VOC2012: no annotations of its test images, left out (2)",
@@ -188,7 +189,7 @@ def test_every_mistake_is_named(devkit, name):
         ({"name": "x", "source": "c"}, "c: nothing in it that is known; looked for metadata.csv or metadata.jsonl, "),
         (
             {"name": "x", "source": "d", "difficult": False},
-            "d: 'difficult' is told of objects in VOC alone, and this is image",
+            "d: 'difficult' is told of objects in VOC alone",
         ),
     ],
 )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from photos import CLASSES, draw, labels_of, make_photos, truth
+from photos import CLASSES, assert_same_as_csv, draw, labels_of, make_photos, truth
 
 from lmptlib.data.loading import check_dataset, load_dataset
 from lmptlib.errors import DataError
@@ -75,6 +75,7 @@ def test_the_folder_of_ultralytics(yolo, photos):
         "yolo: classes without an image, left out (1): unicorn",
     )
     assert labels_of(load_dataset(str(yolo / "data.yaml"))) == expected(photos)
+    assert_same_as_csv(yolo, yolo / "photos.csv")
 
 
 @pytest.mark.parametrize("path", ["yolo", "../yolo", "/content/drive/yolo", "./yolo"])
