@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
-from lmptlib.clip.loading import PREPROCESSINGS
+from lmptlib.clip.preprocessing import check_preprocess
 from lmptlib.errors import WORDS, limits, literals, nearest
 from lmptlib.losses import effective_settings
 from lmptlib.methods import METHODS, Learning
@@ -35,8 +35,10 @@ class Config(BaseModel):
     cache: str | None = Field(None, description="folder of computed features (None: data/cache, or below --out)")
     model: str = Field("clip-emoji", description="an open_clip model name, or the path of a config .json")
     weights: str | None = Field(None, description="a pretrained tag of open_clip, or a weights file")
-    preprocess: Annotated[str, OneOf(PREPROCESSINGS)] = Field(
-        "clip", description="images as clip was trained on, or imagenet: squashed, ImageNet's mean and deviation"
+    preprocess: Annotated[str, AfterValidator(check_preprocess)] = Field(
+        "clip",
+        description="images as the model was trained on (clip), as a pretrained tag was, or imagenet: squashed, "
+        "ImageNet's mean and deviation",
     )
     method: Annotated[str, OneOf(tuple(METHODS))] = Field("lmpt", description="what is learned, and how")
     device: Literal["auto", "cpu", "cuda"] = Field(
