@@ -76,7 +76,10 @@ def load_clip(
         source = _write_config(Path(model), Path(folder)) if model.endswith(".json") else model
         network = _create(source, weights, tag, name)
         _check_text_tower(network, name)
-        tokenizer = open_clip.get_tokenizer(source)
+        try:
+            tokenizer = open_clip.get_tokenizer(source)
+        except Exception as error:  # transformers', of whatever kind
+            raise ValueError(f"model {name}: its tokenizer is not CLIP's ({first_line(error)})") from error
     if not tag:
         load_weights(network, Path(weights), name, log)
     images = PreprocessCfg(**(network.visual.preprocess_cfg | over))
@@ -108,10 +111,10 @@ def locate(model: str, weights: str | None) -> tuple[str, str]:
     if path.is_dir():
         return model, str(file_in(path))
     if not path.is_file():
-        known = f" and no tag of {model}; its tags: {', '.join(tags)}" if tags else ""
         others = open_clip.list_pretrained_models_by_tag(weights)
         hint = f" (a tag of {first_few(others)})" if others else ""
-        raise ValueError(f"weights {weights}: no such file{known}{hint}")
+        known = f" and no tag of {model}{hint}.{nearest(weights, tags)}" if tags and path.name == weights else hint
+        raise ValueError(f"weights {weights}: no such file{known}")
     return model, weights
 
 

@@ -1,12 +1,12 @@
 """Weights files: what a file is, by its content; its tensors, without unpickling code; and their names in open_clip."""
 
 import re
-import zipfile
 from codecs import getincrementaldecoder
 from collections.abc import Callable
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 import torch
 from open_clip.convert import convert_state_dict
@@ -118,15 +118,16 @@ def read_state(path: Path) -> State:
         problem = _damage(error)
     if problem:
         raise ValueError(f"weights {path}: {problem}")
+    if not isinstance(content, dict):
+        raise ValueError(f"weights {path}: holds a {type(content).__name__}, and no state dict")
     for _ in _WRAPPERS:
-        wrapped = [
-            content[key] for key in _WRAPPERS if isinstance(content, dict) and isinstance(content.get(key), dict)
-        ]
-        content = wrapped[0] if wrapped else content
-    items = content.items() if isinstance(content, dict) else ()
-    state = {key: value for key, value in items if isinstance(key, str) and _is_plain(value)}
+        content = next((content[key] for key in _WRAPPERS if isinstance(content.get(key), dict)), content)
+    state = {key: value for key, value in content.items() if isinstance(key, str) and _is_plain(value)}
     if not state:
-        raise ValueError(f"weights {path}: holds no tensors by name, as a state dict does, but {_brief(content)}")
+        keys = ", ".join(map(repr, content))
+        raise ValueError(
+            f"weights {path}: holds no tensors by name, as a state dict does, but {keys[:100] or 'nothing'}"
+        )
     return state
 
 
@@ -191,14 +192,6 @@ def _is_plain(value: Any) -> bool:
     )
 
 
-def _brief(content: Any) -> str:
-    return (
-        f"the keys {', '.join(map(repr, content))}"[:100]
-        if isinstance(content, dict)
-        else f"a {type(content).__name__}"
-    )
-
-
 def _unreadable(head: bytes, path: Path) -> str:
     """What a file is that holds no weights which can be read here, and what to do; empty where it may hold some."""
     if not head:
@@ -235,7 +228,7 @@ def _text(head: bytes) -> str:
 
 
 def _unreadable_zip(path: Path) -> str:
-    with zipfile.ZipFile(path) as archive:
+    with ZipFile(path) as archive:
         names = archive.namelist()
     if any(name.endswith("constants.pkl") for name in names):
         return (
@@ -251,11 +244,14 @@ def _unreadable_zip(path: Path) -> str:
 
 def _damage(error: Exception) -> str:
     """What is wrong with a file, from what its reader raised, without torch's advice on how to run its code."""
+    code = re.search(r"GLOBAL (\S+) was not an allowed", str(error)) if isinstance(error, UnpicklingError) else None
+    if code:
+        return (
+            f"a pickle that asks for {code[1][:80]}, not a plain state dict; it may run code and is not read: {_OTHER}"
+        )
     if isinstance(error, PermissionError):
         return "cannot be read: permission denied"
-    if isinstance(error, UnpicklingError):
-        code = re.search(r"GLOBAL (\S+) was not an allowed", str(error))
-        if code:
-            return f"a pickle that asks for {code[1][:80]}, not a plain state dict; it may run code and is not read: {_OTHER}"
-        return f"damaged or cut short: {_AGAIN}"
-    return f"damaged or cut short ({first_line(error)}): {_AGAIN}"
+    reason = (
+        "" if isinstance(error, (UnpicklingError, BadZipFile)) else f" ({type(error).__name__}: {first_line(error)})"
+    )
+    return f"damaged or cut short{reason}: {_AGAIN}"

@@ -158,7 +158,10 @@ def test_long_captions_keep_their_end_of_text(clip):
     [
         ("ViT-B-61", "openai", "unknown model 'ViT-B-61'. Did you mean 'ViT-B-16'"),
         ("ViT-B-16", None, "needs weights: pass -p weights and one of its tags"),
-        ("ViT-B-16", "openia", "openia: no such file and no tag of ViT-B-16; its tags: openai"),
+        ("ViT-B-16", "openia", "openia: no such file and no tag of ViT-B-16. Did you mean 'openai'?"),
+        ("ViT-B-16", "webli", "webli: no such file and no tag of ViT-B-16 (a tag of ViT-B-16-SigLIP, "),
+        ("ViT-B-16", "folder/openai.pt", "folder/openai.pt: no such file"),
+        ("{emoji}/clip-emoji.json", "openai", "openai: no such file (a tag of RN50, RN101, RN50x4 and "),
         ("nowhere.json", "x.safetensors", "model nowhere.json: no such file"),
         ("{folder}/bad.json", "{folder}/empty.safetensors", "not a JSON config"),
         ("{folder}/list.json", "{folder}/empty.safetensors", "not an open_clip config, it lacks embed_dim"),

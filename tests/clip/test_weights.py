@@ -12,8 +12,9 @@ import torch
 from safetensors.torch import load_file, save, save_file
 from transformers import CLIPConfig, CLIPModel
 
-from lmptlib.clip.loading import load_clip
+from lmptlib.clip.loading import load_clip, locate
 from lmptlib.clip.weights import load_weights, read_state
+from lmptlib.paths import shipped
 
 VISION = {"image_size": 32, "layers": 2, "width": 32, "head_width": 16, "patch_size": 8}
 TEXT = {"context_length": 16, "vocab_size": 80, "width": 32, "heads": 2, "layers": 2}
@@ -205,15 +206,18 @@ WRONG = {
     "junk": (b"\x00\xff\xfe\x01" * 9, "neither a safetensors file nor a state dict that torch.save wrote"),
     "short": (SAFE[:-8], "damaged or cut short ("),
     "header": (SAFE[:30], "damaged or cut short ("),
-    "half": (written(lambda file: torch.save({"a": torch.ones(99)}, file))[:400], "damaged or cut short ("),
+    "half": (
+        written(lambda file: torch.save({"a": torch.ones(99)}, file))[:400],
+        "damaged or cut short: fetch it again",
+    ),
     "code": (written(lambda file: torch.save({"a": Code()}, file)), "a pickle that asks for "),
     "tensor": (
         written(lambda file: torch.save(torch.ones(3), file)),
-        "holds no tensors by name, as a state dict does, b",
+        "holds a Tensor, and no state dict",
     ),
     "keys": (
         written(lambda file: torch.save({"epo\nch": 3}, file)),
-        "holds no tensors by name, as a state dict does, b",
+        "holds no tensors by name, as a state dict does, but 'epo\\nch'",
     ),
 }
 
@@ -253,8 +257,6 @@ def test_no_code_of_a_pickle_is_run(tmp_path):
     ],
 )
 def test_a_folder_of_the_hub(files, taken, tmp_path):
-    from lmptlib.clip.loading import locate
-
     for name in files:
         (tmp_path / name).write_bytes(b"x")
     if taken in files:
@@ -293,8 +295,6 @@ def test_clip_emojis_file_is_whole_again(tmp_path):
     """Its token table has the rows that were learned, the others NaN; that of a state dict of it is read the same."""
     clip = load_clip(log=lambda line: None)
     torch.save(clip.model.state_dict(), tmp_path / "whole.pt")
-    from lmptlib.paths import shipped
-
     again = load_clip(str(shipped("data/emoji") / "clip-emoji.json"), str(tmp_path / "whole.pt"), log=print)
     stored = load_file(shipped("data/emoji") / "clip-emoji.safetensors")
     table = again.text.token_embedding.weight
