@@ -34,7 +34,9 @@ def notebook_page(path: Path) -> Page:
     """The page of an executed notebook. Raises ValueError, one line."""
     notebook = read_executed(path)
     pieces = [piece for cell in notebook.cells for piece in _pieces(cell)]
-    name = path.parent.name if path.name == "notebook.ipynb" else path.stem  # that of a run has its folder's name
+    name = (
+        path.resolve().parent.name if path.name == "notebook.ipynb" else path.stem
+    )  # that of a run has its folder's name
     title, question = _opening(notebook, name)
     ended = notebook.metadata.get("papermill", {}).get("end_time")
     when = datetime.fromisoformat(ended).astimezone() if ended else datetime.fromtimestamp(path.stat().st_mtime)

@@ -231,3 +231,16 @@ def test_executed_notebooks_are_found_by_name(notebook, runs, tmp_path):
     )
     assert "notebooks: 3, runs: 1" in output
     assert (tmp_path / "site" / f"{runs[0].folder.name}.html").is_file()
+
+
+@pytest.mark.parametrize("name", ["../../x", ".x", "a" * 300, '<img src=x onerror="x">'])
+def test_the_name_of_a_data_set_leads_nowhere(tiny, make_run, tmp_path, name):
+    """Its run lies in the folder of the runs, is listed there, and has its page."""
+    tiny.edit(name=name)
+    before = sorted(tmp_path.rglob("*"))
+    run = make_run(tmp_path / "deep" / "down" / "out", method="linear_probe", epochs=1)
+    out = tmp_path / "deep" / "down" / "out"
+    lmpt("report", "--out", out)
+    assert run.folder.parent == out and run.folder.name in lmpt("results", "--out", out)
+    assert {path.name for path in (out / "report").glob("*.html")} == {"index.html", f"run-{run.folder.name}.html"}
+    assert [path for path in sorted(tmp_path.rglob("*")) if tmp_path / "deep" not in (path, *path.parents)] == before
