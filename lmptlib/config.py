@@ -1,6 +1,7 @@
 """One configuration for a run: settings of every run, and those of its method. For a user all are flat, by name."""
 
 import os
+import reprlib
 import types
 import typing
 from functools import cache
@@ -109,7 +110,8 @@ def read_value(name: str, kind: str, optional: bool, value: Any) -> Any:
 
     Raises ValueError, one line.
     """
-    text = str(value).strip()
+    # a list from a YAML file may hold itself many times over
+    text = reprlib.repr(value) if isinstance(value, (list, dict)) else str(value).strip()
     if optional and text.lower() in ("none", "null"):
         return None
     try:

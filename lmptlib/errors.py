@@ -44,6 +44,13 @@ def shorten(text: str, longest: int = 100) -> str:
     return text if len(text) <= longest else f"{text[: longest - longest // 3 - 1]}…{text[-(longest // 3) :]}"
 
 
+def yaml_fault(error: Exception) -> str:
+    """What keeps a file from being read as YAML, and in which line."""
+    mark = getattr(error, "problem_mark", None)
+    line = f"line {mark.line + 1}: " if mark else ""
+    return f"{line}{getattr(error, 'problem', None) or first_line(error)}"
+
+
 def type_words(hint: Any) -> str:
     """A type in words.
 

@@ -18,7 +18,7 @@ from nbformat.sign import NotebookNotary
 from papermill.exceptions import PapermillExecutionError
 
 from lmptlib.config import read_value
-from lmptlib.errors import first_line, nearest
+from lmptlib.errors import first_line, nearest, yaml_fault
 from lmptlib.paths import shipped, write_atomically
 from lmptlib.suite.interrupt import Interrupt
 from lmptlib.suite.parameters import other_settings, read_type, write_text
@@ -112,7 +112,7 @@ def read_parameter_file(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise NotebookError(f"no parameter file {path}") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise NotebookError(f"{path}: not a YAML file ({first_line(error)})") from None
+        raise NotebookError(f"{path}: not a YAML file ({yaml_fault(error)})") from None
     if values is None:
         return {}
     if not isinstance(values, dict):

@@ -57,7 +57,7 @@ class RunFolder:
             config = json.loads((self.path / "config.json").read_text())
         except (FileNotFoundError, ValueError):
             return {}
-        return config if config.get("key") == self.key else {}
+        return config if isinstance(config, dict) and config.get("key") == self.key else {}
 
     @property
     def finished(self) -> bool:

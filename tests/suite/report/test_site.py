@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from datetime import datetime
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -130,6 +131,17 @@ def test_a_notebooks_page_holds_all_that_it_showed(notebook, tmp_path):
     index = Read((tmp_path / "site" / "index.html").read_text())
     for text in ("What <i>moved</i>?\nThe bold line, going on.", "2 figures", "A & <b>"):
         assert text in index.text
+
+
+def test_what_is_spoilt_in_a_notebook_gives_way(tmp_path):
+    """A figure that is none to its text, papermill's time to the file's."""
+    spoilt = ("x", ["x"], {"data": [], "layout": [1]})
+    outputs = [shows("application/vnd.plotly.v1+json", figure, **{"text/plain": "Figure()"}) for figure in spoilt]
+    path = tmp_path / "spoilt.ipynb"
+    for metadata in ({"papermill": {"end_time": "soon"}}, {"papermill": {"end_time": None}}, {"papermill": []}):
+        nbformat.write(nbformat.v4.new_notebook(cells=[code("figure", *outputs)], metadata=metadata), path)
+        page = Read((write_site([path], [], tmp_path / "site", "All").parent / "spoilt.html").read_text())
+        assert page.text.count("Figure()") == 3 and not page.figures() and f"{datetime.now():%Y-%m-%d}" in page.text
 
 
 def test_nothing_is_fetched_and_every_address_is_there(notebook, runs, tmp_path):
