@@ -8,12 +8,11 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
 from lmptlib.clip.preprocessing import check_preprocess
-from lmptlib.errors import WORDS, limits, literals, nearest
+from lmptlib.errors import WORDS, limits, literals, nearest, read_yaml
 from lmptlib.losses import effective_settings
 from lmptlib.methods import METHODS, Learning
 from lmptlib.methods.base import OneOf, Settings
@@ -217,8 +216,8 @@ def _complaint(field: FieldInfo, problem: Any) -> str:
 def read_loss_settings(text: str) -> dict[str, Any]:
     """The settings in a text like `l1_neg: 5, l2_pos: [1, 1, 2]`. Raises ValueError, one line, where it is none."""
     try:
-        settings = yaml.safe_load(f"{{{text}}}")
-    except yaml.YAMLError:
+        settings = read_yaml(f"{{{text}}}")
+    except ValueError:
         settings = None
     if (
         not isinstance(settings, dict)
@@ -226,13 +225,14 @@ def read_loss_settings(text: str) -> dict[str, Any]:
         or not all(isinstance(name, str) for name in settings)
     ):
         raise ValueError(f"setting 'loss_settings' must be like 'gamma: 3, alpha: 0.25', not '{text}'")
-    return {name: _number(value) for name, value in settings.items()}
+    return {
+        name: [_number(part) for part in value] if isinstance(value, list) else _number(value)
+        for name, value in settings.items()
+    }
 
 
 def _number(value: Any) -> Any:
     """YAML takes 5e-2 for text: a number that is written so is one."""
-    if isinstance(value, list):
-        return [_number(part) for part in value]
     try:
         return float(value) if isinstance(value, str) else value
     except ValueError:

@@ -21,10 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from lmptlib.config import Config, fitting, read_settings, resolve
-from lmptlib.errors import nearest, yaml_fault
+from lmptlib.errors import first_line, nearest, read_yaml
 from lmptlib.methods import learns
 from lmptlib.published.tables import published
 from lmptlib.recipes.reading import recipe_names
@@ -101,9 +99,9 @@ def _find_grid(name: str) -> dict[str, Any]:
 
 def _read_grid(path: Path) -> dict:
     try:
-        grid = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ValueError(f"not a YAML file ({yaml_fault(error)})") from None
+        grid = read_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"not a YAML file ({first_line(error)})") from None
     if not isinstance(grid, dict):
         raise ValueError(f"a grid has the keys {', '.join(_KEYS)}")
     for key in grid:
