@@ -40,8 +40,9 @@ class _OneLineErrors(click.Group):
 
 def _shown(text: str) -> str:
     """A message as a terminal takes it, whatever the input holds: no endless line, and nothing that moves the cursor."""
-    lines = ("".join(c if c.isprintable() else repr(c)[1:-1] for c in line[:350]) for line in text.splitlines())
-    return "\n".join(f"{line[:350]} ..." if len(line) > 350 else line for line in lines)
+    lines = ("".join(c if c.isprintable() else repr(c)[1:-1] for c in line) for line in text.splitlines())
+    # what is wrong stands in front, what to do at the end
+    return "\n".join(f"{line[:230]} ... {line[-115:]}" if len(line) > 350 else line for line in lines)
 
 
 @click.group(cls=_OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})

@@ -170,6 +170,7 @@ BAD = (
     grid("--jobs 0", "settings: {lr: 1}", "--jobs", "--jobs 0"),
     grid("--jobs no number", "settings: {lr: 1}", "--jobs", "--jobs many"),
     grid("--notebook unknown", "settings: {lr: 1}", "'trian'", "--notebook trian"),
+    Bad("data set: a path without end", f"{TRAIN} -p dataset {'x/' * 100}y.csv", "y.csv: no such file"),
     run_folder("cut off", "metrics.json", 40, "results --out out"),
     run_folder("empty", "metrics.json", "", "results --out out"),
     run_folder("a list", "metrics.json", "[1]", "results --out out"),
