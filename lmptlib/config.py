@@ -1,19 +1,19 @@
 """One configuration for a run: settings of every run, and those of its method. For a user all are flat, by name."""
 
 import os
+import reprlib
 import types
 import typing
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
-from lmptlib.clip.loading import PREPROCESSINGS
+from lmptlib.clip.preprocessing import check_preprocess
 from lmptlib.data.loading import BUILT_IN
-from lmptlib.errors import WORDS, limits, literals, nearest
+from lmptlib.errors import WORDS, limits, literals, nearest, read_yaml
 from lmptlib.losses import effective_settings
 from lmptlib.methods import METHODS, Learning
 from lmptlib.methods.base import OneOf, Settings
@@ -37,8 +37,10 @@ class Config(BaseModel):
     cache: str | None = Field(None, description="folder of computed features (None: data/cache, or below --out)")
     model: str = Field("clip-emoji", description="an open_clip model name, or the path of a config .json")
     weights: str | None = Field(None, description="a pretrained tag of open_clip, or a weights file")
-    preprocess: Annotated[str, OneOf(PREPROCESSINGS)] = Field(
-        "clip", description="images as clip was trained on, or imagenet: squashed, ImageNet's mean and deviation"
+    preprocess: Annotated[str, AfterValidator(check_preprocess)] = Field(
+        "clip",
+        description="images as the model was trained on (clip), as a pretrained tag was, or imagenet: squashed, "
+        "ImageNet's mean and deviation",
     )
     method: Annotated[str, OneOf(tuple(METHODS))] = Field("lmpt", description="what is learned, and how")
     device: Literal["auto", "cpu", "cuda"] = Field(
@@ -109,7 +111,8 @@ def read_value(name: str, kind: str, optional: bool, value: Any) -> Any:
 
     Raises ValueError, one line.
     """
-    text = str(value).strip()
+    # a list from a YAML file may hold itself many times over
+    text = reprlib.repr(value) if isinstance(value, (list, dict)) else str(value).strip()
     if optional and text.lower() in ("none", "null"):
         return None
     try:
@@ -216,8 +219,8 @@ def _complaint(field: FieldInfo, problem: Any) -> str:
 def read_loss_settings(text: str) -> dict[str, Any]:
     """The settings in a text like `l1_neg: 5, l2_pos: [1, 1, 2]`. Raises ValueError, one line, where it is none."""
     try:
-        settings = yaml.safe_load(f"{{{text}}}")
-    except yaml.YAMLError:
+        settings = read_yaml(f"{{{text}}}")
+    except ValueError:
         settings = None
     if (
         not isinstance(settings, dict)
@@ -225,13 +228,14 @@ def read_loss_settings(text: str) -> dict[str, Any]:
         or not all(isinstance(name, str) for name in settings)
     ):
         raise ValueError(f"setting 'loss_settings' must be like 'gamma: 3, alpha: 0.25', not '{text}'")
-    return {name: _number(value) for name, value in settings.items()}
+    return {
+        name: [_number(part) for part in value] if isinstance(value, list) else _number(value)
+        for name, value in settings.items()
+    }
 
 
 def _number(value: Any) -> Any:
     """YAML takes 5e-2 for text: a number that is written so is one."""
-    if isinstance(value, list):
-        return [_number(part) for part in value]
     try:
         return float(value) if isinstance(value, str) else value
     except ValueError:

@@ -1,10 +1,11 @@
-"""What went wrong, in one line: the errors of the library, nearest names, and words for what a setting may be."""
+"""What went wrong, in one line: the errors of the library, faults of YAML, nearest names, and words for what a setting may be."""
 
 import difflib
 import types
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+import yaml
 from pydantic.fields import FieldInfo
 
 WORDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text"}
@@ -42,6 +43,19 @@ def shorten(text: str, longest: int = 100) -> str:
     'aaaaaaaaaaaaa…bbbbbb'
     """
     return text if len(text) <= longest else f"{text[: longest - longest // 3 - 1]}…{text[-(longest // 3) :]}"
+
+
+def read_yaml(text: str) -> Any:
+    """What a text in YAML holds. Raises ValueError, one line: what is wrong, and in which line."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f"line {mark.line + 1}: " if mark else ""
+        raise ValueError(f"{line}{getattr(error, 'problem', None) or first_line(error)}") from None
+    # a day that no month has, lists in lists without end
+    except (ValueError, RecursionError) as error:
+        raise ValueError(first_line(error)) from None
 
 
 def type_words(hint: Any) -> str:

@@ -1,6 +1,7 @@
 """Where the project's files lie, in a checkout or in an installed package."""
 
 import glob
+import hashlib
 import os
 import re
 import tempfile
@@ -76,5 +77,15 @@ def cache_folder(cache: str | Path | None = None, out: str | Path | None = None)
 
 
 def safe_name(text: str) -> str:
-    """A text as a file name: everything but letters, digits, `.`, `-` and `_` becomes `_`."""
-    return re.sub(r"[^\w.-]+", "_", text)
+    """A text as a file name: everything but letters, digits, `.`, `-` and `_` becomes `_`, and so does a leading `.`.
+
+    One of more than 200 bytes, which a file system may refuse, is cut, and ends with a hash of the whole.
+
+    >>> from lmptlib.paths import safe_name
+    >>> safe_name("../own data")
+    '_._own_data'
+    """
+    name = re.sub(r"^\.|[^\w.-]+", "_", text)
+    if len(name.encode()) <= 200:
+        return name
+    return f"{name.encode()[:180].decode(errors='ignore')}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lmptlib.paths import cache_folder, home, write_atomically
+from lmptlib.paths import cache_folder, home, safe_name, write_atomically
 
 
 def test_a_file_is_replaced_whole(tmp_path):
@@ -40,3 +40,18 @@ def test_what_a_killed_write_left_is_cleared_away_later(tmp_path):
 def test_the_cache_lies_where_one_says(tmp_path):
     assert cache_folder(tmp_path) == cache_folder(str(tmp_path)) == tmp_path
     assert cache_folder() == Path(home()) / "data" / "cache"
+
+
+@pytest.mark.parametrize(
+    "text", ["../../x", "/etc/x", "..", ".", ".x", "a\\b", "a b\n<c>", "日" * 100, "a" * 300, "\udcff.x"]
+)
+def test_any_text_gives_a_file_of_the_folder_that_a_listing_shows(tmp_path, text):
+    path = tmp_path / safe_name(text)
+    path.touch()
+    assert list(tmp_path.glob("[!.]*")) == [path]
+
+
+def test_names_are_cut_and_kept_apart():
+    assert safe_name("tiny-lmpt-asl-s0-f62a0190ed93") == "tiny-lmpt-asl-s0-f62a0190ed93"
+    first, second = (safe_name("a" * 300 + end) for end in "xy")
+    assert first != second and len(first) == len(second) < 200

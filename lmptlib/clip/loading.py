@@ -3,40 +3,51 @@
 `load_clip` opens any open_clip model whose text tower is CLIP's causal one: by name and pretrained tag, by name and a
 local weights file, from a config JSON and a weights file, or the embedded default `clip-emoji`."""
 
-import dataclasses
 import hashlib
 import json
 import logging
-import zipfile
+import tempfile
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import open_clip
-import torch
-from open_clip.constants import IMAGENET_MEAN, IMAGENET_STD
 from open_clip.transform import PreprocessCfg, image_transform_v2
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from pydantic import ValidationError
 from torch import nn
 
 from lmptlib.clip.model import Clip
+from lmptlib.clip.preprocessing import (
+    PreprocessFields,
+    first_few,
+    in_words,
+    own_preprocessing,
+    plain_tag,
+    preprocessing,
+)
+from lmptlib.clip.weights import file_in, load_weights
 from lmptlib.errors import first_line, nearest
 from lmptlib.paths import shipped
 
 EMBEDDED = "clip-emoji"
 
 
-PREPROCESSINGS = ("clip", "imagenet")
-
-
 def weights_fingerprint(model: str, weights: str | None) -> str:
-    """What decides a model's outputs, without loading it: its config and a hash of the file, or its name and tag."""
+    """What decides a model's outputs, without loading it: its config and a hash of the file, or its name and tag.
+
+    Raises ValueError, one line, when there are no such model and weights.
+    """
     model, weights = locate(model, weights)
     config = Path(model).read_text() if model.endswith(".json") else model
-    if not open_clip.get_pretrained_cfg(model, weights):
+    if open_clip.get_pretrained_cfg(model, weights):
+        return f"{config} {weights}"
+    try:
         with open(weights, "rb") as file:
-            weights = hashlib.file_digest(file, "sha256").hexdigest()
-    return f"{config} {weights}"
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ValueError(f"weights {weights}: cannot be read ({error.strerror})") from None
+    return " ".join([config, digest, *own_preprocessing(model)])
 
 
 def load_clip(
@@ -48,45 +59,36 @@ def load_clip(
 ) -> Clip:
     """Open a frozen CLIP.
 
-    model: an open_clip name, or the path of a config .json. weights: a pretrained tag of that name, or the path of a
-    .safetensors or .pt file with a state dict. `clip-emoji` needs neither. A tag whose weights were trained with
-    QuickGELU (OpenAI's) takes that variant of the model by itself; for a file the name decides. preprocess: `clip` shows
-    images as the model was trained on them; `imagenet` squashes them to a square and takes ImageNet's statistics.
-    Raises ValueError, one line, when the model or its weights are not what they should be.
+    model: an open_clip name, or the path of a config .json, open_clip's own or an `open_clip_config.json` of the hub.
+    weights: a pretrained tag of that name, or the path of a safetensors file, a state dict that torch.save wrote, or a
+    folder as the hub has it. `clip-emoji` needs neither. A tag whose weights were trained with QuickGELU (OpenAI's) takes
+    that variant of the model by itself; for a file the name decides. preprocess: `clip` shows images as the model was
+    trained on them, a tag as that tag's weights were; `imagenet` squashes them to a square and takes ImageNet's
+    statistics. Raises ValueError, one line, when the model or its weights are not what they should be.
     """
     fingerprint = weights_fingerprint(model, weights)
-    name, weights = locate(model, weights)
-    if name.endswith(".json"):
-        _check_config(Path(name))
-        open_clip.add_model_config(name)
-        name = Path(name).stem
-    tag = open_clip.get_pretrained_cfg(name, weights)
-    quiet = logging.getLogger().level
-    logging.getLogger().setLevel(logging.CRITICAL)  # open_clip tells the root logger what we tell in one line
-    try:
-        network = open_clip.create_model(
-            name,
-            pretrained=weights if tag else None,
-            force_quick_gelu=bool(tag.get("quick_gelu")),
-            pretrained_text=False,
-        )
-    except Exception as error:
-        file_hint = f"put a weights file on this machine and pass -p weights FILE (tag '{weights}')"
-        hint = file_hint if tag else "check its config"
-        raise ValueError(f"model {name}: cannot be opened ({first_line(error)}); {hint}") from error
-    finally:
-        logging.getLogger().setLevel(quiet)
+    model, weights = locate(model, weights)
+    over, origin = preprocessing(model, weights, preprocess)
+    name, tag = model, open_clip.get_pretrained_cfg(model, weights)
+    if model.endswith(".json"):
+        name = Path(model).parent.name if Path(model).name == "open_clip_config.json" else Path(model).stem
+    with tempfile.TemporaryDirectory() as folder:
+        source = _write_config(Path(model), Path(folder)) if model.endswith(".json") else model
+        network = _create(source, weights, tag, name)
+        _check_text_tower(network, name)
+        try:
+            tokenizer = open_clip.get_tokenizer(source)
+        except Exception as error:  # transformers', of whatever kind
+            raise ValueError(f"model {name}: its tokenizer is not CLIP's ({first_line(error)})") from error
     if not tag:
-        _load_file(network, Path(weights), name)
-    _check_text_tower(network, name)
-    settings = PreprocessCfg(**network.visual.preprocess_cfg)
-    if preprocess == "imagenet":
-        settings = dataclasses.replace(settings, mean=IMAGENET_MEAN, std=IMAGENET_STD, resize_mode="squash")
-    transform = image_transform_v2(settings, is_train=False)
+        load_weights(network, Path(weights), name, log)
+    images = PreprocessCfg(**(network.visual.preprocess_cfg | over))
     if not name.startswith(EMBEDDED):
-        activation = "QuickGELU" if any("QuickGELU" in type(m).__name__ for m in network.modules()) else "GELU"
-        log(f"model {name}, weights {weights}, activation {activation}")
-    return Clip(network, open_clip.get_tokenizer(name), transform, name, fingerprint, device)
+        log(
+            f"model {name}, weights {weights}, activation {_activation(network, model, tag)}, "
+            f"images {images.input_size[1]} x {images.input_size[2]}, {in_words(asdict(images))}, from {origin}"
+        )
+    return Clip(network, tokenizer, image_transform_v2(images, is_train=False), name, fingerprint, device)
 
 
 def locate(model: str, weights: str | None) -> tuple[str, str]:
@@ -99,64 +101,74 @@ def locate(model: str, weights: str | None) -> tuple[str, str]:
             raise ValueError(f"model {model}: no such file")
     elif model not in open_clip.list_models():
         raise ValueError(f"unknown model '{model}'.{nearest(model, [EMBEDDED, *open_clip.list_models()])[:200]}")
-    tags = [] if model.endswith(".json") else open_clip.list_pretrained_tags_by_model(model)
+    tags = open_clip.list_pretrained_tags_by_model(model)
     if weights is None:
         choice = f"one of its tags ({', '.join(tags)}) or a file" if tags else "a file"
         raise ValueError(f"model {model} needs weights: pass -p weights and {choice}")
-    if weights not in tags and not Path(weights).is_file():
-        known = f"; its tags: {', '.join(tags)}" if tags else ""
-        raise ValueError(f"weights {weights}: no such file{' and no tag of ' + model if tags else ''}{known}")
+    if plain_tag(weights) in tags:
+        return model, plain_tag(weights)
+    path = Path(weights)
+    if path.is_dir():
+        return model, str(file_in(path))
+    if not path.is_file():
+        others = open_clip.list_pretrained_models_by_tag(weights)
+        hint = f" (a tag of {first_few(others)})" if others else ""
+        known = f" and no tag of {model}{hint}.{nearest(weights, tags)}" if tags and path.name == weights else hint
+        raise ValueError(f"weights {weights}: no such file{known}")
     return model, weights
 
 
-def _check_config(path: Path) -> None:
+def _write_config(path: Path, folder: Path) -> str:
+    """A config, checked, where open_clip takes it from without keeping it under a name; what open_clip calls that place.
+
+    It is open_clip's own, or one of the hub with `model_cfg` and `preprocess_cfg`. Raises ValueError, one line.
+    """
     try:
         config = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise ValueError(f"model {path}: not a JSON config ({first_line(error)})") from None
-    keys = config if isinstance(config, dict) else {}
+    if not isinstance(config, dict) or "model_cfg" not in config:
+        config = {"model_cfg": config}
+    keys = config["model_cfg"] if isinstance(config["model_cfg"], dict) else {}
     missing = [key for key in ("embed_dim", "vision_cfg", "text_cfg") if key not in keys]
     if missing:
         raise ValueError(f"model {path}: not an open_clip config, it lacks {', '.join(missing)}")
-
-
-def _load_file(network: open_clip.CLIP | open_clip.CustomTextCLIP, path: Path, name: str) -> None:
-    """Load a state dict from a file, strictly; never unpickles code."""
     try:
-        if path.suffix == ".safetensors":
-            state = load_file(path)
-        elif zipfile.is_zipfile(path) and any(n.endswith("constants.pkl") for n in zipfile.ZipFile(path).namelist()):
-            raise ValueError(
-                "this is a TorchScript archive, as OpenAI publishes them: convert it once with m = torch.jit.load(FILE, "
-                "'cpu'); safetensors.torch.save_file({k: v.contiguous() for k, v in m.state_dict().items()}, NEW)"
-            )
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-            state = state.get("state_dict", state)
-    except (OSError, SafetensorError, RuntimeError, ValueError, AttributeError, EOFError, KeyError) as error:
-        raise ValueError(f"weights {path}: cannot be read ({first_line(error)})") from None
-    except Exception as error:  # torch's unpickling errors share no base class
-        raise ValueError(f"weights {path}: not a plain state dict ({first_line(error)})") from None
-    state = {key.removeprefix("module."): value for key, value in state.items()}
-    if "token_embedding.rows" in state:  # clip-emoji keeps only the tokens it learned: the others become NaN
-        rows, ids = state.pop("token_embedding.rows"), state.pop("token_embedding.ids")
-        table = torch.full((network.vocab_size, rows.shape[1]), float("nan"))
-        table[ids.long()] = rows.float()
-        state["token_embedding.weight"] = table
-    own = network.state_dict()
-    lacking = own.keys() - state.keys()
-    extra = state.keys() - own.keys() - {"input_resolution", "context_length", "vocab_size"}
-    wrong = [key for key in own.keys() & state.keys() if own[key].shape != state[key].shape]
-    if lacking or extra or wrong:
-        example = sorted(lacking or extra or wrong)[0]
-        raise ValueError(
-            f"weights {path}: do not fit model {name}: {len(lacking)} tensors missing, {len(extra)} unknown, "
-            f"{len(wrong)} of another shape (for one, {example})"
+        PreprocessFields.model_validate(config.get("preprocess_cfg") or {})
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(map(str, ("preprocess_cfg", *problem["loc"])))
+        raise ValueError(f"model {path}: {place}: {problem['msg']}") from None
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    return f"local-dir:{folder}"
+
+
+def _create(source: str, weights: str, tag: dict[str, Any], name: str) -> open_clip.CLIP | open_clip.CustomTextCLIP:
+    """open_clip's network, with the weights of its tag where it is given one."""
+    quiet = logging.getLogger().level
+    logging.getLogger().setLevel(logging.CRITICAL)  # open_clip tells the root logger what we tell in one line
+    try:
+        return open_clip.create_model(
+            source,
+            pretrained=weights if tag else None,
+            load_weights=bool(tag),
+            force_quick_gelu=bool(tag.get("quick_gelu")),
+            pretrained_text=False,
         )
-    for key in own:
-        if key != "token_embedding.weight" and not state[key].isfinite().all():
-            raise ValueError(f"weights {path}: {key} holds values that are not finite")
-    network.load_state_dict({key: state[key].to(own[key].dtype) for key in own})
+    except Exception as error:
+        file_hint = f"put a weights file on this machine and pass -p weights FILE (tag '{weights}')"
+        hint = file_hint if tag else "check its config"
+        raise ValueError(f"model {name}: cannot be opened ({first_line(error)}); {hint}") from error
+    finally:
+        logging.getLogger().setLevel(quiet)
+
+
+def _activation(network: nn.Module, model: str, tag: dict[str, Any]) -> str:
+    """In words; for a file that is opened with GELU, the tags of this model that have QuickGELU instead."""
+    if any("QuickGELU" in type(module).__name__ for module in network.modules()):
+        return "QuickGELU"
+    quick = [] if tag else open_clip.list_pretrained_tags_by_model(f"{model}-quickgelu")
+    return f"GELU (if these are {first_few(quick)}, the model is {model}-quickgelu)" if quick else "GELU"
 
 
 def _check_text_tower(network: nn.Module, name: str) -> None:

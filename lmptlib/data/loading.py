@@ -8,7 +8,7 @@ from pathlib import Path
 from lmptlib.data import emoji
 from lmptlib.data.checks import check_pictures, repeated_pictures
 from lmptlib.data.dataset import CUTOFFS, Dataset, Split, Task
-from lmptlib.data.formats.files import read_yaml, shown
+from lmptlib.data.formats.files import read_yaml_file, shown
 from lmptlib.data.formats.lists import read_classes, read_list, with_captions
 from lmptlib.data.formats.recognition import format_of, looked_for
 from lmptlib.data.rows import SPLITS, Reading, assemble
@@ -33,7 +33,7 @@ _USUAL_NAMES = ("data", "dataset", "metadata", "_annotations.coco")
 
 def read_card(path: Path) -> dict:
     """A data set's YAML card with its paths made absolute. Raises DataError."""
-    card = read_yaml(path)
+    card = read_yaml_file(path)
     if not isinstance(card, dict):
         raise DataError([f"{path}: a card is a list of 'key: value' lines; needed: {', '.join(_REQUIRED)}"])
     problems = [

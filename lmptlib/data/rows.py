@@ -13,7 +13,7 @@ import numpy as np
 
 from lmptlib.data.dataset import Split
 from lmptlib.data.stratified import draw_test
-from lmptlib.data.text import invisible, made_of_others, possible_slips, spoken
+from lmptlib.data.text import invisible, made_of_others, possible_slips, spoken, visible
 from lmptlib.errors import DataError, shorten
 
 SPLITS = ("train", "val", "test")
@@ -144,12 +144,8 @@ def _label_problem(labels: tuple[str, ...]) -> str | None:
         return f"labels '{written}': write names with ';' between them"
     for label in labels:
         if mark := invisible(label):
-            return f"label '{shorten(_visible(label))}' has an invisible {mark} in it: take it out"
+            return f"label '{shorten(visible(label))}' has an invisible {mark} in it: take it out"
     return f"a label stands twice in '{written}'" if len(set(labels)) < len(labels) else None
-
-
-def _visible(text: str) -> str:
-    return "".join(letter for letter in text if not invisible(letter))
 
 
 def _across_rows(rows: list[Row]) -> list[str]:
@@ -257,9 +253,9 @@ def _offer(root: Path, name: str) -> str:
         return f"; its name has {len(name)} characters, more than a file's can have"
     parts = [part for part in re.split(r"[\\/]", name) if part]
     for start in range(len(parts)):
-        found = _like(root, parts[start:])
-        if found:
-            return f"; there is {found}"
+        if found := _like(root, parts[start:]):
+            same = unicodedata.normalize("NFC", found) == unicodedata.normalize("NFC", name)
+            return f"; there is {found}{', its accents coded otherwise' if same else ''}"
     return ""
 
 

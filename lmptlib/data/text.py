@@ -29,23 +29,21 @@ def read_text(path: Path) -> tuple[str, list[str]]:
         text = content.decode("utf-16" if wide else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError([f"{path}: cannot be read as UTF-8 text ({_encoding_hint(content, error)})"]) from None
-    if not wide and "\0" in text:
-        raise DataError(
-            [f"{path}: cannot be read as UTF-8 text (it looks like UTF-16 without its mark: save it as UTF-8)"]
-        )
+    if "\0" in text:
+        raise DataError([f"{path}: cannot be read as UTF-8 text (it holds zeros, as UTF-16 without its mark does)"])
     return text.replace("\r\n", "\n").replace("\r", "\n"), [f"{path.name} is read as UTF-16"] if wide else []
 
 
 def _encoding_hint(content: bytes, error: UnicodeDecodeError) -> str:
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "it begins as UTF-16 does, and is damaged"
+    if b"\0" in content:
+        return "it holds zeros, as UTF-16 without its mark does: save it as UTF-8"
     line = content.count(b"\n", 0, error.start) + 1
     around = content[max(0, error.start - 20) : error.start + 20].split(b"\n")
     word = next((part for part in around if content[error.start : error.start + 1] in part), b"")
     shown = word.decode("cp1252", errors="replace").strip()
-    return (
-        f"line {line}; as cp1252, the likely encoding, it says '{shown}': save it as UTF-8, or iconv -f cp1252 -t utf-8"
-    )
+    return f"line {line}; as cp1252, the likely encoding, it says '{shown}': save it as UTF-8"
 
 
 def spoken(name: str) -> str:
@@ -73,6 +71,11 @@ def invisible(text: str) -> str | None:
         if unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Zl", "Zp") and letter not in _JOINERS:
             return f"U+{ord(letter):04X} {unicodedata.name(letter, 'CONTROL CHARACTER')}"
     return None
+
+
+def visible(text: str) -> str:
+    """A text as it looks: without what is invisible in it."""
+    return "".join(letter for letter in text if not invisible(letter))
 
 
 def made_of_others(names: Iterable[str]) -> dict[str, list[str]]:

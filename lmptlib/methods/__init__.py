@@ -3,6 +3,7 @@
 Adding a method is a file, a line here and a test: CONTRIBUTING.md shows it in full.
 """
 
+from lmptlib.errors import nearest
 from lmptlib.methods.base import Learning, Method
 from lmptlib.methods.coop import CoOp
 from lmptlib.methods.linear_probe import LinearProbe
@@ -21,5 +22,7 @@ METHODS: dict[str, type[Method]] = {
 
 
 def learns(method: str) -> bool:
-    """Whether a method learns step by step: has epochs, a loss and a seed."""
+    """Whether a method learns step by step: has epochs, a loss and a seed. Raises ValueError for one that is not here."""
+    if method not in METHODS:
+        raise ValueError(f"unknown method '{method}'.{nearest(method, METHODS)}")
     return issubclass(METHODS[method].Settings, Learning)

@@ -98,8 +98,8 @@ class LiveRun:
 
     def _show(self, run: Run) -> None:
         groups = run.classes["group"].to_numpy()
-        with np.load(run.folder / "probabilities.npz") as file:
-            sides = {side: file[f"epoch_{side}"] for side in ("positive", "negative")}
+        arrays = run.class_probabilities()
+        sides = {side: arrays[f"epoch_{side}"] for side in ("positive", "negative")}
         for past in run.history.to_dict("records"):
             self._put(past, sides, groups, "val" if run.has_val else "train", {})
 

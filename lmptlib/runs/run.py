@@ -1,6 +1,5 @@
 """A run, read back from its folder; `lmptlib.training.folder` says what lies in it."""
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -8,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from safetensors.torch import load_file
 from torch import Tensor
 
 from lmptlib.data.dataset import GROUPS
@@ -16,12 +14,15 @@ from lmptlib.errors import nearest
 from lmptlib.evaluation.rankings import RANKINGS, ranking_scores
 from lmptlib.methods import learns
 from lmptlib.paths import outputs_folder
+from lmptlib.runs.records import Metrics, Record, read_arrays, read_json, read_lines, read_tensors
 from lmptlib.training import version_0_1
+
+_PROBABILITIES = [f"{every}_{side}" for every in ("iteration", "epoch") for side in ("positive", "negative")]
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run, finished or stopped, read from its folder. Raises ValueError for a folder without one."""
+    """A run, finished or stopped, read from its folder. Raises ValueError for a folder without one, and for a file that is damaged."""
 
     folder: Path
 
@@ -35,11 +36,11 @@ class Run:
     @cached_property
     def config(self) -> dict[str, Any]:
         """What `config.json` says; of a run of version 0.1 in the names of today."""
-        return version_0_1.config(json.loads((self.folder / "config.json").read_text()))
+        return version_0_1.config(read_json(self.folder / "config.json", Record))
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
-        return version_0_1.metrics(json.loads((self.folder / "metrics.json").read_text()))
+        return version_0_1.metrics(read_json(self.folder / "metrics.json", Metrics))
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -96,7 +97,7 @@ class Run:
     @cached_property
     def history(self) -> pd.DataFrame:
         """One row an epoch."""
-        return pd.DataFrame([json.loads(line) for line in (self.folder / "history.jsonl").read_text().splitlines()])
+        return pd.DataFrame(read_lines(self.folder / "history.jsonl"))
 
     @cached_property
     def classes(self) -> pd.DataFrame:
@@ -110,8 +111,8 @@ class Run:
         training). A group's value is the mean over its classes that are present; NaN where none is. These are the model
         in training: before `hand_written` mixes its prompts, before `ema` averages its weights.
         """
-        with np.load(self.folder / "probabilities.npz") as file:
-            positive, negative = file[f"{every}_positive"], file[f"{every}_negative"]
+        arrays = self.class_probabilities()
+        positive, negative = arrays[f"{every}_positive"], arrays[f"{every}_negative"]
         group = self.class_rows["group"].to_numpy()
         columns = {"positive": pd.DataFrame(positive), "negative": pd.DataFrame(negative)}
         tables = []
@@ -120,6 +121,10 @@ class Run:
             table = pd.DataFrame({kind: values[members].mean(axis=1) for kind, values in columns.items()})
             tables.append(table.assign(step=np.arange(len(positive)), group=name))
         return pd.concat(tables, ignore_index=True)[["step", "group", "positive", "negative"]]
+
+    def class_probabilities(self) -> dict[str, np.ndarray]:
+        """Mean probabilities (steps, C), NaN where a class is absent: `iteration_` and `epoch_`, `positive` and `negative`."""
+        return read_arrays(self.folder / "probabilities.npz", _PROBABILITIES)
 
     def ranking_scores(self, ranking: str, split: str = "test") -> tuple[np.ndarray, np.ndarray]:
         """Labels and scores (N, C) of the test or `val` images under a ranking, softmax or logit.
@@ -138,15 +143,14 @@ class Run:
         `scores` is what the run ranks by: the cosine of image and prompt, or a probe's logit. The sigmoid of `logits` is
         its probability.
         """
-        with np.load(self.folder / "scores.npz") as file:
-            return version_0_1.scores(dict(file), self._tensors)
+        return version_0_1.scores(read_arrays(self.folder / "scores.npz", ["labels"]), self._tensors)
 
     def prompts(self) -> dict[str, Tensor]:
         """The method's weights by name, and text features (a probe's weights) (C, D) `before` and `after` training."""
         return version_0_1.tensors(self._tensors())
 
     def _tensors(self) -> dict[str, Tensor]:
-        return load_file(self.folder / "prompts.safetensors")
+        return read_tensors(self.folder / "prompts.safetensors")
 
 
 def class_scores(run: Any) -> pd.DataFrame:

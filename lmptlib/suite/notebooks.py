@@ -12,13 +12,12 @@ from typing import Any
 
 import nbformat
 import papermill
-import yaml
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat.sign import NotebookNotary
 from papermill.exceptions import PapermillExecutionError
 
 from lmptlib.config import read_value
-from lmptlib.errors import first_line, nearest
+from lmptlib.errors import first_line, nearest, read_yaml
 from lmptlib.paths import shipped, write_atomically
 from lmptlib.suite.interrupt import Interrupt
 from lmptlib.suite.parameters import other_settings, read_type, write_text
@@ -108,10 +107,10 @@ def read_parameters(notebook: Path, given: dict[str, Any]) -> dict[str, Any]:
 def read_parameter_file(path: Path) -> dict[str, Any]:
     """Parameters from a YAML file of `name: value` lines. Raises NotebookError."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = read_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise NotebookError(f"no parameter file {path}") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError) as error:
         raise NotebookError(f"{path}: not a YAML file ({first_line(error)})") from None
     if values is None:
         return {}

@@ -11,7 +11,7 @@ import yaml
 
 import lmptlib
 from lmptlib.config import RENAMED, known_settings, read_settings, read_value
-from lmptlib.errors import WORDS, nearest
+from lmptlib.errors import WORDS, nearest, read_yaml
 
 # What a variable may hold that is still a parameter; anything else was put there by a later cell.
 _PLAIN = (str, Number, os.PathLike, list, dict, type(None))
@@ -91,8 +91,8 @@ def given_settings(values: Mapping[str, Any]) -> dict[str, Any]:
 def read_text(text: str | None) -> dict[str, Any]:
     """The settings in a text like `lr: 1e-3, n_ctx: 16`, as YAML has them. Raises ParameterError."""
     try:
-        found = yaml.safe_load(f"{{{text or ''}}}")
-    except yaml.YAMLError:
+        found = read_yaml(f"{{{text or ''}}}")
+    except ValueError:
         found = None
     if not isinstance(found, dict) or None in found.values():
         raise ParameterError(f"settings must be like 'lr: 1e-3, n_ctx: 16', not '{text}'")

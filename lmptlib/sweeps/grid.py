@@ -16,14 +16,13 @@ A grid is a YAML file (those beside this module have names):
 
 import itertools
 import os
+import reprlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from lmptlib.config import Config, fitting, read_settings, resolve
-from lmptlib.errors import first_line, nearest
+from lmptlib.errors import first_line, nearest, read_yaml
 from lmptlib.methods import learns
 from lmptlib.published.tables import published
 from lmptlib.recipes.reading import recipe_names
@@ -100,8 +99,8 @@ def _find_grid(name: str) -> dict[str, Any]:
 
 def _read_grid(path: Path) -> dict:
     try:
-        grid = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        grid = read_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise ValueError(f"not a YAML file ({first_line(error)})") from None
     if not isinstance(grid, dict):
         raise ValueError(f"a grid has the keys {', '.join(_KEYS)}")
@@ -113,6 +112,12 @@ def _read_grid(path: Path) -> dict:
     for key in ("settings", "rows", "grid", "ensembles", "published"):
         if not isinstance(grid.get(key, {}), dict):
             raise ValueError(f"'{key}' is a mapping of 'name: value' lines")
+    for key in ("about", "baseline"):
+        if isinstance(grid.get(key), (list, dict)):
+            raise ValueError(f"'{key}' is a text")
+    for row, address in grid.get("published", {}).items():
+        if not isinstance(address, str):
+            raise ValueError(f"published '{row}' is the address of a printed row, as lmpt/3/margin")
     for row, weights in grid.get("ensembles", {}).items():
         if not isinstance(weights, dict) or not all(type(w) in (int, float) for w in weights.values()) or not weights:
             raise ValueError(f"ensemble '{row}' is a mapping of 'row: weight' lines")
@@ -125,7 +130,7 @@ def _read_grid(path: Path) -> dict:
 def _seeds(seeds: Any) -> list[int]:
     whole = isinstance(seeds, list) and seeds and all(type(seed) is int for seed in seeds)
     if not whole or len(set(seeds)) < len(seeds):
-        raise ValueError(f"'seeds' is a list of different whole numbers, at least one, not {seeds!r}")
+        raise ValueError(f"'seeds' is a list of different whole numbers, at least one, not {reprlib.repr(seeds)}")
     return seeds
 
 
@@ -143,10 +148,10 @@ def _rows(grid: dict[str, Any], given: dict[str, Any], stem: str) -> dict[str, d
     rows: dict[str, dict[str, Any]] = {}
     for label, settings in named.items():
         for values in itertools.product(*varied.values()):
+            own = read_settings({**settings, **dict(zip(varied, values))})
             row = _row_name(label, dict(zip(varied, values)), varied) or stem
             if row in rows:
                 raise ValueError(f"two rows are called '{row}'")
-            own = read_settings({**settings, **dict(zip(varied, values))})
             rows[row] = fitting({**shared, **own}) | own  # what is its own is checked
     if not rows:
         raise ValueError("no rows, a list in 'grid' is empty")

@@ -26,6 +26,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from lmptlib.config import Config
+from lmptlib.data.images import READING
 from lmptlib.errors import first_line
 from lmptlib.paths import safe_name, write_atomically
 
@@ -33,8 +34,8 @@ FORMAT = 2  # of run folders, and of what the same settings give: raise it when 
 
 
 def run_key(config: Config, fingerprints: dict[str, str]) -> str:
-    """What a run's result depends on, as a hash: effective settings, data, weights and FORMAT."""
-    content = json.dumps([config.effective(), fingerprints, FORMAT], sort_keys=True)
+    """What a run's result depends on, as a hash: effective settings, data, how pictures are read, weights and FORMAT."""
+    content = json.dumps([config.effective(), fingerprints, FORMAT, READING], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
 
 
@@ -56,7 +57,7 @@ class RunFolder:
             config = json.loads((self.path / "config.json").read_text())
         except (FileNotFoundError, ValueError):
             return {}
-        return config if config.get("key") == self.key else {}
+        return config if isinstance(config, dict) and config.get("key") == self.key else {}
 
     @property
     def finished(self) -> bool:

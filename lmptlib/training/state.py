@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from lmptlib.data.samplers import epoch_order
 from lmptlib.errors import NonFiniteLoss
 from lmptlib.evaluation.average_precision import average_precision
 from lmptlib.evaluation.rankings import ranking_scores
-from lmptlib.losses import make_loss
+from lmptlib.losses import ClassificationLoss, make_loss
 from lmptlib.methods import METHODS
 from lmptlib.methods.base import Batch, Learning, Method, Phase, Problem
 from lmptlib.training.inputs import Inputs
@@ -122,8 +122,7 @@ class TrainState:
     @property
     def learning(self) -> Learning:
         """The settings of learning step by step, of a method that has phases."""
-        assert self.config.learning is not None
-        return self.config.learning
+        return cast(Learning, self.config.learning)
 
     @property
     def n_steps(self) -> int:
@@ -241,8 +240,7 @@ class TrainState:
         self.recorder.epoch(logits, self.inputs.targets)
 
     def _explain(self, logits: Tensor, targets: Tensor) -> str:
-        loss, settings = self.method.problem.loss, self.learning
-        assert loss is not None
+        loss, settings = cast(ClassificationLoss, self.method.problem.loss), self.learning
         per_class = loss.elementwise(logits, targets).sum(0)
         bad = (~per_class.isfinite()).nonzero().flatten().tolist()
         names = ", ".join(self.inputs.dataset.class_names[i] for i in bad[:3]) or "none of one class (another term)"

@@ -72,7 +72,7 @@ def stopped_twins(wanted: Config, dataset: str, outputs: Path) -> list[str]:
     if not wanted.learning:
         return []
     names = f"{safe_name(dataset)}-*-{safe_name(wanted.recipe)}-s{wanted.learning.seed}-*"
-    found = {path.parent.name: json.loads(path.read_text()) for path in sorted(outputs.glob(f"{names}/config.json"))}
+    found = {path.parent.name: _record(path) for path in sorted(outputs.glob(f"{names}/config.json"))}
     places = ("dataset", "data_root", "cache", "model", "weights", "device")
     settings = {name: value for name, value in wanted.flat().items() if name not in places}
     return [
@@ -80,3 +80,12 @@ def stopped_twins(wanted: Config, dataset: str, outputs: Path) -> list[str]:
         for name, past in found.items()
         if is_old(past) and past.get("stopped_after") and settings.items() <= config(past)["settings"].items()
     ]
+
+
+def _record(path: Path) -> dict[str, Any]:
+    """What a run's `config.json` says; of one that is damaged, nothing."""
+    try:
+        record = json.loads(path.read_bytes())
+    except ValueError:
+        return {}
+    return record if isinstance(record, dict) else {}

@@ -142,7 +142,7 @@ BAD_INPUT = {
     "one cut-off": (lambda t: t.edit(cutoffs=[20]), "'cutoffs' must be two falling whole numbers above 0"),
     "cut-offs are text": (lambda t: t.edit(cutoffs="100, 20"), "'cutoffs' must be a list, not '100, 20'"),
     "card root": (lambda t: t.edit(root="nowhere"), "nowhere is not a folder"),
-    "card not yaml": (lambda t: t.path.write_text("a: [1\nb: 2"), "card.yaml line 2: not a YAML file"),
+    "card not yaml": (lambda t: t.path.write_text("a: [1\nb: 2"), "card.yaml: not a YAML file (line 2"),
     "card a list": (lambda t: t.path.write_text("- 1"), "card.yaml: a card is a list of 'key: value' lines"),
     "card absent": (lambda t: t.path.unlink(), "card.yaml: no such file or folder"),
 }  # fmt: skip

@@ -35,8 +35,15 @@ def test_a_reloaded_run_scores_as_the_saved_one(name, tiny, tmp_path):
     assert list(found.columns) == list(dataset.class_names) and list(found.index) == list(map(str, dataset.test.paths))
     logits = torch.from_numpy(run.scores()["logits"])
     np.testing.assert_allclose(found.to_numpy(), logits.sigmoid().numpy(), atol=1e-4)
-    opened = classifier([Image.open(path) for path in dataset.test.paths[:2]])
-    np.testing.assert_allclose(opened.to_numpy(), found.to_numpy()[:2], atol=1e-6)
+    first = dataset.test.paths[:2]
+    for same in (
+        [str(path) for path in first],
+        [path.read_bytes() for path in first],
+        [Image.open(path) for path in first],
+        [np.asarray(Image.open(path)) for path in first],
+        np.stack([np.asarray(Image.open(path)) for path in first]),
+    ):
+        np.testing.assert_allclose(classifier(same).to_numpy(), found.to_numpy()[:2], atol=1e-6)
     if name in ("prompts", "per class", "probe"):  # the probabilities are those that training recorded at its end
         train_probabilities = classifier.probabilities(features.train)
         positives = (train_probabilities * dataset.train.labels).sum(0) / dataset.train.labels.sum(0)
@@ -68,6 +75,9 @@ def test_what_cannot_be_done_is_said(tiny, tmp_path):
     (tmp_path / "text.jpg").write_text("no image")
     with pytest.raises(ValueError, match=r"text.jpg: cannot be decoded"):
         Classifier(run)([tmp_path / "text.jpg"])
+    for one in ("a.jpg", tmp_path / "a.jpg", b"", Image.new("RGB", (9, 9)), np.zeros((9, 9, 3), np.uint8)):
+        with pytest.raises(ValueError, match=r"takes a list of pictures: put the one into \[ \]"):
+            Classifier(run)(one)
     run.config["fingerprints"]["clip"] = "another"
     with pytest.raises(ValueError, match="its model or weights have changed"):
         Classifier(run)

@@ -22,6 +22,7 @@ from lmptlib.runs.tables import (
 )
 from lmptlib.suite.cli.main import main
 from lmptlib.training.training import train
+from lmptlib.training.version_0_1 import stopped_twins
 
 FOLDERS = Path(__file__).with_name("version_0_1")
 STOPPED = "tiny-lmpt-db_focal-calibrated-s1-6b1170b8eb32"
@@ -114,3 +115,13 @@ def test_nothing_goes_on_from_one(tiny, tmp_path):
     for other in ({"seed": 0}, {"seed": 1, "lr": 1e-3}, {"seed": 1, "method": "coop"}):
         train(resolve(**config, **other), tmp_path / "outputs", log=said.append)
     assert not [line for line in said if "version 0.1" in line]
+
+
+@pytest.mark.parametrize("spoilt", [b"", b'{"versions', b"[1]", b"\xff\x00"])
+def test_a_damaged_one_stands_in_nobodys_way(tmp_path, spoilt):
+    outputs = tmp_path / "outputs"
+    shutil.copytree(FOLDERS, outputs)
+    wanted = resolve(epochs=2, batch_size=8, seed=1)
+    assert stopped_twins(wanted, "tiny", outputs) == [STOPPED]
+    (outputs / STOPPED / "config.json").write_bytes(spoilt)
+    assert stopped_twins(wanted, "tiny", outputs) == []

@@ -217,7 +217,8 @@ def write_example(folder: Path, seed: int, signal: float, method: str = "coop", 
     config = {
         "key": "", "settings": resolve(**fitting({"method": method, "seed": seed})).flat(), "dataset": "example",
         "classes": [{"class": name, "group": group, "train": count} for name, group, count in zip(names, groups, (9, 300, 40, 7))],
-        "fingerprints": {"dataset": "example"}, "logit_scale": 1.0, "n_val": 60 * val,
+        "fingerprints": {"dataset": "example", "clip": "none"}, "logit_scale": 1.0, "warnings": [], "versions": {},
+        "n_train": 300, "n_val": 60 * val, "n_test": 60,
     }  # fmt: skip
     metrics = evaluate(labels, scores["scores"], 1.0, names, groups, resamples=10)
     run = RunFolder(folder / f"{method}-{signal}-{seed}", "")

@@ -99,6 +99,14 @@ def test_a_finished_run_is_not_repeated(make_run, tiny, tmp_path, monkeypatch):
     assert make_run().folder != run.folder, "another caption is another run"
 
 
+@pytest.mark.parametrize("spoilt", [b"", b'{"key', b"[1]"])
+def test_a_run_whose_record_is_damaged_is_made_again(make_run, spoilt):
+    record = make_run(method="linear_probe").folder / "config.json"
+    before = json.loads(record.read_bytes())
+    record.write_bytes(spoilt)
+    assert make_run(method="linear_probe").config["key"] == before["key"]
+
+
 def test_zero_shot_learns_nothing_and_leaves_a_folder(make_run, tiny, tmp_path):
     run = make_run(method="zero_shot")
     prompts = run.prompts()

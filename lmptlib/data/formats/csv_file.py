@@ -118,7 +118,7 @@ def _label_lists(
     notes = []
     choices = [_choices(text) for text in texts]
     if as_json := sum(found is not None for found in choices):
-        notes.append(f"labels as JSON in {as_json:,} lines")
+        notes.append(f"labels are read as JSON in {as_json:,} lines")
     separator = ";"
     if delimiter == ";" and not any(";" in text for text in texts) and _commas_separate(texts):
         separator = ","

@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
 from lmptlib.data.rows import OTHER_SPLIT_NAMES, SPLITS, Row, val_for_test
 from lmptlib.data.text import invisible, plain_spaces, read_text, spoken
-from lmptlib.errors import DataError, first_line, shorten
+from lmptlib.errors import DataError, first_line, read_yaml, shorten
 
 Kind = TypeVar("Kind")
 
@@ -35,16 +34,13 @@ def parse_json(text: str, where: str, hook: Callable[[dict], Any] | None = None)
         raise DataError([f"{where}: cannot be read as JSON ({first_line(error)})"]) from None
 
 
-def read_yaml(path: Path) -> Any:
+def read_yaml_file(path: Path) -> Any:
     """What a YAML file holds. Raises DataError, one line."""
     text, _ = read_text(path)
     try:
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" line {mark.line + 1}" if mark else ""
-        why = getattr(error, "problem", None) or first_line(error)
-        raise DataError([f"{path}{line}: not a YAML file ({why})"]) from None
+        return read_yaml(text)
+    except ValueError as error:
+        raise DataError([f"{path}: not a YAML file ({error})"]) from None
 
 
 def checked(kind: TypeAdapter[Kind], value: Any, where: object) -> Kind:

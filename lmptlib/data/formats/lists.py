@@ -3,12 +3,13 @@
 import itertools
 import os
 import re
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
 from lmptlib.data.images import SUFFIXES
 from lmptlib.data.rows import Row
-from lmptlib.data.text import invisible, plain_spaces, read_text, spoken
+from lmptlib.data.text import invisible, plain_spaces, read_text, spoken, visible
 from lmptlib.errors import DataError, shorten
 
 _SUFFIX = "|".join(map(re.escape, SUFFIXES))
@@ -36,7 +37,7 @@ def read_classes(path: Path) -> tuple[tuple[str, ...], list[str]]:
         if not name or not class_id.isdecimal() or len(class_id) > _LONGEST_ID:
             problems.append(f"{where}: '{shorten(line)}' is not 'name id'")
         elif mark := invisible(name):
-            problems.append(f"{where}: class '{shorten(name)}' has an invisible {mark} in it: take it out")
+            problems.append(f"{where}: class '{shorten(visible(name))}' has an invisible {mark} in it: take it out")
         elif int(class_id) in names:
             problems.append(f"{where}: id {class_id} is taken by '{names[int(class_id)]}'")
         elif spoken(name) in seen:
@@ -80,9 +81,10 @@ def read_list(path: Path, class_names: Sequence[str], split: str) -> tuple[list[
 
 
 def _are_flags(ids: Sequence[Sequence[str]], n_classes: int) -> bool:
-    """Whether every line has a 0 or a 1 for each class, and one has a number twice or too large for an id."""
-    as_ids = all(len(set(of_line)) == len(of_line) and all(int(i) < n_classes for i in of_line) for of_line in ids)
-    return not as_ids and all(len(of_line) == n_classes and set(of_line) <= {"0", "1"} for of_line in ids)
+    """Whether every line has a 0 or a 1 for each class, and one of them cannot be ids: a number twice, or 1 of one class."""
+    if any(len(of_line) != n_classes or not {"0", "1"}.issuperset(of_line) for of_line in ids):
+        return False
+    return any(len(set(of_line)) < n_classes or (n_classes == 1 and of_line == ["1"]) for of_line in ids)
 
 
 def _line_problem(line: str, n_classes: int) -> str:
@@ -104,7 +106,7 @@ def with_captions(rows: Sequence[Row], path: Path) -> tuple[list[Row], list[str]
     """Training images with their captions, from lines `path caption`, notes and problems. Raises DataError."""
     problems: list[str] = []
     captions: dict[str, str] = {}
-    images = {os.path.normpath(row.image) for row in rows}
+    images = {_one_spelling(row.image) for row in rows}
     lines, notes = _read_lines(path)
     for number, line in lines:
         where = f"{path} line {number}"
@@ -121,9 +123,9 @@ def with_captions(rows: Sequence[Row], path: Path) -> tuple[list[Row], list[str]
             problems.append(f"{where}: a second caption for {shorten(name)}; one each, please")
         captions.setdefault(name, caption)
     for row in rows:
-        if os.path.normpath(row.image) not in captions:
+        if _one_spelling(row.image) not in captions:
             problems.append(f"{row}: {shorten(row.image)} has no caption in {path.name}")
-    named = [row._replace(caption=captions.get(os.path.normpath(row.image), "")) for row in rows]
+    named = [row._replace(caption=captions.get(_one_spelling(row.image), "")) for row in rows]
     return named, notes, problems
 
 
@@ -131,7 +133,12 @@ def _split_caption(line: str, images: set[str]) -> tuple[str, str]:
     """An image's path and its caption: the longest path of the list that the line begins with, else up to a suffix."""
     ends = [match.start() for match in re.finditer(r"\s", line)] + [len(line)]
     for end in reversed(ends):
-        if os.path.normpath(line[:end]) in images:
-            return os.path.normpath(line[:end]), line[end:].strip()
+        if (name := _one_spelling(line[:end])) in images:
+            return name, line[end:].strip()
     match = _CAPTION_LINE.fullmatch(line)
     return (os.path.normpath(match[1]), match[2] or "") if match else ("", "")
+
+
+def _one_spelling(image: str) -> str:
+    """An image's path as another file may write it: `./a.jpg`, `img\\a.jpg`, accents coded otherwise."""
+    return os.path.normpath(unicodedata.normalize("NFC", image).replace("\\", "/"))

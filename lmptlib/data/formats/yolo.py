@@ -16,7 +16,7 @@ from lmptlib.data.formats.files import (
     left_out,
     name_problems,
     on_line,
-    read_yaml,
+    read_yaml_file,
     shown,
     with_test,
 )
@@ -49,7 +49,7 @@ def read_yolo(path: Path, root: Path | None = None) -> Reading:
     file = yaml_file(path)
     if file is None:
         raise DataError([f"{path}: no data.yaml with 'names' and 'train' or 'val'"])
-    data = checked(_DATA, read_yaml(file), file)
+    data = checked(_DATA, read_yaml_file(file), file)
     names = _names(data, file)
     folders, problems = _folders(data, file)
     base = root or _base(data, file, folders)
@@ -84,7 +84,7 @@ def yaml_file(path: Path) -> Path | None:
         return next((file for file in usual if is_file(file) and yaml_file(file)), None)
     if path.suffix.lower() not in (".yaml", ".yml"):
         return None
-    content = read_yaml(path)
+    content = read_yaml_file(path)
     fits = isinstance(content, dict) and "names" in content and "classes" not in content
     return path if fits and ("train" in content or "val" in content) else None
 

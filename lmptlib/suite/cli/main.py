@@ -23,8 +23,12 @@ class _OneLineErrors(click.Group):
     def invoke(self, context: click.Context) -> Any:
         try:
             return super().invoke(context)
+        except click.UsageError as error:
+            raise click.UsageError(_shown(error.format_message()), error.ctx) from error
+        except click.ClickException as error:
+            raise click.ClickException(_shown(error.message)) from error
         except (ValueError, OSError) as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(_shown(str(error))) from error
         except ModuleNotFoundError as error:
             if (error.name or "").startswith("lmptlib"):
                 raise
@@ -32,6 +36,13 @@ class _OneLineErrors(click.Group):
         except KeyboardInterrupt as error:
             click.echo(str(error) or "stopped", err=True)
             context.exit(130)
+
+
+def _shown(text: str) -> str:
+    """A message as a terminal takes it, whatever the input holds: no endless line, and nothing that moves the cursor."""
+    lines = ("".join(c if c.isprintable() else repr(c)[1:-1] for c in line) for line in text.splitlines())
+    # what is wrong stands in front, what to do at the end
+    return "\n".join(f"{line[:230]} ... {line[-115:]}" if len(line) > 350 else line for line in lines)
 
 
 @click.group(cls=_OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})

@@ -56,7 +56,8 @@ def ap_heatmap(table: pd.DataFrame, baseline: str) -> Figure:
     with seaborn.plotting_context("paper", font_scale=1.3):
         figure, axis = subplots(figsize=(2.6 + 1.2 * len(names), 1.2 + 0.32 * len(ap)))
         shades = {"cmap": "RdBu", "center": 0, "linewidths": 1, "cbar_kws": {"label": "AP − baseline"}}
-        labels = [f"{name} ({count})" for name, _, count in ap.index]
+        # a dollar of a class's name begins no formula
+        labels = [f"{name} ({count})".replace("$", r"\$") for name, _, count in ap.index]
         seaborn.heatmap(gap, annot=text, fmt="", annot_kws={"size": 12}, yticklabels=labels, ax=axis, **shades)
     for place in np.flatnonzero(groups[1:] != groups[:-1]).tolist():
         axis.axhline(place + 1, color="black", linewidth=1.5)

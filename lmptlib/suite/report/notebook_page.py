@@ -34,10 +34,14 @@ def notebook_page(path: Path) -> Page:
     """The page of an executed notebook. Raises ValueError, one line."""
     notebook = read_executed(path)
     pieces = [piece for cell in notebook.cells for piece in _pieces(cell)]
-    name = path.parent.name if path.name == "notebook.ipynb" else path.stem  # that of a run has its folder's name
+    name = (
+        path.resolve().parent.name if path.name == "notebook.ipynb" else path.stem
+    )  # that of a run has its folder's name
     title, question = _opening(notebook, name)
-    ended = notebook.metadata.get("papermill", {}).get("end_time")
-    when = datetime.fromisoformat(ended).astimezone() if ended else datetime.fromtimestamp(path.stat().st_mtime)
+    try:
+        when = datetime.fromisoformat(notebook.metadata["papermill"]["end_time"]).astimezone()
+    except (KeyError, TypeError, ValueError):  # papermill did not run it to its end
+        when = datetime.fromtimestamp(path.stat().st_mtime)
     n_figures = sum(piece.kind in ("figure", "picture") for piece in pieces)
     about = f"{when:%Y-%m-%d %H:%M} · {n_figures} figure{'s' * (n_figures != 1)} · {path.stat().st_size / 1e6:.1f} MB"
     has_heading = any(piece.kind == "words" and "<h1>" in piece.content for piece in pieces)
@@ -90,8 +94,9 @@ def _output(output: NotebookNode) -> Piece:
     if output.output_type == "error":
         return Piece("error", _printed("\n".join(output.traceback) or f"{output.ename}: {output.evalue}"))
     data = output.data
-    if "application/vnd.plotly.v1+json" in data:
-        return Piece("figure", data["application/vnd.plotly.v1+json"])
+    figure = data.get("application/vnd.plotly.v1+json")
+    if isinstance(figure, dict) and isinstance(figure.get("layout", {}), dict):
+        return Piece("figure", figure)
     if "application/vnd.jupyter.widget-view+json" in data:
         return Piece("explorer")
     for kind in ("image/png", "image/jpeg", "image/gif", "image/svg+xml"):

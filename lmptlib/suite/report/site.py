@@ -8,6 +8,7 @@ from importlib import resources
 from pathlib import Path
 
 from plotly.offline import get_plotlyjs
+from pydantic import TypeAdapter
 
 from lmptlib import __version__
 from lmptlib.paths import replace_folder
@@ -83,7 +84,7 @@ def _keep(target: Path, draft: Path, sources: set[Path]) -> None:
     """Note which files are the site's own, and bring over the others that lie in its place. Raises ValueError on a clash."""
     manifest, there = target / _MANIFEST, list(target.iterdir()) if target.exists() else []
     guests = {path.name for path in there if path.resolve() in sources}
-    own = json.loads(manifest.read_text(encoding="utf-8")) if manifest.is_file() else []
+    own = _own(manifest) if manifest.is_file() else []
     new = [path.name for path in draft.iterdir()]
     (draft / _MANIFEST).write_text(json.dumps(sorted({*new} - guests)), encoding="utf-8")
     for path in there:
@@ -93,3 +94,11 @@ def _keep(target: Path, draft: Path, sources: set[Path]) -> None:
             raise ValueError(f"{path}: is of no earlier report, and would be lost: name another folder")
         copy = shutil.copytree if path.is_dir() else shutil.copy2
         copy(path, draft / path.name)
+
+
+def _own(manifest: Path) -> list[str]:
+    """The files that an earlier report has noted as its own. Raises ValueError."""
+    try:
+        return TypeAdapter(list[str]).validate_json(manifest.read_bytes())
+    except ValueError:
+        raise ValueError(f"{manifest}: damaged, so that an earlier report is not known: name another folder") from None

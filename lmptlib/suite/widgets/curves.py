@@ -18,8 +18,7 @@ def class_curves(runs: list[Run]) -> ipywidgets.VBox:
     values = []
     for i, (label, run) in enumerate(labelled(runs)):
         for side, (sign, dash) in SIDES.items():
-            with np.load(run.folder / "probabilities.npz") as file:
-                values.append(file[f"epoch_{side}"])
+            values.append(run.class_probabilities()[f"epoch_{side}"])
             line = {"color": run_colour(i), "dash": dash, "width": 3}
             figure.add_scatter(name=f"{label} {sign}", mode="lines+markers", line=line)
     figure.update_xaxes(title="epoch")

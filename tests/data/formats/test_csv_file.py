@@ -102,6 +102,199 @@ def test_a_bad_csv_file_gets_one_clear_line(tiny, header, rows, message):
     assert len(error.value.problems) == 1 or header == "image,labels,split"
 
 
+def notes_of(dataset) -> list[str]:
+    """What is said of a file's form, and not of its classes or splits."""
+    usual = ("no splits", "no captions", "no AP", "training images without")
+    return [note.removeprefix("photos: ") for note in dataset.warnings if not any(part in note for part in usual)]
+
+
+PLAIN = [f"train/{i}.jpg,{labels}" for i, labels in enumerate(("dog", "dog;cat", "cat", "cat", "dog", "dog;cat"))]
+SPLIT = [f"{row},{'test' if i > 3 else 'train'}" for i, row in enumerate(PLAIN)]
+
+
+# The header, the rows and what is said. All of them mean what PLAIN does.
+OTHER_FORMS = {
+    "semicolons and commas": (
+        "image;labels",
+        [row.replace(",", "\t").replace(";", ",").replace("\t", ";") for row in PLAIN],
+        ["columns are separated by ';'", "labels are separated by ','"],
+    ),
+    "semicolons and quotes": (
+        "image;labels",
+        [row.replace("dog;cat", '"dog;cat"').replace(",", ";") for row in PLAIN],
+        ["columns are separated by ';'"],
+    ),
+    "tabs": ("image\tlabels", [row.replace(",", "\t") for row in PLAIN], ["columns are separated by tabs"]),
+    "sep=,": ("sep=,\nimage,labels", PLAIN, []),
+    "sep=;": (
+        "sep=;\nimage;labels",
+        [row.replace("dog;cat", '"dog;cat"').replace(",", ";") for row in PLAIN],
+        ["columns are separated by ';'"],
+    ),
+    "an index": (
+        ",image,labels",
+        [f"{i},{row}" for i, row in enumerate(PLAIN)],
+        ["columns that are left out: one without a name"],
+    ),
+    "further columns": (
+        "id,image,labels,photographer",
+        [f"{i},{row},Ana" for i, row in enumerate(PLAIN)],
+        ["columns that are left out: 'id', 'photographer'"],
+    ),
+    "a row a label": (
+        "image,labels",
+        [f"{row.split(',')[0]},{label}" for row in PLAIN for label in row.split(",")[1].split(";")],
+        ["a row for each label: 8 rows are 6 images"],
+    ),
+    "choices": (
+        "image,labels",
+        [row.replace("dog;cat", '"{""choices"":[""dog"",""cat""]}"') for row in PLAIN],
+        ["labels are read as JSON in 2 lines"],
+    ),
+    "lists": (
+        "image,labels",
+        [row.replace("dog;cat", "\"['dog', 'cat']\"") for row in PLAIN],
+        ["labels are read as JSON in 2 lines"],
+    ),
+    "a column a class": (
+        "image,cat,dog",
+        [f"{row.split(',')[0]},{int('cat' in row)},{int('dog' in row)}" for row in PLAIN],
+        ["2 columns of 0 and 1 are read as classes"],
+    ),
+    "spaces of all kinds": ("image,labels", [row.replace("dog", "\u3000dog\u00a0") for row in PLAIN], []),
+}
+
+
+@pytest.mark.parametrize("form", OTHER_FORMS)
+def test_what_tools_make_of_a_csv_file_is_read_with_a_note(tiny, form):
+    plain = load_dataset(write_csv(tiny, PLAIN, "image,labels"))
+    header, rows, said = OTHER_FORMS[form]
+    dataset = load_dataset(write_csv(tiny, rows, header))
+    assert notes_of(dataset) == said and dataset.class_names == ("cat", "dog")
+    assert dataset.fingerprint() == plain.fingerprint() and dataset.test.names == plain.test.names
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "cp1252", "utf-8-sig"])
+def test_encodings(tiny, encoding):
+    rows = [row.replace("cat", "Kätzchen") for row in PLAIN]
+    plain = load_dataset(write_csv(tiny, rows, "image,labels"))
+    path = tiny.folder / "photos.csv"
+    path.write_bytes("\n".join(["image,labels", *rows]).encode(encoding))
+    refused = {
+        "cp1252": "line 3; as cp1252, the likely encoding, it says 'train/1.jpg,dog;Kätzchen': save it as UTF-8",
+        "utf-16-le": "UTF-16 without its mark does: save it as UTF-8",
+    }
+    if encoding in refused:
+        with pytest.raises(DataError, match=refused[encoding]):
+            load_dataset(str(path))
+    else:
+        dataset = load_dataset(str(path))
+        assert dataset.fingerprint() == plain.fingerprint()
+        assert notes_of(dataset) == (["photos.csv is read as UTF-16"] if encoding == "utf-16" else [])
+
+
+def test_other_names_of_splits_are_read(tiny):
+    rows = [row.replace(",train", ",Train").replace(",test", ",TEST") for row in SPLIT]
+    rows[3] = rows[3].replace("Train", "Validation")
+    dataset = load_dataset(write_csv(tiny, rows, "image,labels,split"))
+    assert {key: len(split) for key, split in dataset.splits.items()} == {"train": 3, "val": 1, "test": 2}
+    read = (("TEST", "test"), ("Train", "train"), ("Validation", "val"))
+    assert notes_of(dataset) == [f"split '{written}' is read as {split}" for written, split in read]
+
+
+@pytest.mark.parametrize("separator", [" ", "#", "/", "+", " & ", ":", "，", "；", "、", " ／ "])
+def test_another_separator_is_noted(tiny, separator):
+    made = f"dog{separator}cat"
+    dataset = load_dataset(write_csv(tiny, [row.replace("dog;cat", made) for row in PLAIN], "image,labels"))
+    assert notes_of(dataset) == [f"'{made}' is made of other class names: do you mean 'dog;cat'?"]
+
+
+@pytest.mark.parametrize("separator", [",", "|", ", "])
+def test_a_separator_of_csv_files_is_refused(tiny, separator):
+    rows = [row.replace("dog;cat", f'"dog{separator}cat"') for row in PLAIN]
+    with pytest.raises(DataError, match=r"line 3: labels .* write names with ';' between them"):
+        load_dataset(write_csv(tiny, rows, "image,labels"))
+
+
+NAMES = {
+    "a comma": "tench, Tinca tinca",
+    "a family": "👨\u200d👩\u200d👧",
+    "a flag": "🏴\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f",
+    "Persian": "گربه\u200cها",
+    "Hindi": "क्\u200dष",
+    "an accent that combines": "cafe\u0301",
+    "a pipe": "x|y",
+    "a slash": "and/or",
+    "markup": "<b>cat</b>",
+}
+
+
+@pytest.mark.parametrize("case", NAMES)
+def test_letters_are_letters(tiny, case):
+    rows = [row.replace("cat", NAMES[case]).replace(",", ',"', 1) + '"' for row in PLAIN]
+    dataset = load_dataset(write_csv(tiny, rows, "image,labels"))
+    assert set(dataset.class_names) == {"dog", NAMES[case]} and notes_of(dataset) == []
+
+
+@pytest.mark.parametrize(
+    ("mark", "named"),
+    [
+        ("\u200e", "U+200E LEFT-TO-RIGHT MARK"),
+        ("\u00ad", "U+00AD SOFT HYPHEN"),
+        ("\ufeff", "U+FEFF ZERO WIDTH NO-BREAK SPACE"),
+        ("\u202e", "U+202E RIGHT-TO-LEFT OVERRIDE"),
+        ("\u200b", "U+200B ZERO WIDTH SPACE"),
+        ("\x07", "U+0007 CONTROL CHARACTER"),
+    ],
+)
+def test_what_is_invisible_is_named(tiny, mark, named):
+    with pytest.raises(DataError) as error:
+        load_dataset(write_csv(tiny, [*PLAIN, f"train/6.jpg,ca{mark}t"], "image,labels"))
+    path = tiny.folder / "photos.csv"
+    assert error.value.problems == [f"{path} line 8: label 'cat' has an invisible {named} in it: take it out"]
+
+
+@pytest.mark.parametrize(
+    ("written", "offer"),
+    [
+        ("train\\0.jpg", "; there is train/0.jpg"),
+        ("train/0.JPG", "; there is train/0.jpg"),
+        ("Train/0.jpg", "; there is train/0.jpg"),
+        ("train/0.jpeg", "; there is train/0.jpg"),
+        ("C:\\photos\\train\\0.jpg", "; there is train/0.jpg"),
+        ("photos/train/0.jpg", "; there is train/0.jpg"),
+        ("train/cafe\u0301.jpg", "; there is train/café.jpg, its accents coded otherwise"),
+        ("train/" + "x" * 300 + ".jpg", "; its name has 310 characters, more than a file's can have"),
+        ("train/nothing.jpg", "train/nothing.jpg"),
+    ],
+)
+def test_a_missing_image_comes_with_the_file_that_is_there(tiny, written, offer):
+    (tiny.folder / "train/café.jpg").write_bytes((tiny.folder / "train/0.jpg").read_bytes())
+    with pytest.raises(DataError) as error:
+        load_dataset(write_csv(tiny, [*PLAIN[1:], f"{written},dog"], "image,labels"))
+    (line,) = error.value.problems
+    assert line.startswith(f"{tiny.folder / 'photos.csv'} line 7: no image ") and line.endswith(offer)
+    assert len(line) < 400
+
+
+def test_6000_classes_give_few_notes(tiny):
+    """Names that differ in their numbers alone are no slips."""
+    rows = [f"train/{i}.jpg,{';'.join(f'class {j:04d} of things' for j in range(i, 6000, 24))}" for i in range(24)]
+    rows[1] += ";dog#class 0001 of things;dog"
+    dataset = load_dataset(write_csv(tiny, [*rows, *(f"test/{i}.jpg,dog" for i in range(6))], "image,labels"))
+    assert len(dataset.class_names) == 6002
+    made = "'dog#class 0001 of things' is made of other class names: do you mean 'dog;class 0001 of things'?"
+    assert notes_of(dataset) == [made]
+
+
+def test_notes_on_many_labels_are_few(tiny):
+    names = [f"bird {'abcdefghijkl'[i]}{'mnopqrstuvwx'[i]}" for i in range(12)]
+    rows = [f"train/{i}.jpg,{name.replace('bird', 'brd')}" for i, name in enumerate(names)]
+    rows += [f"train/{12 + i}.jpg,{';'.join(names)}" for i in range(6)]
+    slips = [note for note in notes_of(load_dataset(write_csv(tiny, rows, "image,labels"))) if "label" in note]
+    assert len(slips) == 6 and slips[-1] == "... and 7 more labels like these"
+
+
 def test_a_label_that_may_be_a_slip_is_noted(tiny):
     rows = [*ROWS, "train/20.jpg,persn,x", "train/22.jpg,cat,x", "train/23.jpg,bottle,x"]
     dataset = load_dataset(write_csv(tiny, rows))

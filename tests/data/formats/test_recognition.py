@@ -138,10 +138,10 @@ SCALARS = st.one_of(
         ["\ud800", "a\nb", "../x.jpg", "/x.jpg", "1.jpg", "\u200b", 10**400, "dog", "choices", "\0", "http://["]
     ),
 )
-KEYS = st.sampled_from(
-    ["images", "annotations", "categories", "id", "file_name", "image_id", "category_id", "name", "caption", "data", "result"]
-    + ["type", "value", "choices", "text", "was_cancelled", "image", "labels", "objects", "split", "train", "val", "names"]
-)
+KEYS = st.sampled_from([
+    "images", "annotations", "categories", "id", "file_name", "image_id", "category_id", "name", "caption", "data", "result",
+    "type", "value", "choices", "text", "was_cancelled", "image", "labels", "objects", "split", "train", "val", "names",
+])  # fmt: skip
 ANYTHING = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4), max_leaves=12
 )
@@ -196,7 +196,7 @@ def folder(tmp_path_factory):
 
 
 @pytest.mark.parametrize("read", WELL_FORMED, ids=lambda read: read.__name__)
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(path=st.lists(st.integers(0, 5), max_size=6), other=ANYTHING)
 def test_whatever_stands_in_a_file_only_results_or_data_errors_come_out(folder, read, path, other):
     content = spoilt(WELL_FORMED[read], path, other)
@@ -210,7 +210,7 @@ def test_whatever_stands_in_a_file_only_results_or_data_errors_come_out(folder, 
 
 
 @pytest.mark.parametrize("read", WELL_FORMED, ids=lambda read: read.__name__)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(content=st.binary(max_size=60))
 def test_whatever_bytes_a_file_has(folder, read, content):
     (folder / FILES[read]).write_bytes(content)
@@ -231,7 +231,7 @@ XML = st.text("<>/&;\"'=! \x00\x1fé\ud800", max_size=8) | st.sampled_from(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(parts=st.lists(XML, max_size=8), ids=st.text(max_size=8))
 def test_whatever_stands_in_xml_and_its_lists(tmp_path_factory, parts, ids):
     folder = tmp_path_factory.getbasetemp() / "voc"
@@ -243,7 +243,7 @@ def test_whatever_stands_in_xml_and_its_lists(tmp_path_factory, parts, ids):
     only_results_or_data_errors(read_voc, folder)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(lines=st.lists(st.text(max_size=12) | st.sampled_from(["0 .5 .5 .1 .1", "1 0 0 1 1 0 1", "0"]), max_size=3))
 def test_whatever_stands_in_a_label_file(tmp_path_factory, lines):
     folder = tmp_path_factory.getbasetemp() / "yolo"

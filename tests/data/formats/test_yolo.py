@@ -160,7 +160,7 @@ BAD = {
     "no folder": (data(val="images/vol"), f"{DATA}: val: 'images/vol' is not below "),
     "absolute": (data(val="/data/val"), f"{DATA}: val: '/data/val' is not below "),
     "same twice": (data(val="images/train"), f"{DATA} val: images/train/t0.jpg is in train already"),
-    "not yaml": (lambda y: write(y / DATA, "names: [\ntrain: {"), f"{DATA} line 2: not a YAML file ("),
+    "not yaml": (lambda y: write(y / DATA, "names: [\ntrain: {"), f"{DATA}: not a YAML file (line 2: "),
     "deep": (lambda y: write(y / DATA, "names: " + "[" * 5000), f"{DATA}: not a YAML file (maximum recursion depth"),
     "huge number": (lambda y: write(y / DATA, "train: x\nnames: " + "9" * 5000), f"{DATA}: not a YAML file (Exceeds"),
     "huge hex": (

@@ -32,6 +32,13 @@ def test_the_heat_map_writes_the_baselines_ap_and_the_change():
     assert [text.get_text() for text in axis.texts[4:]] == ["head", "tail"]
 
 
+def test_a_class_may_be_called_as_a_formula_is(tmp_path):
+    classes = pd.DataFrame({"class": [r"$\frac$", "$5"], "group": "head", "train": [300, 200]})
+    table = pd.concat([classes.assign(row=row, ap=[60.0, 40.0]) for row in ("clip", "coop")])
+    paper.save(paper.ap_heatmap(table, "clip"), tmp_path, "heat")
+    assert (tmp_path / "heat.png").stat().st_size and (tmp_path / "heat.pdf").stat().st_size
+
+
 def test_dots_stand_at_the_differences():
     table = pd.DataFrame({"row": ["coop", "lmpt"], "group": "total", "difference": [2.0, -1.0]})
     table = table.assign(difference_low=table["difference"] - 1, difference_high=table["difference"] + 3)

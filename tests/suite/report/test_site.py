@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from datetime import datetime
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -132,6 +133,17 @@ def test_a_notebooks_page_holds_all_that_it_showed(notebook, tmp_path):
         assert text in index.text
 
 
+def test_what_is_spoilt_in_a_notebook_gives_way(tmp_path):
+    """A figure that is none to its text, papermill's time to the file's."""
+    spoilt = ("x", ["x"], {"data": [], "layout": [1]})
+    outputs = [shows("application/vnd.plotly.v1+json", figure, **{"text/plain": "Figure()"}) for figure in spoilt]
+    path = tmp_path / "spoilt.ipynb"
+    for metadata in ({"papermill": {"end_time": "soon"}}, {"papermill": {"end_time": None}}, {"papermill": []}):
+        nbformat.write(nbformat.v4.new_notebook(cells=[code("figure", *outputs)], metadata=metadata), path)
+        page = Read((write_site([path], [], tmp_path / "site", "All").parent / "spoilt.html").read_text())
+        assert page.text.count("Figure()") == 3 and not page.figures() and f"{datetime.now():%Y-%m-%d}" in page.text
+
+
 def test_nothing_is_fetched_and_every_address_is_there(notebook, runs, tmp_path):
     twin = write(tmp_path / "elsewhere" / "10_moved-tiny.ipynb", nbformat.v4.new_markdown_cell("only words"))
     site = write_site([notebook, twin], runs, tmp_path / "site", "All").parent
@@ -231,3 +243,16 @@ def test_executed_notebooks_are_found_by_name(notebook, runs, tmp_path):
     )
     assert "notebooks: 3, runs: 1" in output
     assert (tmp_path / "site" / f"{runs[0].folder.name}.html").is_file()
+
+
+@pytest.mark.parametrize("name", ["../../x", ".x", "a" * 300, '<img src=x onerror="x">'])
+def test_the_name_of_a_data_set_leads_nowhere(tiny, make_run, tmp_path, name):
+    """Its run lies in the folder of the runs, is listed there, and has its page."""
+    tiny.edit(name=name)
+    before = sorted(tmp_path.rglob("*"))
+    run = make_run(tmp_path / "deep" / "down" / "out", method="linear_probe", epochs=1)
+    out = tmp_path / "deep" / "down" / "out"
+    lmpt("report", "--out", out)
+    assert run.folder.parent == out and run.folder.name in lmpt("results", "--out", out)
+    assert {path.name for path in (out / "report").glob("*.html")} == {"index.html", f"run-{run.folder.name}.html"}
+    assert [path for path in sorted(tmp_path.rglob("*")) if tmp_path / "deep" not in (path, *path.parents)] == before

@@ -1,0 +1,269 @@
+"""Inputs that are wrong: each is refused in short lines that name it, and nothing that was there is lost.
+
+`PYTHONPATH=. python tests/suite/cli/test_bad_inputs.py` prints the table of inputs and lines.
+"""
+
+import io
+import json
+import os
+import shlex
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from unittest import mock
+
+import nbformat
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from lmptlib.config import resolve
+from lmptlib.suite import notebooks
+from lmptlib.suite.cli.main import main
+from lmptlib.training.training import train
+
+
+@dataclass(frozen=True)
+class Bad:
+    """A wrong input: what it is, the command that meets it, what its line says, and the files that it is made of.
+
+    The command runs in a folder with a data set, data/card.yaml, and a finished run of it, out/run. files: path -> what
+    stands there: text, bytes, or a number, of the bytes of the file that are kept. None: the file is not there.
+    """
+
+    name: str
+    command: str
+    says: str
+    files: Mapping[str, str | bytes | int | None] = field(default_factory=dict)
+
+
+TRAIN = "run train --out out -p dataset data/card.yaml"
+SWEEP = "sweep grid.yaml --out out -p dataset data/card.yaml"
+REPORT = "report --out out"
+# Ten lists of ten lists of ten lists ...: a few hundred letters that unfold to a billion numbers.
+UNFOLDS = ", ".join(f"&{name} [{', '.join([f'*{past}'] * 10)}]" for past, name in zip("abcdefgh", "bcdefghi"))
+UNFOLDS = f"[&a [{', '.join('1' * 10)}], {UNFOLDS}]"
+UNKNOWN = json.dumps(
+    {"settings": {"method": "lmtp", "model": "RN50", "recipe": "best"}, "dataset": "x", "classes": [], "warnings": []}
+    | {
+        "n_train": 1,
+        "n_val": 1,
+        "n_test": 1,
+        "logit_scale": 1,
+        "fingerprints": {"dataset": "", "clip": ""},
+        "versions": {},
+    }
+)
+EMPTY = io.BytesIO()
+np.savez(EMPTY, other=np.zeros(3))
+FRESH = nbformat.writes(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 + 1")]))
+
+
+def parameter(name: str, command: str, says: str) -> Bad:
+    return Bad(f"parameter: {name}", f"{TRAIN} {command}", says)
+
+
+def settings_file(name: str, content: str | bytes, says: str = "own.yaml") -> Bad:
+    return Bad(f"settings file: {name}", f"{TRAIN} -f own.yaml", says, {"own.yaml": content})
+
+
+def grid(name: str, content: str | bytes, says: str, options: str = "") -> Bad:
+    return Bad(f"grid: {name}", f"{SWEEP} {options}", says, {"grid.yaml": content})
+
+
+def run_folder(name: str, file: str, content: str | bytes | int | None, command: str = REPORT) -> Bad:
+    return Bad(f"run: {file} {name}", command, f"out/run/{file}", {f"out/run/{file}": content})
+
+
+BAD = (
+    parameter("unknown", "-p epoch 3", "'epoch'. Did you mean 'epochs'?"),
+    parameter("of another type", "-p epochs many", "'epochs' must be a whole number, not 'many'"),
+    parameter("not a number", "-p lr nan", "'lr'"),
+    parameter("infinite", "-p lr 1e999", "'lr'"),
+    parameter("below its bound", "-p lr -1", "'lr'"),
+    parameter("far above its bound", "-p n_ctx 99999999999999999999", "'n_ctx'"),
+    parameter("negative seed", "-p seed -1", "'seed'"),
+    parameter("seed above its bound", f"-p seed {2**70}", "'seed'"),
+    parameter("empty batch", "-p batch_size 0", "'batch_size'"),
+    parameter("of another choice", "-p loss bse", "'loss' is one of"),
+    parameter("of another method", "-p method linear_probe -p n_ctx 4", "'linear_probe' has no setting 'n_ctx'"),
+    parameter("of version 0.1", "-p head raw", "'head' is called 'logit_map' now"),
+    parameter("empty", "-p method ''", "'method'"),
+    parameter("very long", f"-p epochs {'9x' * 5000}", "'epochs'"),
+    parameter("that moves the cursor", "-p epochs '\x1b[2J\x1b[H3'", "'epochs'"),
+    parameter("without a value", "-p epochs", "-p"),
+    parameter("in settings, broken", "-p settings 'lr: [1'", "settings must be like"),
+    parameter("in settings, unknown", "-p settings 'lrr: 1'", "'lrr'"),
+    parameter("of a loss, broken", "-p loss_settings 'gamma: ['", "'loss_settings' must be like"),
+    parameter("in settings, nested without end", f"-p settings 'lr: {'[' * 5000}'", "settings must be like"),
+    parameter("in settings, a day that is none", "-p settings 'lr: 2020-13-45'", "settings must be like"),
+    parameter("of a loss, nested without end", f"-p loss_settings 'gamma: {'[' * 5000}'", "'loss_settings' must be like"),
+    parameter("of a loss, a list of itself", "-p loss focal -p loss_settings 'gamma: &a [*a]'", "gamma is a number"),
+    parameter("of a loss, unknown", "-p loss focal -p loss_settings 'gama: 3'", "'gama'"),
+    parameter("of a loss, of another type", "-p loss focal -p loss_settings 'gamma: much'", "gamma"),
+    parameter("no such preset", "-p preset voc", "'preset'"),
+    parameter("data set of no name", "-p dataset ''", "dataset"),
+    Bad("timeout: no number", "run train --timeout soon", "--timeout"),
+    Bad("timeout: very long", f"run train --timeout {'9x' * 5000}", "--timeout"),
+    Bad("option: unknown", "run train --timeot 3", "--timeot"),
+    Bad("command: unknown", "rnu train", "'rnu'"),
+    Bad("notebook: unknown", "run trian", "'trian'. Did you mean 'train'?"),
+    Bad("notebook: absent", "run absent.ipynb", "absent.ipynb"),
+    Bad("notebook: a folder", "run own.ipynb", "own.ipynb", {"own.ipynb/x": ""}),
+    Bad("notebook: not JSON", "run own.ipynb", "own.ipynb", {"own.ipynb": "{"}),
+    Bad("out: a file", f"{TRAIN.replace('--out out', '--out file')} --force", "file", {"file": "mine"}),
+    Bad("recipe: unknown", "recipes papr", "'papr'. Did you mean 'paper'?"),
+    Bad("recipe: a path", f"{TRAIN} -p recipe ../paper", "'../paper'"),
+    Bad("recipe: unknown row", f"{TRAIN} -p recipe lmpt_table3/none", "'lmpt_table3/none'"),
+    Bad("settings: neither method nor loss", "settings lmtp", "'lmtp'. Did you mean 'lmpt'?"),
+    Bad("settings file: absent", f"{TRAIN} -f absent.yaml", "absent.yaml"),
+    Bad("settings file: a folder", f"{TRAIN} -f data", "data"),
+    settings_file("broken", "lr: [1", "own.yaml: not a YAML file (line 1: "),
+    settings_file("a list", "- lr: 1"),
+    settings_file("not text", b"\xff\xfe\x00lr"),
+    settings_file("asks for code", "lr: !!python/object/apply:os.system ['touch owned']"),
+    settings_file("a list for a number", "epochs: [1, 2]", "'epochs' must be a whole number, not '[1, 2]'"),
+    settings_file("a list that unfolds without end", f"epochs: {UNFOLDS}", "'epochs'"),
+    settings_file("nested without end", f"lr: {'[' * 5000}", "own.yaml: not a YAML file"),
+    settings_file("a day that is none", "lr: 2020-13-45", "own.yaml: not a YAML file"),
+    settings_file("a list of itself", "epochs: &a [*a]", "'epochs'"),
+    settings_file("unknown name", "1: 2", "'1'"),
+    settings_file("no value", "epochs: !!str", "'epochs'"),
+    Bad("grid: absent", SWEEP, "grid.yaml: no such file"),
+    Bad("grid: unknown name", "sweep loses", "loses"),
+    Bad("grid: a folder", SWEEP, "grid.yaml", {"grid.yaml/x": ""}),
+    grid("no words", "", "grid.yaml: a grid has the keys"),
+    grid("values that unfold without end", f"grid: {{lr: {UNFOLDS}}}", "'lr'"),
+    grid("a baseline that is none", "grid: {loss: [bce, asl]}\nbaseline: cse", "no row 'cse' to compare with"),
+    grid("an unknown printed row", "grid: {loss: [bce, asl]}\npublished: {bce: lmpt/9}", "nothing printed at 'lmpt/9'"),
+    grid("broken", "rows: [1", "grid.yaml: not a YAML file (line 1: "),
+    grid("nested without end", f"rows: {'[' * 5000}", "grid.yaml: not a YAML file"),
+    grid("a day that is none", "settings: {lr: 2020-13-45}", "grid.yaml: not a YAML file"),
+    grid("a list of itself", "rows: &a {bce: *a}", "'bce'"),
+    grid("not text", b"\xff\xfe\x00", "grid.yaml: not a YAML file"),
+    grid("a list", "- rows", "grid.yaml: a grid has the keys"),
+    grid("unknown key", "row: {}", "unknown key 'row'"),
+    grid("empty", "about: nothing", "grid.yaml: a grid needs"),
+    grid("rows without settings", "rows: {a: 3}", "row 'a' is a mapping"),
+    grid("rows without a name", "rows: {a: {lr: 1}, 1: null}", "row '1' is a mapping"),
+    grid("an empty list", "grid: {loss: []}", "a list in 'grid' is empty"),
+    grid("a mapping for values", "grid: {lr: {a: 1}}", "'lr'"),
+    grid("a value of another type", "grid: {lr: [fast]}", "'lr' must be a number, not 'fast'"),
+    grid("a value out of bounds", "grid: {lr: [-1]}", "'lr'"),
+    grid("unknown setting", "settings: {lrr: 1}", "'lrr'"),
+    grid("settings none", "settings:", "'settings' is a mapping"),
+    grid("a seed among the settings", "settings: {seed: 1}", "'seed' is given by 'seeds'"),
+    grid("seeds no list", "settings: {lr: 1}\nseeds: 3", "'seeds' is a list"),
+    grid("seeds twice", "settings: {lr: 1}\nseeds: [0, 0]", "'seeds' is a list of different"),
+    grid("seeds that unfold without end", f"settings: {{lr: 1}}\nseeds: {UNFOLDS}", "'seeds'"),
+    grid("a negative seed", "settings: {lr: 1}\nseeds: [-1]", "'seed'"),
+    grid("no such baseline", "grid: {loss: [bce, asl]}\nbaseline: [bce]", "'baseline'"),
+    grid("an ensemble of no row", "grid: {loss: [bce, asl]}\nensembles: {both: {bec: 1}}", "no row 'bec'"),
+    grid("an ensemble without weights", "grid: {loss: [bce, asl]}\nensembles: {both: {bce: much}}", "ensemble 'both'"),
+    grid("nothing printed", "grid: {loss: [bce, asl]}\npublished: {bce: [1]}", "published 'bce'"),
+    grid("two data sets", "rows: {a: {dataset: voc-lt}}", "'dataset'"),
+    grid("--seeds no numbers", "settings: {lr: 1}", "--seeds", "--seeds a,b"),
+    grid("--seeds empty", "settings: {lr: 1}", "--seeds", "--seeds ''"),
+    grid("--jobs 0", "settings: {lr: 1}", "--jobs", "--jobs 0"),
+    grid("--jobs no number", "settings: {lr: 1}", "--jobs", "--jobs many"),
+    grid("--notebook unknown", "settings: {lr: 1}", "'trian'", "--notebook trian"),
+    Bad("data set: a path without end", f"{TRAIN} -p dataset {'x/' * 100}y.csv", "y.csv: no such file"),
+    run_folder("cut off", "metrics.json", 40, "results --out out"),
+    run_folder("empty", "metrics.json", "", "results --out out"),
+    run_folder("a list", "metrics.json", "[1]", "results --out out"),
+    run_folder("without its content", "metrics.json", "{}", "results --out out"),
+    run_folder("without a ranking", "metrics.json", '{"scores": {"logit": {}}, "n_pos": {}}'),
+    run_folder("not text", "metrics.json", b"\xff\x00"),
+    run_folder("cut off", "config.json", 40, "results --out out"),
+    run_folder("not there", "config.json", None, "results --out out"),
+    run_folder("without its content", "config.json", "{}", "results --out out"),
+    run_folder("without settings", "config.json", '{"settings": {}, "dataset": "x"}'),
+    Bad("run: of an unknown method", "results --out out", "unknown method 'lmtp'", {"out/run/config.json": UNKNOWN}),
+    run_folder("cut off", "history.jsonl", 40),
+    run_folder("not there", "history.jsonl", None),
+    run_folder("cut off", "probabilities.npz", 40),
+    run_folder("of another kind", "probabilities.npz", "words"),
+    run_folder("not there", "probabilities.npz", None),
+    run_folder("without its arrays", "probabilities.npz", EMPTY.getvalue()),
+    Bad("run: unknown", f"{REPORT} --runs rnu", "no run 'rnu' in out. Did you mean 'run'?"),
+    Bad("run: none", "results --out data", "no finished runs in data"),
+    Bad("report: into a file", f"{REPORT} --to file", "file: is a file", {"file": "mine"}),
+    Bad("report: over other folders", f"{REPORT} --to data", "data: holds other folders"),
+    Bad("report: its list of files is broken", REPORT, "out/report/site.json", {"out/report/site.json": "["}),
+    Bad("report: its list of files is none", REPORT, "out/report/site.json", {"out/report/site.json": "3"}),
+    Bad("report: notebook not JSON", f"{REPORT} own.ipynb", "own.ipynb", {"own.ipynb": "{"}),
+    Bad("report: notebook never executed", f"{REPORT} own.ipynb", "own.ipynb", {"own.ipynb": FRESH}),
+    Bad("report: notebook of no cells", f"{REPORT} own.ipynb", "own.ipynb", {"own.ipynb": "[1]"}),
+    Bad("report: notebook absent", f"{REPORT} moved", "'moved'"),
+)  # fmt: skip
+
+
+def make_place(folder: Path) -> Path:
+    """A folder with a data set, data/card.yaml, and a finished run, out/run."""
+    from tiny import make_tiny
+
+    card = make_tiny(folder / "data").path
+    made = train(resolve(dataset=str(card), epochs=1, batch_size=8), folder / "out", log=lambda line: None)
+    made.rename(folder / "out" / "run")
+    return folder
+
+
+def spoil(bad: Bad) -> None:
+    """Make the input's files in the current folder."""
+    for name, content in bad.files.items():
+        path = Path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if content is None:
+            path.unlink()
+        else:
+            content = path.read_bytes()[:content] if isinstance(content, int) else content
+            path.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def meet(bad: Bad) -> Result:
+    """What the command says of it; a notebook that is begun would be a fault, and takes seconds."""
+    with mock.patch.object(notebooks, "execute", side_effect=AssertionError("a kernel was started")):
+        return CliRunner().invoke(main, shlex.split(bad.command))
+
+
+def there() -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    return make_place(tmp_path_factory.mktemp("place"))
+
+
+@pytest.mark.parametrize("bad", BAD, ids=[bad.name for bad in BAD])
+def test_a_wrong_input_is_named_and_nothing_is_lost(bad, place, tmp_path, monkeypatch):
+    monkeypatch.chdir(shutil.copytree(place, tmp_path / "place"))
+    spoil(bad)
+    before = there()
+    result = meet(bad)
+    assert isinstance(result.exception, SystemExit) and result.exit_code in (1, 2), result.exception
+    assert bad.says in result.output and "Traceback" not in result.output
+    assert all(len(line) < 400 and line.isprintable() for line in result.output.splitlines())
+    after = there()
+    assert {path: after.get(path) for path in before} == before and not Path("owned").exists()
+
+
+def print_table() -> None:
+    """A line a wrong input: what it is, what the command says of it, and its exit status."""
+    print("| input | line | exit |\n|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        place = make_place(Path(folder) / "place")
+        for number, bad in enumerate(BAD):
+            os.chdir(shutil.copytree(place, Path(folder) / str(number)))
+            spoil(bad)
+            result = meet(bad)
+            line = result.output.strip().splitlines()[-1].replace("|", "\\|")
+            print(f"| {bad.name} | {line} | {result.exit_code} |")
+
+
+if __name__ == "__main__":
+    sys.path.append(str(Path(__file__).parents[2]))  # as pytest does
+    print_table()
