@@ -10,7 +10,7 @@ from lmptlib.data.checks import check_pictures, repeated_pictures
 from lmptlib.data.dataset import CUTOFFS, Dataset, Split, Task
 from lmptlib.data.formats.files import read_yaml_file, shown
 from lmptlib.data.formats.lists import read_classes, read_list, with_captions
-from lmptlib.data.formats.recognition import format_of, looked_for
+from lmptlib.data.formats.recognition import format_of, not_known
 from lmptlib.data.rows import SPLITS, Reading, assemble
 from lmptlib.errors import DataError, nearest, shorten
 from lmptlib.paths import home
@@ -126,8 +126,7 @@ def _read(card: dict, data_root: str | Path | None) -> Reading:
         raise DataError([f"{shorten(str(source))}: no such file or folder"])
     found = format_of(source) if source else None
     if source and not found:
-        what = "nothing in it that is known" if source.is_dir() else "no known format"
-        raise DataError([f"{source}: {what}; looked for {looked_for()}"])
+        raise DataError([not_known(source)])
     if options and not (found and found.name == "VOC"):
         raise DataError([f"{source or card['name']}: 'difficult' is told of objects in VOC alone"])
     return found.read(source, Path(data_root) if data_root else None, **options) if found else _read_lists(card)

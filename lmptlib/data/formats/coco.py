@@ -84,7 +84,10 @@ def read_coco(path: Path, root: Path | None = None) -> Reading:
     reading = Reading(path, root or natural, [])
     names: dict[str, None] = {}
     for source in sources:
-        found = checked(_INSTANCES, _read(source.file), source.file)
+        content = _read(source.file)
+        if isinstance(content, dict) and not {"images", "annotations"} & content.keys():
+            raise DataError([f"{source.file}: no 'images' and 'annotations' in it, as COCO has, and no list of tasks"])
+        found = checked(_INSTANCES, content, source.file)
         names |= dict.fromkeys(plain_spaces(category.name) for category in sorted(found.categories, key=lambda c: c.id))
         folder = _image_folder(source, reading.root, found.images)
         labels = _labels(source.file, found, reading.problems)

@@ -1,12 +1,15 @@
 """A folder of images for each class: `cat/1.jpg`, or `train/cat/1.jpg` and `test/cat/2.jpg`."""
 
 import os
+import re
 from pathlib import Path, PurePath
 
 from lmptlib.data.formats.files import files_below, is_picture, name_problems, on_line, split_named, with_test
 from lmptlib.data.rows import Reading, Row
 from lmptlib.data.text import plain_spaces
 from lmptlib.errors import DataError, shorten
+
+_WORDNET = re.compile(r"n\d{8}")
 
 
 def read_folders(path: Path, root: Path | None = None) -> Reading:
@@ -47,10 +50,15 @@ def read_folders(path: Path, root: Path | None = None) -> Reading:
     classes = sorted({row.labels[0] for row in rows})
     problems += name_problems(path, classes)
     if len(classes) == 1:
-        problems.append(f"{path}: all images are of one class, folder '{on_line(classes[0])}'; a folder for each class")
+        hint = (
+            "YOLO needs a data.yaml with 'names' too" if (path / "labels").is_dir() else "make a folder for each class"
+        )
+        problems.append(f"{path}: all images are of one class, folder '{on_line(classes[0])}'; {hint}")
     if problems:
         raise DataError(problems)
     skipped = len(names) - len(images)
     told = f"image folders: {len(rows):,} images of {len(classes):,} classes, one each"
     told += f"; files that are no images, left out: {skipped:,}" if skipped else ""
+    if classes and all(_WORDNET.fullmatch(name) for name in classes):
+        notes.append(f"classes are called {classes[0]}, ...: prompts are made of their names, so words do better")
     return Reading(path, root, rows, None, [told, *notes])

@@ -18,10 +18,12 @@ from lmptlib.errors import DataError, first_line
 
 
 class Format(NamedTuple):
-    """looked_for: what a file or a folder of it has. fits: whether that is so. read: its reader, of a path and a root."""
+    """files, folder: what a file of it is called, and what a folder of it has; nothing where it is none. fits: whether a path is
+    of it. read: its reader, of a path and a root."""
 
     name: str
-    looked_for: str
+    files: str
+    folder: str
     fits: Callable[[Path], bool]
     read: Callable[..., Reading]
 
@@ -67,15 +69,13 @@ def _is_yolo(path: Path) -> bool:
 
 # The first that fits counts.
 FORMATS = (
-    Format("Hugging Face", "metadata.csv or metadata.jsonl, or such in train/", _is_metadata, read_metadata),
-    Format("CSV", "a .csv or .tsv file", _is_csv, lambda path, root: read_csv(path, root or path.parent)),
-    Format("COCO", "annotations/instances_*.json, train/_annotations.coco.json, or a .json file", _is_coco, read_coco),
-    Format("Label Studio", "a .json file with a list of tasks", _is_label_studio, read_label_studio),
-    Format("YOLO", "data.yaml with 'names' and 'train'", _is_yolo, read_yolo),
-    Format("VOC", "Annotations/ or VOC*/Annotations/, or .xml files beside images", _is_voc, read_voc),
-    Format(
-        "image folders", "a folder of images for each class, or such below train/ and test/", _is_folder, read_folders
-    ),
+    Format("Hugging Face", ".jsonl", "metadata.csv or metadata.jsonl", _is_metadata, read_metadata),
+    Format("CSV", ".csv or .tsv", "", _is_csv, lambda path, root: read_csv(path, root or path.parent)),
+    Format("COCO", ".json", "annotations/instances_*.json or train/_annotations.coco.json", _is_coco, read_coco),
+    Format("Label Studio", ".json", "", _is_label_studio, read_label_studio),
+    Format("YOLO", "data.yaml", "data.yaml", _is_yolo, read_yolo),
+    Format("VOC", "", "Annotations/, VOC*/Annotations/ or .xml files beside images", _is_voc, read_voc),
+    Format("image folders", "", "a folder of images for each class", _is_folder, read_folders),
 )
 
 
@@ -87,5 +87,13 @@ def format_of(path: Path) -> Format | None:
         raise DataError([f"{path}: cannot be read ({first_line(error)})"]) from None
 
 
-def looked_for() -> str:
-    return ", ".join(f"{known.looked_for} ({known.name})" for known in FORMATS)
+def not_known(path: Path) -> str:
+    """What was looked for in a path of no format, in a line."""
+    if not path.is_dir():
+        return f"{path}: no known format; a file is {', '.join(f'{f.files} ({f.name})' for f in FORMATS if f.files)}, or a .yaml card"
+    looked = ", ".join(f"{known.folder} ({known.name})" for known in FORMATS if known.folder)
+    named = sorted(
+        file.name for file in path.iterdir() if file.suffix.lower() in (".csv", ".tsv", ".json", ".jsonl", ".yaml")
+    )
+    hint = f"; do you mean {path / named[0]}?" if named else ""
+    return f"{path}: nothing in it that is known; looked for {looked}{hint}"

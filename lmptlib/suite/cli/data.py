@@ -22,9 +22,10 @@ def data_list() -> None:
     for name, about in BUILT_IN.items():
         click.echo(f"{name:10} {about}")
     click.echo(f"{'':10} (data/ is {home() / 'data'})")
-    click.echo("Your own, by the path of a file or a folder, or by a YAML card:")
+    click.echo("Your own, by the path of a file or a folder, or of a YAML card:")
     for known in FORMATS:
-        click.echo(f"  {known.name:14} {known.looked_for}")
+        parts = (f"a {known.files} file" * bool(known.files), f"a folder with {known.folder}" * bool(known.folder))
+        click.echo(f"  {known.name:14} {'; '.join(filter(None, parts))}")
 
 
 @data.command("check")

@@ -223,6 +223,9 @@ BAD = {
     ),
     "no images": (train(lambda c: {**c, "images": 3}), f"{TRAIN}: images must be a list, not 3"),
     "no annotations": (train(lambda c: c.pop("annotations") and None), f"{TRAIN}: 'annotations' is missing"),
+    "another json": (
+        train(lambda c: {"embed_dim": 128}), f"{TRAIN}: no 'images' and 'annotations' in it, as COCO has, and no list of tasks"
+    ),
     "a list": (train(lambda c: [c]), f"{TRAIN}: what is in it must be a list of 'key: value', not [...]"),
     "annotation is text": (
         train(lambda c: c["annotations"].insert(1, "dog")),

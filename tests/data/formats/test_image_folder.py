@@ -60,6 +60,13 @@ def test_a_class_may_be_called_train(tmp_path):
     assert dataset.class_names == ("bus", "train") and set(dataset.splits) == {"train", "test"}
 
 
+def test_numbers_of_wordnet_are_no_words(tmp_path):
+    dataset = load_dataset(str(write(tmp_path / "x", {"n01440764": 3, "n01443537": 3})))
+    assert (
+        "x: classes are called n01440764, ...: prompts are made of their names, so words do better" in dataset.warnings
+    )
+
+
 def test_links_are_followed_but_not_in_a_circle(tmp_path):
     folder = write(tmp_path / "pets")
     write(tmp_path / "more", {"owl": 4})
@@ -87,11 +94,15 @@ BAD = {
     ),
     "one class": (
         lambda f: [f.rename(f.with_name("x")), draw(f / "images/train/1.jpg")],
-        ": all images are of one class, folder 'images'; a folder for each class",
+        ": all images are of one class, folder 'images'; make a folder for each class",
+    ),
+    "yolo without its file": (
+        lambda f: [f.rename(f.with_name("x")), draw(f / "images/train/1.jpg"), (f / "labels").mkdir()],
+        ": all images are of one class, folder 'images'; YOLO needs a data.yaml with 'names' too",
     ),
     "nothing": (
         lambda f: [f.rename(f.with_name("x")), f.mkdir(), (f / "cat").mkdir()],
-        ": nothing in it that is known; looked for metadata.csv or metadata.jsonl, ",
+        ": nothing in it that is known; looked for metadata.csv or metadata.jsonl (",
     ),
     "name of bytes": (
         lambda f: draw(f / os.fsdecode(b"cat/\xe9.jpg")),

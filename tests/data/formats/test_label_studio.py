@@ -64,8 +64,10 @@ def photos():
     return make_photos()[:9]
 
 
-@pytest.mark.parametrize("image", PLACES)
-@pytest.mark.parametrize("kind", ["choices", "rectanglelabels", "polygonlabels", "brushlabels"])
+KINDS = ("rectanglelabels", "polygonlabels", "brushlabels")
+
+
+@pytest.mark.parametrize(("image", "kind"), [(image, "choices") for image in PLACES] + [("{}", kind) for kind in KINDS])
 def test_an_export_is_a_data_set(tmp_path, photos, image, kind):
     tasks = [task(12 + i, photo, image.format(photo.name), kind) for i, photo in enumerate(photos)]
     (tmp_path / "export.json").write_text(json.dumps(tasks))

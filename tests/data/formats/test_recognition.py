@@ -77,7 +77,15 @@ def test_what_is_known_in_nothing_is_refused_in_one_line(tmp_path, files):
     with pytest.raises(DataError) as error:
         load_dataset(str(tmp_path))
     assert str(error.value).startswith(f"{tmp_path}: nothing in it that is known; looked for ")
-    assert all(f"({known.name})" in str(error.value) for known in FORMATS) and "\n" not in str(error.value)
+    assert all(f"{known.folder} ({known.name})" in str(error.value) for known in FORMATS if known.folder)
+    assert "\n" not in str(error.value) and len(str(error.value)) < 400
+
+
+def test_a_file_in_a_folder_that_is_to_be_named_is_named(tmp_path):
+    (tmp_path / "mine.csv").write_text("image,labels\n1.jpg,dog\n")
+    with pytest.raises(DataError) as error:
+        load_dataset(str(tmp_path))
+    assert str(error.value).endswith(f"; do you mean {tmp_path}/mine.csv?")
 
 
 @pytest.mark.parametrize(
@@ -88,8 +96,11 @@ def test_what_is_known_in_nothing_is_refused_in_one_line(tmp_path, files):
         ("nowhere", "unknown dataset 'nowhere'."),
         ("a\0b", "unknown dataset"),
         ("a" * 5000, "unknown dataset"),
-        ("text.txt", "text.txt: no known format; looked for "),
-        ("text.json", "text.json: no known format; looked for "),
+        ("text.txt", "text.txt: no known format; a file is .jsonl (Hugging Face), .csv or .tsv (CSV), .json (COCO), "),
+        (
+            "text.json",
+            "text.json: no known format; a file is .jsonl (Hugging Face), .csv or .tsv (CSV), .json (COCO), ",
+        ),
         ("empty.yaml", "empty.yaml: a card is a list of 'key: value' lines; needed: "),
     ],
 )

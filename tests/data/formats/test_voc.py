@@ -186,7 +186,7 @@ def test_every_mistake_is_named(devkit, name):
         ({"name": "x", "source": 3}, "card.yaml: 'source' must be a str, not 3"),
         ({"name": "x", "source": "c", "difficult": "no"}, "card.yaml: 'difficult' must be a bool, not 'no'"),
         ({"name": "x", "source": "nowhere"}, "nowhere: no such file or folder"),
-        ({"name": "x", "source": "c"}, "c: nothing in it that is known; looked for metadata.csv or metadata.jsonl, "),
+        ({"name": "x", "source": "c"}, "c: nothing in it that is known; looked for metadata.csv or metadata.jsonl ("),
         (
             {"name": "x", "source": "d", "difficult": False},
             "d: 'difficult' is told of objects in VOC alone",
