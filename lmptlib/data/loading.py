@@ -28,7 +28,7 @@ _CARD_KEYS: dict[str, type] = {"name": str} | dict.fromkeys(_PATHS, str) | _OPTI
 _REQUIRED = ("name", "root", "train", "test", "classes")
 _SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".yaml", ".yml")
 # File names that say nothing of what is in them.
-_USUAL_NAMES = ("data", "dataset", "metadata", "_annotations.coco")
+_USUAL_NAMES = ("data", "dataset", "metadata", "annotations", "result", "_annotations.coco")
 
 
 def read_card(path: Path) -> dict:
@@ -114,8 +114,9 @@ def _is_there(path: Path) -> bool:
 
 def _name_of(path: Path) -> str:
     """`photos` for `photos/`, `photos.csv` and `photos/data.yaml`."""
+    path = path.absolute()
     name = path.name if path.is_dir() else path.stem
-    return name if name and name not in _USUAL_NAMES else path.resolve().parent.name
+    return path.parent.name if name in _USUAL_NAMES else name
 
 
 def _read(card: dict, data_root: str | Path | None) -> Reading:

@@ -126,6 +126,18 @@ def test_a_folder_in_the_command_is_made_absolute_and_a_built_in_name_is_not(tmp
     assert read_value("weights", "str", True, "openai") == "openai"
 
 
+def test_a_data_set_has_the_name_of_its_folder_or_file(tmp_path, monkeypatch):
+    for name in ("cat", "dog"):
+        for i in range(3):
+            draw(tmp_path / "pets" / name / f"{i}.jpg")
+    (tmp_path / "pets/data.yaml").write_text("{name: my pets, source: .}")
+    monkeypatch.chdir(tmp_path / "pets")
+    assert [load_dataset(path).name for path in (".", "../pets/", str(tmp_path / "pets"), "data.yaml")] == [
+        *3 * ["pets"],
+        "my pets",
+    ]
+
+
 def test_one_trains_on_a_folder(tmp_path, tiny, cache):
     """The scenes of `tiny`, each in the folder of its first class."""
     for line in (tiny.folder / "train.txt").read_text().splitlines():
