@@ -11,11 +11,21 @@ from pydantic.fields import FieldInfo
 WORDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text"}
 
 
+def printable(text: str) -> str:
+    """A text without what ends a line, moves the cursor or is not seen: escapes stand for it.
+
+    >>> from lmptlib.errors import printable
+    >>> print(printable("two\\nlines"))
+    two\\nlines
+    """
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 class DataError(ValueError):
     """What is wrong with a data set: one line a problem."""
 
     def __init__(self, problems: Iterable[str], shown: int = 20):
-        self.problems = list(problems)
+        self.problems = [printable(problem) for problem in problems]
         lines = self.problems[:shown]
         if len(self.problems) > shown:
             lines.append(f"... and {len(self.problems) - shown:,} more problems like these")

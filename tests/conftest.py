@@ -7,12 +7,17 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: tests run side 
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import pytest
 from tiny import TinyCard, make_tiny
 
 from lmptlib.config import fitting, resolve
 from lmptlib.runs.run import Run
 from lmptlib.training.training import train
+
+# The same examples each time; `HYPOTHESIS_PROFILE=default pytest` looks for others.
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("LMPT_SHARED", ROOT.parent / "shared"))

@@ -141,7 +141,7 @@ def _read_lists(card: dict) -> Reading:
         if key in card:
             try:
                 rows, notes, problems = read_list(card[key], class_names, key)
-                if key == "train" and "captions" in card:
+                if rows and key == "train" and "captions" in card:
                     rows, more, wrong = with_captions(rows, card["captions"])
                     notes, problems = notes + more, problems + wrong
             except DataError as error:

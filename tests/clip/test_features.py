@@ -138,3 +138,13 @@ def test_the_fingerprint_holds_weights_config_and_preprocessing(tmp_path, clip):
     changed = Clip(clip.model, clip.tokenizer, clip.preprocess, "x", weights_fingerprint("clip-emoji", None), "cpu")
     steps[0].size = 64
     assert changed.fingerprint != clip.fingerprint
+
+
+def test_pictures_that_are_read_otherwise_are_not_served_from_an_old_cache(tiny, tmp_path, clip, monkeypatch):
+    dataset = load_dataset(str(tiny.path))
+    said: list[str] = []
+    for reading, computed in ((1, True), (1, False), (2, True)):
+        monkeypatch.setattr(features, "READING", reading)
+        said.clear()
+        features.image_features(clip, dataset.test, False, tmp_path, said.append)
+        assert bool(said) == computed

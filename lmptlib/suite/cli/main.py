@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from lmptlib import __version__
+from lmptlib.errors import printable
 from lmptlib.suite.cli.data import data
 from lmptlib.suite.cli.demo import demo
 from lmptlib.suite.cli.info import info
@@ -40,7 +41,7 @@ class _OneLineErrors(click.Group):
 
 def _shown(text: str) -> str:
     """A message as a terminal takes it, whatever the input holds: no endless line, and nothing that moves the cursor."""
-    lines = ("".join(c if c.isprintable() else repr(c)[1:-1] for c in line) for line in text.splitlines())
+    lines = map(printable, text.splitlines())
     # what is wrong stands in front, what to do at the end
     return "\n".join(f"{line[:230]} ... {line[-115:]}" if len(line) > 350 else line for line in lines)
 

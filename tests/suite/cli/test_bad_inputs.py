@@ -19,6 +19,7 @@ import nbformat
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from PIL import Image
 
 from lmptlib.config import resolve
 from lmptlib.suite import notebooks
@@ -31,13 +32,14 @@ class Bad:
     """A wrong input: what it is, the command that meets it, what its line says, and the files that it is made of.
 
     The command runs in a folder with a data set, data/card.yaml, and a finished run of it, out/run. files: path -> what
-    stands there: text, bytes, or a number, of the bytes of the file that are kept. None: the file is not there.
+    stands there: text, bytes, or a number, of the bytes of the file that are kept. In a tuple: what is added to it. None:
+    the file is not there.
     """
 
     name: str
     command: str
     says: str
-    files: Mapping[str, str | bytes | int | None] = field(default_factory=dict)
+    files: Mapping[str, str | bytes | int | tuple[str] | None] = field(default_factory=dict)
 
 
 TRAIN = "run train --out out -p dataset data/card.yaml"
@@ -78,7 +80,110 @@ def run_folder(name: str, file: str, content: str | bytes | int | None, command:
     return Bad(f"run: {file} {name}", command, f"out/run/{file}", {f"out/run/{file}": content})
 
 
+def csv(name: str, content: str | bytes | None, says: str) -> Bad:
+    """A CSV file whose images lie in data/."""
+    return Bad(
+        f"CSV: {name}",
+        "data check photos.csv --root data --cache c",
+        says,
+        {} if content is None else {"photos.csv": content},
+    )
+
+
+def a_list(file: str, name: str, content: str | bytes | None, says: str) -> Bad:
+    return Bad(f"{file}: {name}", "data check data/card.yaml --cache c", says, {f"data/{file}": content})
+
+
+def a_line(file: str, name: str, line: str, says: str) -> Bad:
+    """A line behind those of a file that is in order."""
+    return Bad(f"{file}: {name}", "data check data/card.yaml --cache c", says, {f"data/{file}": (line,)})
+
+
+def image(name: str, content: str | bytes | int, says: str) -> Bad:
+    line = f"data/test.txt line 1: data/test/0.jpg: cannot be decoded as an image ({says}"
+    return Bad(f"image: {name}", "data check data/card.yaml --cache c", line, {"data/test/0.jpg": content})
+
+
+def picture(kind: str, image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind)
+    return file.getvalue()
+
+
+HEADER = "image,labels\n"
+SIX = HEADER + "".join(f"train/{i}.jpg,{'cat;dog' if i % 2 else 'dog'}\n" for i in range(6))
+
+
+def of_split(split: str) -> str:
+    return SIX.replace("\n", f",{split}\n").replace(f"labels,{split}", "labels,split")
+
+
 BAD = (
+    csv("not there", None, "photos.csv: no such file"),
+    csv("empty", "", "photos.csv: no column 'image'"),
+    csv("no rows", HEADER, "photos.csv: no images in it"),
+    csv("one row", f"{HEADER}train/0.jpg,dog\n", "one image is no data set"),
+    csv("no labels", SIX.replace("cat;dog", "").replace("dog", ""), "photos.csv: no labels in it"),
+    csv("no such column", SIX.replace("labels", "colour"), "no column 'labels'; its columns are 'image', 'colour'"),
+    csv("a column misspelt", SIX.replace("labels", "lables"), "unknown column 'lables'. Did you mean 'labels'?"),
+    csv("a column twice", SIX.replace("image,", "labels,"), "photos.csv: no column 'image'"),
+    csv("a quote left open", f'{SIX}"train/7.jpg,dog\n', "line 8: cannot be read as a CSV file"),
+    csv("a field too many", f"{SIX}train/7.jpg,dog,cat\n", "line 8: not 2 fields, as the line of column names has"),
+    csv("a missing image", f"{SIX}train/99.jpg,dog\n", "line 8: no image data/train/99.jpg"),
+    csv("back-slashes", f"{SIX}train\\7.jpg,dog\n", "line 8: no image data/train\\7.jpg; there is train/7.jpg"),
+    csv("other capitals", f"{SIX}train/7.JPG,dog\n", "; there is train/7.jpg"),
+    csv("a name of 300 letters", f"{SIX}{'x' * 300}.jpg,dog\n", "its name has 304 characters, more than a file's can have"),
+    csv("a path upwards", f"{SIX}../run/7.jpg,dog\n", "../run/7.jpg is not below data"),
+    csv("a path of the system", f"{SIX}/etc/passwd,dog\n", "/etc/passwd is not below data"),
+    csv("an image that is none", f"{SIX}../photos.csv,dog\n", "is not below data"),
+    csv("an image twice", f"{SIX}train/0.jpg,dog\n", "line 8: train/0.jpg is in line 2 already"),
+    csv("two spellings", f"{SIX}train/7.jpg,Dog\n", "label 'Dog' is 'dog' elsewhere; write one of them"),
+    csv("a label twice", f"{SIX}train/7.jpg,dog;dog\n", "a label stands twice in 'dog;dog'"),
+    csv("an empty label", f"{SIX}train/7.jpg,dog;;cat\n", "write names with ';' between them"),
+    csv("commas for semicolons", f'{SIX}train/7.jpg,cat\ntrain/8.jpg,"dog,cat"\n', "line 9: labels 'dog,cat': write names with ';'"),
+    csv("a mark that nobody sees", f"{SIX}train/7.jpg,do\u200eg\n", "label 'dog' has an invisible U+200E LEFT-TO-RIGHT MARK"),
+    csv("an unknown split", of_split("tarin"), "split is train, val or test, not 'tarin'"),
+    csv("no test split", of_split("train"), "no image has split 'test'"),
+    csv("cp1252", SIX.replace("cat", "Kätzchen").encode("cp1252"), "line 3; as cp1252, the likely encoding, it says 'train/1.jpg,Kä"),
+    csv("UTF-16 without its mark", SIX.encode("utf-16-le"), "UTF-16 without its mark"),
+    csv("bytes", bytes(range(256)), "photos.csv: cannot be read as UTF-8 text"),
+    a_list("card.yaml", "broken", "name: [", "card.yaml"),
+    a_list("card.yaml", "a list", "- 1", "a card is a list of 'key: value' lines"),
+    a_list("card.yaml", "not text", b"\xff\xfe\x00", "card.yaml"),
+    a_list("card.yaml", "nested without end", "[" * 5000, "card.yaml"),
+    a_list("card.yaml", "a day that is none", "name: 2020-13-45", "card.yaml"),
+    a_list("card.yaml", "asks for code", "!!python/object/apply:os.system ['touch owned']", "card.yaml"),
+    a_line("card.yaml", "an unknown key", "trian: x\n", "unknown key 'trian'. Did you mean 'train'?"),
+    a_line("card.yaml", "cut-offs that rise", "cutoffs: [20, 100]\n", "two falling whole numbers above 0"),
+    a_line("card.yaml", "cut-offs that unfold without end", f"cutoffs: {UNFOLDS}\n", "'cutoffs'"),
+    a_line("card.yaml", "a name that moves the cursor", 'name: "\\e[2J"\n', "'name'"),
+    a_line("card.yaml", "a list of another place", "train: /etc/passwd\n", "/etc/passwd"),
+    a_line("card.yaml", "a list above it", "train: ../../../etc/passwd\n", "train"),
+    a_list("train.txt", "not there", None, "train.txt: no such file"),
+    a_list("train.txt", "empty", "", "train.txt: no images in it"),
+    a_list("train.txt", "no paths", "3 1 2\n", "'3 1 2' does not begin with an image path"),
+    a_list("train.txt", "no ids", "train/0.jpg dog\n", "'dog' is not a class id; ids run from 0 to 3"),
+    a_line("train.txt", "a path upwards", "../7.jpg 0\n", "line 25: ../7.jpg is not below data"),
+    a_line("train.txt", "an image of the test list", "test/0.jpg 0\n", "test/0.jpg is in train.txt too"),
+    a_line("test.txt", "an id of 5,000 digits", f"train/0.png {'9' * 5000}\n", "is not a class id; ids run from 0 to 3"),
+    a_line("labels.txt", "an id of 2,000,000", "cat 2000000\n", "missing: 4, 5, 6, 7, 8, ... (1,999,996 in all)"),
+    a_line("labels.txt", "a name twice", "Dog 4\n", "line 5: class 'Dog' stands twice"),
+    a_line("labels.txt", "a class without an image", "cat 4\n", "class 'cat' has no training image"),
+    a_line("captions.txt", "a caption of no image", "train/99.jpg a dog\n", "train/99.jpg is not in the training list train.txt"),
+    a_line("captions.txt", "a second caption", "train/0.jpg a dog\n", "a second caption for train/0.jpg; one each, please"),
+    a_list("captions.txt", "one for all", "train/0.jpg a dog\n", "train/1.jpg has no caption in captions.txt"),
+    image("empty", b"", "it is empty"),
+    image("text", "no image", "in no format that is known"),
+    image("cut off", 300, ""),
+    image("HTML", "<!DOCTYPE html><p>404", "it is an HTML page"),
+    image("a Git LFS pointer", "version https://git-lfs.github.com/spec/v1\nsize 9\n", "it is a Git LFS pointer: run git lfs pull"),
+    image("an SVG drawing", "<svg xmlns='http://www.w3.org/2000/svg'/>", "it is an SVG drawing: save it as PNG"),
+    image("PostScript", "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "it is PostScript"),
+    image("HEIC", b"\0\0\0\x18ftypheic\0\0\0\0", "it is HEIC or a video: save it as JPEG"),
+    image("a zip archive", b"PK\x03\x04" + bytes(30), "it is a zip archive"),
+    image("floating point", picture("TIFF", Image.new("F", (9, 9), 0.5)), "grey values in floating point, and nothing says which is white"),
+    image("a strip", picture("PNG", Image.new("L", (1, 999))), "a strip of 1 x 999 pixels, over 200 times as long as wide"),
+    image("10,000 x 10,000", picture("PNG", Image.new("1", (10_000, 10_000))), "10,000 x 10,000 are more than 75,000,000 pixels"),
     parameter("unknown", "-p epoch 3", "'epoch'. Did you mean 'epochs'?"),
     parameter("of another type", "-p epochs many", "'epochs' must be a whole number, not 'many'"),
     parameter("not a number", "-p lr nan", "'lr'"),
@@ -218,6 +323,8 @@ def spoil(bad: Bad) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if content is None:
             path.unlink()
+        elif isinstance(content, tuple):
+            path.write_text(path.read_text() + content[0])
         else:
             content = path.read_bytes()[:content] if isinstance(content, int) else content
             path.write_bytes(content.encode() if isinstance(content, str) else content)

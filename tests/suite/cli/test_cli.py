@@ -273,7 +273,6 @@ def test_data_check_verifies_the_bytes_of_images(tiny, tmp_path):
     found = [line for line in lmpt(*check, code=1).splitlines() if "have changed" in line]
     assert found == [f"{tiny.folder / 'train' / '5.jpg'}: its bytes have changed since it was read"]
     assert lmpt(*check).splitlines()[-1] == nothing, "the manifest was put right"
-    assert "--cache goes with --verify" in lmpt("data", "check", tiny.path, "--cache", tmp_path, code=2)
 
 
 def test_the_command_exits_as_a_program_should(tmp_path):
