@@ -2,6 +2,7 @@
 
 Every line is checked before anything else happens."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,11 +52,19 @@ def read_card(path: Path) -> dict:
     if isinstance(cutoffs, list) and not _are_cutoffs(cutoffs):
         written = ", ".join(map(shown, cutoffs[:5]))
         problems.append(f"{path}: 'cutoffs' must be two falling whole numbers above 0, as [100, 20], not [{written}]")
+    if not problems and not card["name"].isprintable():
+        problems.append(f"{path}: 'name' holds what cannot be printed: {card['name']}")
     if problems:
         raise DataError(problems)
     for key in _PATHS:
         if key in card:
             card[key] = path.parent / Path(card[key]).expanduser()
+    places = [os.path.abspath(folder) for folder in (path.parent, card.get("root", path.parent))]
+    for key in _LISTS[1:]:
+        if key in card and not any(Path(os.path.abspath(card[key])).is_relative_to(place) for place in places):
+            problems.append(f"{path}: '{key}' must lie beside the card or below its root, not at {card[key]}")
+    if problems:
+        raise DataError(problems)
     if "root" in card and not card["root"].is_dir():
         raise DataError([f"{path}: root {card['root']} is not a folder"])
     return card
@@ -92,7 +101,7 @@ def _find_card(dataset: str, data_root: str | Path | None) -> dict:
     if dataset in _OFFICIAL:
         return official_card(dataset, Path(data_root or home() / "data"))
     path = Path(dataset).expanduser()
-    if not _is_there(path):
+    if not dataset.strip() or not _is_there(path):
         if path.suffix in _SUFFIXES or len(path.parts) > 1:
             raise DataError([f"{shorten(str(path))}: no such file or folder"])
         own = "Your own: the path of a folder, a .csv or .json file, or a .yaml card"

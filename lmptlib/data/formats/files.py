@@ -7,17 +7,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
+from lmptlib.data.images import SUFFIXES
 from lmptlib.data.rows import OTHER_SPLIT_NAMES, SPLITS, Row, val_for_test
 from lmptlib.data.text import invisible, plain_spaces, read_text, spoken
 from lmptlib.errors import DataError, first_line, read_yaml, shorten
 
 Kind = TypeVar("Kind")
 
-Image.init()  # all formats, so that all of their suffixes are known
-_SUFFIXES = {suffix for suffix, name in Image.registered_extensions().items() if name in Image.OPEN}
 _WORDS = {"int": "a whole number", "string": "text", "bool": "true or false", "list": "a list"}
 
 
@@ -71,11 +69,6 @@ def shown(value: Any) -> str:
         return "a number of thousands of digits"
 
 
-def on_line(text: str) -> str:
-    """A file's name as it stands in a line, with what cannot be printed escaped."""
-    return text if text.isprintable() else repr(text)[1:-1]
-
-
 def one_line(text: str) -> str:
     """A caption: its words with one blank between them, and nothing that cannot be printed."""
     if not text.isprintable():
@@ -120,7 +113,7 @@ def with_test(rows: list[Row]) -> tuple[list[Row], list[str]]:
 
 def is_picture(name: str) -> bool:
     """Whether a file's suffix is that of pictures."""
-    return os.path.splitext(name)[1].lower() in _SUFFIXES
+    return os.path.splitext(name)[1].lower() in SUFFIXES
 
 
 def files_below(folder: Path) -> Iterator[str]:

@@ -4,10 +4,10 @@ import os
 import re
 from pathlib import Path, PurePath
 
-from lmptlib.data.formats.files import files_below, is_picture, name_problems, on_line, split_named, with_test
+from lmptlib.data.formats.files import files_below, is_picture, name_problems, split_named, with_test
 from lmptlib.data.rows import Reading, Row
 from lmptlib.data.text import plain_spaces
-from lmptlib.errors import DataError, shorten
+from lmptlib.errors import DataError, printable, shorten
 
 _WORDNET = re.compile(r"n\d{8}")
 
@@ -32,7 +32,7 @@ def read_folders(path: Path, root: Path | None = None) -> Reading:
     if any(splits.values()):
         others = sorted(name for name, split in splits.items() if not split)
         problems = [
-            f"{path}: folder '{on_line(name)}' is beside train/ and no split (train, val, test)" for name in others
+            f"{path}: folder '{printable(name)}' is beside train/ and no split (train, val, test)" for name in others
         ]
     rows, classless = [], []
     for name in images:
@@ -45,7 +45,7 @@ def read_folders(path: Path, root: Path | None = None) -> Reading:
             classless.append(name)
     rows, notes = with_test(rows)
     if classless:
-        first = f"{on_line(classless[0])}{', ...' if len(classless) > 1 else ''}"
+        first = f"{printable(classless[0])}{', ...' if len(classless) > 1 else ''}"
         problems.append(f"{path}: images that lie in no class's folder ({len(classless):,}): {shorten(first)}")
     classes = sorted({row.labels[0] for row in rows})
     problems += name_problems(path, classes)
@@ -53,7 +53,7 @@ def read_folders(path: Path, root: Path | None = None) -> Reading:
         hint = (
             "YOLO needs a data.yaml with 'names' too" if (path / "labels").is_dir() else "make a folder for each class"
         )
-        problems.append(f"{path}: all images are of one class, folder '{on_line(classes[0])}'; {hint}")
+        problems.append(f"{path}: all images are of one class, folder '{printable(classes[0])}'; {hint}")
     if problems:
         raise DataError(problems)
     skipped = len(names) - len(images)

@@ -13,10 +13,10 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import StrictBool, StrictStr, TypeAdapter
 
-from lmptlib.data.formats.files import checked, is_picture, on_line, one_line, read_json, shown
+from lmptlib.data.formats.files import checked, is_picture, one_line, read_json, shown
 from lmptlib.data.rows import Reading, Row, is_file
 from lmptlib.data.text import plain_spaces
-from lmptlib.errors import DataError, shorten
+from lmptlib.errors import DataError, printable, shorten
 
 _UPLOADED = re.compile(r"[0-9a-f]{8}-(?=.)")
 _LABEL_KEYS = re.compile("choice|label|class|tag|categor", re.IGNORECASE)
@@ -113,7 +113,7 @@ def _texts(value: Any, name: str, where: str) -> list[str]:
     """A text or a list of texts. Raises DataError."""
     texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        raise DataError([f"{where}: {shorten(on_line(name))} must be a list of texts, not {shown(value)}"])
+        raise DataError([f"{where}: {shorten(printable(name))} must be a list of texts, not {shown(value)}"])
     return texts
 
 
@@ -151,7 +151,7 @@ def _image(data: dict[str, Any], root: Path, where: str) -> str:
     for one, other in pairwise(there):
         if not filecmp.cmp(root / one, root / other, shallow=False):
             raise DataError(
-                [f"{where}: its image is {on_line(one)} or {on_line(other)}, and they differ: keep one of them"]
+                [f"{where}: its image is {printable(one)} or {printable(other)}, and they differ: keep one of them"]
             )
     return there[0] if there else path.split("/")[-1]
 

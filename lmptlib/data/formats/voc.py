@@ -6,10 +6,10 @@ from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import DefusedXmlException, ElementTree
 
-from lmptlib.data.formats.files import is_picture, name_problems, on_line, shown, split_named, with_test
+from lmptlib.data.formats.files import is_picture, name_problems, shown, split_named, with_test
 from lmptlib.data.rows import Reading, Row, is_file
 from lmptlib.data.text import plain_spaces, read_text
-from lmptlib.errors import first_line, shorten
+from lmptlib.errors import first_line, printable, shorten
 
 
 def read_voc(path: Path, root: Path | None = None, difficult: bool = True) -> Reading:
@@ -23,7 +23,7 @@ def read_voc(path: Path, root: Path | None = None, difficult: bool = True) -> Re
     found = _beside_images(path, reading.notes) if listed is None else listed
     left_out = 0
     for xml, split in found:
-        place = on_line(os.path.relpath(xml, path))
+        place = printable(os.path.relpath(xml, path))
         try:
             image, objects = _read(xml)
         except ValueError as error:
@@ -66,7 +66,7 @@ def _beside_images(path: Path, notes: list[str]) -> list[tuple[Path, str | None]
     bare = [name for folder in folders for name in _pictures(folder) if folder / Path(name).stem not in annotated]
     if bare:
         notes.append(
-            f"images without an XML file, left out ({len(bare):,}): {on_line(min(bare))}{', ...' * (len(bare) > 1)}"
+            f"images without an XML file, left out ({len(bare):,}): {printable(min(bare))}{', ...' * (len(bare) > 1)}"
         )
     return found
 

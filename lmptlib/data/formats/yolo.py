@@ -15,14 +15,13 @@ from lmptlib.data.formats.files import (
     is_picture,
     left_out,
     name_problems,
-    on_line,
     read_yaml_file,
     shown,
     with_test,
 )
 from lmptlib.data.rows import SPLITS, Reading, Row, is_file
 from lmptlib.data.text import plain_spaces, read_text
-from lmptlib.errors import DataError, shorten
+from lmptlib.errors import DataError, printable, shorten
 
 _NUMBER = re.compile(r"-?\d*\.?\d+([eE][-+]?\d+)?")
 
@@ -61,7 +60,7 @@ def read_yolo(path: Path, root: Path | None = None) -> Reading:
         missing = sum(labels is None for labels in found)
         bare += missing
         if missing and missing == len(images):
-            looked = on_line(_label_path(images[0][0]))
+            looked = printable(_label_path(images[0][0]))
             problems.append(
                 f"{file}: no image of '{split}' has a label file; looked for {shorten(looked)} below {base}"
             )
@@ -159,7 +158,7 @@ def _images(base: Path, part: str, split: str, file: Path, problems: list[str]) 
             beside = os.path.join(os.path.dirname(part), line.strip())
             if line.strip():
                 name = beside if line.startswith("./") or is_file(base / beside) else line.strip()
-                yield os.path.normpath(name), f"{on_line(part)} line {number}"
+                yield os.path.normpath(name), f"{printable(part)} line {number}"
     else:
         problems.append(f"{file}: {split}: {_elsewhere(part, base)}")
 
@@ -185,7 +184,7 @@ def _labels(base: Path, image: str, names: dict[int, str], file: Path, problems:
     found = set()
     for number, line in enumerate(lines, 1):
         class_id, *numbers = line.split() or [""]
-        where = f"{base / on_line(path)} line {number}"
+        where = f"{base / printable(path)} line {number}"
         if class_id and not (class_id.isdecimal() and len(numbers) >= 4 and all(map(_NUMBER.fullmatch, numbers))):
             problems.append(f"{where}: {shown(line)} is not 'class x y width height' or a polygon")
         elif class_id and (len(class_id) > 9 or int(class_id) not in names):
