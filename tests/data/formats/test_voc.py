@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner
 from photos import assert_same_as_csv, draw, labels_of, make_photos, truth
 
 from lmptlib.data.formats.voc import read_voc
 from lmptlib.data.loading import check_dataset, load_dataset
 from lmptlib.errors import DataError
+from lmptlib.suite.cli.main import main
 
 BOX = "<bndbox><xmin>2</xmin><ymin>2</ymin><xmax>6</xmax><ymax>6</ymax></bndbox>"
 
@@ -121,6 +123,10 @@ def test_difficult_objects_count_unless_a_card_says_otherwise(tmp_path, photos):
     assert easy.warnings[0] == f"easy: VOC: 14 XML files, {n} difficult objects left out"
     card.write_text(yaml.safe_dump({"name": "easy", "source": "VOC2012", "difficult": True}))
     assert labels_of(load_dataset(str(card))) == truth(photos)
+    told = CliRunner().invoke(
+        main, ["data", "convert", str(tmp_path / "VOC2012"), str(tmp_path / "easy.csv"), "--difficult", "no"]
+    )
+    assert told.exit_code == 0 and labels_of(load_dataset(str(tmp_path / "easy.csv"))) == labels_of(easy)
 
 
 LAUGHS = "<!DOCTYPE a [<!ENTITY a 'ha'>" + "".join(
