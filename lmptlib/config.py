@@ -124,7 +124,7 @@ def read_value(name: str, kind: str, optional: bool, value: Any) -> Any:
     if name in _PATHS and kind == "str":
         path = Path(value).expanduser()  # a name or a tag stays as it is, whatever lies in the caller's folder
         is_path = name in ("data_root", "cache", "out") or path.suffix in _FILES or (os.sep in value and path.exists())
-        is_path |= name == "dataset" and value not in BUILT_IN and os.path.isdir(path)
+        is_path |= name == "dataset" and value not in ("", *BUILT_IN) and os.path.isdir(path)
         return os.path.abspath(path) if is_path else value
     return value
 
