@@ -64,7 +64,7 @@ def _told(
 
 
 def _cell(labels: Sequence[str]) -> str:
-    """Names with `;` between them; as JSON where a name has one, or would be taken for JSON."""
-    if any(";" in name or name.startswith(("[", "{")) for name in labels):
+    """Names with `;` between them; as JSON where a name has one, another separator, or would be taken for JSON."""
+    if any(set(";,|") & set(name) or name.startswith(("[", "{")) for name in labels):
         return json.dumps(labels, ensure_ascii=False)
     return ";".join(labels)

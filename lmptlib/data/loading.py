@@ -199,15 +199,20 @@ def _warnings(class_names: tuple[str, ...], train: Split, test: Split) -> list[s
     warnings = []
     if empty := _without_image(class_names, train):
         warnings.append(f"left out of the class weights, no training image: {', '.join(empty)}")
-    unlabelled = [place or name for place, name, of in zip(train.places, train.names, train.labels) if not of.any()]
+    # Where a place names no image but a split, the image's name does.
+    places = [name if place in ("", *SPLITS) else place for place, name in zip(train.places, train.names)]
+    unlabelled = [place for place, label in zip(places, train.labels) if not label.any()]
     if unlabelled:
-        places = ", ".join(unlabelled[:5]) + (", ..." if len(unlabelled) > 5 else "")
-        without = f"training images without a label ({len(unlabelled):,}, {train.source.name} {places})"
+        named = ", ".join(unlabelled[:5]) + (", ..." if len(unlabelled) > 5 else "")
+        without = f"training images without a label ({len(unlabelled):,}, {train.source.name} {named})"
         warnings.append(f"{without} count as negatives of every class")
     if train.captions is None:
         warnings.append("no captions: zero_shot and coop can be run, lmpt cannot")
     if untested := _without_image(class_names, test):
         warnings.append(f"no AP, no test image: {', '.join(untested)}")
+    everywhere = [name for name, shown in zip(class_names, test.labels.sum(0)) if shown == len(test)]
+    if everywhere:
+        warnings.append(f"AP is 100 whatever is learned, for every test image shows it: {', '.join(everywhere)}")
     if len(class_names) == 1:
         warnings.append("a single class: there is no other to compare it with, so every ranking is the logit ranking")
     return warnings

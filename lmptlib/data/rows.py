@@ -12,13 +12,15 @@ from typing import NamedTuple
 import numpy as np
 
 from lmptlib.data.dataset import Split
+from lmptlib.data.images import SUFFIXES
 from lmptlib.data.stratified import draw_test
-from lmptlib.data.text import invisible, made_of_others, possible_slips, spoken, visible
-from lmptlib.errors import DataError, shorten
+from lmptlib.data.text import invisible, made_of_others, possible_slips, sharing_parts, spoken, visible
+from lmptlib.errors import DataError, few, shorten
 
 SPLITS = ("train", "val", "test")
 OTHER_SPLIT_NAMES = {"training": "train", "valid": "val", "validation": "val", "dev": "val", "testing": "test"}
 _SHOWN = 5
+_LONGEST_LABEL = 200
 
 
 class Row(NamedTuple):
@@ -58,12 +60,11 @@ class Reading:
 def assemble(reading: Reading, check_images: bool = True) -> tuple[tuple[str, ...], dict[str, Split], list[str]]:
     """Class names, splits and notes of what was read. Raises DataError with every problem, a line each.
 
-    Without splits, a fifth of each class is drawn for testing. Rows of one image with a label each are taken together.
+    Without splits, a fifth of each class is drawn for testing.
     """
     rows = [row._replace(image=os.path.normpath(row.image)) for row in reading.rows]
-    rows, notes = merge_labels(rows)
     rows, renamed = _usual_splits(rows)
-    notes = [*reading.notes, *notes, *renamed]
+    notes = [*reading.notes, *renamed]
     problems = [*reading.problems, *_row_problems(rows, reading.root), *_across_rows(rows)]
     if check_images:
         problems += missing_images(rows, reading.root)
@@ -90,24 +91,6 @@ def label_matrix(rows: Sequence[Row], class_names: Sequence[str]) -> np.ndarray:
     return labels
 
 
-def merge_labels(rows: list[Row]) -> tuple[list[Row], list[str]]:
-    """One row an image, of rows that give it one label each, and a note. Rows that say more of it twice stay as they are."""
-    of_image: dict[str, list[Row]] = {}
-    for row in rows:
-        of_image.setdefault(row.image, []).append(row)
-    if len(of_image) == len(rows):
-        return rows, []
-    merged = []
-    for same in of_image.values():
-        labels = [row.labels[0] for row in same if len(row.labels) == 1]
-        told = {(row.source, row.caption, row.split) for row in same}
-        if len(told) > 1 or len(set(labels)) < len(same):
-            return rows, []
-        merged.append(same[0]._replace(labels=tuple(labels)) if len(same) > 1 else same[0])
-    several = len(rows) - len(merged)
-    return merged, [f"a row for each label: {len(rows):,} rows are {len(merged):,} images"] if several else []
-
-
 def _usual_splits(rows: list[Row]) -> tuple[list[Row], list[str]]:
     """Rows with train, val or test for `Train`, `validation` and such, and a note that names them."""
     written = {row.split for row in rows if row.split is not None} - set(SPLITS)
@@ -120,13 +103,25 @@ def _usual_splits(rows: list[Row]) -> tuple[list[Row], list[str]]:
 
 
 def _row_problems(rows: list[Row], root: Path) -> list[str]:
-    """What is wrong within a row."""
-    problems = []
+    """What is wrong within a row; what is wrong in the same way in several, once."""
+    found = []
     for row in rows:
         split = f"split is train, val or test, not '{shorten(row.split)}'" if row.split not in (None, *SPLITS) else None
-        found = (_path_problem(row, root), _label_problem(row.labels), split)
-        problems += [f"{row}: {problem}" for problem in found if problem]
-    return problems
+        found += [
+            (row, problem) for problem in (_path_problem(row, root), _label_problem(row.labels), split) if problem
+        ]
+    return _told_once(found)
+
+
+def _told_once(problems: Sequence[tuple[Row, str]]) -> list[str]:
+    """A line for each different problem: of the row that has it first, and how many others do."""
+    of_problem: dict[str, list[Row]] = {}
+    for row, problem in problems:
+        of_problem.setdefault(problem, []).append(row)
+    return [
+        f"{rows[0]}: {problem}" + (f" (and {len(rows) - 1:,} more alike)" if len(rows) > 1 else "")
+        for problem, rows in of_problem.items()
+    ]
 
 
 def _path_problem(row: Row, root: Path) -> str | None:
@@ -143,6 +138,10 @@ def _label_problem(labels: tuple[str, ...]) -> str | None:
     if "" in labels:
         return f"labels '{written}': write names with ';' between them"
     for label in labels:
+        if len(label) > _LONGEST_LABEL:
+            return f"label '{shorten(label)}' has {len(label):,} letters, more than {_LONGEST_LABEL}"
+        if {"\n", "\t"} & set(label):
+            return f"labels {written!r}: a line break or a tab in them; write names with ';' between them"
         if mark := invisible(label):
             return f"label '{shorten(visible(label))}' has an invisible {mark} in it: take it out"
     return f"a label stands twice in '{written}'" if len(set(labels)) < len(labels) else None
@@ -150,20 +149,19 @@ def _label_problem(labels: tuple[str, ...]) -> str | None:
 
 def _across_rows(rows: list[Row]) -> list[str]:
     """What is wrong between rows: an image twice, one class under two spellings."""
-    problems: list[str] = []
+    problems: list[tuple[Row, str]] = []
     first: dict[str, Row] = {}
     spelt: dict[str, str] = {}
     for row in rows:
         before = first.setdefault(row.image, row)
-        if before is not row and before.source == row.source:
-            problems.append(f"{row}: {shorten(row.image)} is in {before.place} already")
-        elif before is not row:
-            problems.append(f"{row}: {shorten(row.image)} is in {before.source.name} too")
+        if before is not row:
+            place = f"{before.place} already" if before.source == row.source else f"{before.source.name} too"
+            problems.append((row, f"{shorten(row.image)} is in {place}"))
         for label in row.labels:
             name = spelt.setdefault(spoken(label), label)
             if name != label:
-                problems.append(f"{row}: label '{label}' is '{name}' elsewhere; write one of them")
-    return problems
+                problems.append((row, f"label '{label}' is '{name}' elsewhere; write one of them"))
+    return _told_once(problems)
 
 
 def _doubtful_names(rows: list[Row]) -> list[str]:
@@ -171,11 +169,18 @@ def _doubtful_names(rows: list[Row]) -> list[str]:
     counts = Counter(label for row in rows for label in row.labels)
     made = made_of_others(counts)
     notes = [f"'{name}' is made of other class names: do you mean '{';'.join(parts)}'?" for name, parts in made.items()]
+    shared = [
+        f"labels share parts: {few([repr(name) for name in names])}; if '{separator}' separates labels there, write ';'"
+        for separator, names in sharing_parts(counts.keys() - made.keys()).items()
+    ]
     slips = [
         f"label '{rare}' ({counts[rare]}) is close to '{name}' ({counts[name]}): is it a slip?"
         for rare, name in possible_slips(counts)
     ]
-    return [*_first_few(notes), *_first_few(slips)]
+    numbers = [name for name in counts if name.isdecimal()]
+    if numbers and len(numbers) == len(counts):
+        shared.append(f"labels are numbers ({few(sorted(numbers))}): prompts are made of class names, so write names")
+    return [*_first_few(notes), *shared, *_first_few(slips)]
 
 
 def _first_few(notes: list[str]) -> list[str]:
@@ -210,7 +215,7 @@ def _splits(rows: list[Row], labels: np.ndarray, root: Path) -> dict[str, Split]
     problems = [f"{rows[0].source}: no image has split '{key}'" for key in ("train", "test") if key not in splits]
     if "train" in splits and splits["train"].captions:
         bare = [row for row in rows if row.split == "train" and not row.caption]
-        problems += [f"{row}: {row.image} has no caption, and other training images have" for row in bare]
+        problems += _told_once([(row, "no caption, and other training images have one") for row in bare])
     if problems:
         raise DataError(problems)
     return splits
@@ -248,14 +253,17 @@ def missing_images(rows: Sequence[Row], root: Path) -> list[str]:
 
 
 def _offer(root: Path, name: str) -> str:
-    """`; there is img/0.jpg` where a file is called so but for capitals, slashes, accents' coding or its suffix."""
-    if max(map(len, re.split(r"[\\/]", name))) > 255:
-        return f"; its name has {len(name)} characters, more than a file's can have"
+    """`; there is img/0.jpg` where a file is called so but for capitals, slashes, accents' coding, its suffix or its folder."""
     parts = [part for part in re.split(r"[\\/]", name) if part]
-    for start in range(len(parts)):
-        if found := _like(root, parts[start:]):
-            same = unicodedata.normalize("NFC", found) == unicodedata.normalize("NFC", name)
-            return f"; there is {found}{', its accents coded otherwise' if same else ''}"
+    if max(map(len, parts)) > 255:
+        return f"; its name has {len(name)} characters, more than a file's can have"
+    folders = [root, *sorted(folder for folder in root.iterdir() if folder.is_dir())] if root.is_dir() else []
+    for folder in folders:
+        for start in range(len(parts)):
+            if found := _like(folder, parts[start:]):
+                there = str((folder / found).relative_to(root))
+                same = unicodedata.normalize("NFC", there) == unicodedata.normalize("NFC", name)
+                return f"; there is {there}{', its accents coded otherwise' if same else ''}"
     return ""
 
 
@@ -267,7 +275,8 @@ def _like(root: Path, parts: Sequence[str]) -> str | None:
         entries = sorted(os.listdir(folder)) if folder.is_dir() else []
         alike = [entry for entry in entries if spoken(entry) == spoken(part)]
         if last and not alike:
-            alike = [entry for entry in entries if spoken(Path(entry).stem) == spoken(Path(part).stem)]
+            pictures = [entry for entry in entries if entry.lower().endswith(SUFFIXES)]
+            alike = [entry for entry in pictures if spoken(Path(entry).stem) == spoken(Path(part).stem)]
         alike = [entry for entry in alike if (folder / entry).is_file() == last]
         if not alike:
             return None

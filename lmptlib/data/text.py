@@ -1,7 +1,8 @@
 """Text as files and people write it: encodings, lines, names that differ in nothing but their spelling."""
 
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from lmptlib.errors import DataError, first_line
@@ -24,6 +25,8 @@ def read_text(path: Path) -> tuple[str, list[str]]:
         raise DataError([f"{path}: no such file"]) from None
     except (OSError, ValueError) as error:
         raise DataError([f"{path}: cannot be read ({first_line(error)})"]) from None
+    if content.startswith(b"PK\x03\x04"):
+        raise DataError([f"{path}: a zip archive, as .xlsx files are, and no text: save it as CSV in UTF-8"])
     wide = content.startswith((b"\xff\xfe", b"\xfe\xff"))
     try:
         text = content.decode("utf-16" if wide else "utf-8-sig")
@@ -79,15 +82,43 @@ def visible(text: str) -> str:
 
 
 def made_of_others(names: Iterable[str]) -> dict[str, list[str]]:
-    """The names that are several of the others with a separator between them, and which: `dog#cat` is dog and cat."""
+    """The names that are several of the others with a separator between them, and which: `dog#cat` is dog and cat.
+
+    A part that never stands alone counts where another such name has it too, but between blanks: `polar bear`.
+    """
+    names = set(names)
+    found: dict[str, list[str]] = {}
+    for separator, parts in _parts(names).items():
+        known = names if separator == " " else names | _shared(parts)
+        found |= {name: of_name for name, of_name in parts.items() if known.issuperset(of_name)}
+    return dict(sorted(found.items()))
+
+
+def sharing_parts(names: Iterable[str]) -> dict[str, list[str]]:
+    """By separator, names that have a part in common with another, or that is one: `cat, person` and `dog, person`."""
     names = set(names)
     found = {}
-    for name in sorted(names):
-        for separator in SEPARATORS:
-            parts = [part.strip() for part in name.split(separator)]
-            if len(parts) > 1 and names.issuperset(parts):
-                found[name] = parts
+    for separator, parts in _parts(names).items():
+        known = names | _shared(parts)
+        sharing = sorted(name for name, of_name in parts.items() if known.intersection(of_name))
+        if separator != " " and len(sharing) > 1:
+            found[separator] = sharing
     return found
+
+
+def _parts(names: set[str]) -> dict[str, dict[str, list[str]]]:
+    """By separator, the parts of the names that it divides."""
+    divided = {}
+    for separator in SEPARATORS:
+        parts = {name: [part.strip() for part in name.split(separator)] for name in names if separator in name}
+        divided[separator] = {name: of_name for name, of_name in parts.items() if all(of_name)}
+    return divided
+
+
+def _shared(parts: Mapping[str, Sequence[str]]) -> set[str]:
+    """The parts that two names have."""
+    counts = Counter(part for of_name in parts.values() for part in set(of_name))
+    return {part for part, count in counts.items() if count > 1}
 
 
 def possible_slips(counts: Mapping[str, int]) -> list[tuple[str, str]]:

@@ -30,23 +30,20 @@ def test_a_card_and_a_csv_file_are_converted_too(tiny, tmp_path):
 
 
 def test_any_name_of_a_class_is_read_back(tmp_path):
-    names = ("salt; pepper", '["odd"]', '{"choices": 3}', '"quoted"', "=1+1", "a, b", "sep=;", "é 🦓", "true")
+    names = ("salt; pepper", '["odd"]', '{"choices": 3}', '"quoted"', "=1+1", "a, b", "a", "b", "b|a", "sep=;", "é 🦓", "true")
     assert_same_as_csv(write_folders(tmp_path / "set", names), tmp_path / "set.csv")
     assert set(load_dataset(str(tmp_path / "set.csv")).class_names) == set(names)
     assert "=1+1" in (tmp_path / "set.csv").read_text()
 
 
 def test_what_cannot_be_written_so_is_refused(tmp_path):
-    folder = write_folders(tmp_path / "set", ("bread, butter", "bread", "butter"))
-    code, told = convert(folder, tmp_path / "set.csv")
-    assert code == 1 and f"{tmp_path}/set.csv line" in told and "write names with ';' between them" in told
     folder = write_folders(tmp_path / "spaces", (" cat", "dog"))
     assert_same_as_csv(folder, tmp_path / "spaces.csv")
     code, told = convert(folder, folder / "x.csv")
     assert (
         code == 1 and "x.csv: not written, for it would not be read as the same: a blank begins or ends a name" in told
     )
-    assert not (tmp_path / "set.csv").exists() and not (folder / "x.csv").exists()
+    assert not (folder / "x.csv").exists()
 
 
 def test_nothing_is_overwritten_unasked(tmp_path):
@@ -67,7 +64,7 @@ def test_nothing_is_overwritten_unasked(tmp_path):
 def test_where_the_images_are_not_below_the_file_its_root_is_named(tmp_path):
     folder = write_folders(tmp_path / "set", ("cat", "dog"))
     code, told = convert(folder, tmp_path / "else/set.csv")
-    place = f"'-p dataset {tmp_path}/else/set.csv -p data_root {folder}'"
+    place = f"-p dataset {tmp_path}/else/set.csv -p data_root {folder}"
     assert code == 0 and told.splitlines()[-1] == f"its images are below {folder}: read it with {place}"
     assert (tmp_path / "else/set.csv").read_text().splitlines()[1].startswith("cat/")
 

@@ -1,5 +1,6 @@
 """`lmpt data`: the built-in data sets, the check of any, and its conversion to a CSV file."""
 
+import shlex
 from pathlib import Path
 
 import click
@@ -45,6 +46,8 @@ def data_check(context: click.Context, name: str, root: Path | None, verify: boo
     from lmptlib.data.loading import check_dataset, load_dataset
 
     changed = load_dataset(name, root).verify(cache) if verify else []
+    for line in changed:
+        click.echo(line)
     dataset = check_dataset(name, root, cache)
     for warning in dataset.warnings:
         click.echo(f"note: {warning}")
@@ -55,8 +58,8 @@ def data_check(context: click.Context, name: str, root: Path | None, verify: boo
     click.echo(f"{dataset.name}: in order. {counts} images, {classes}")
     click.echo(dataset.class_table().to_string(index=False))
     if verify:
-        for line in changed or ["verified: no image differs from what the manifest says of it"]:
-            click.echo(line)
+        if not changed:
+            click.echo("verified: no image differs from what the manifest says of it")
         context.exit(1 if changed else 0)
 
 
@@ -76,6 +79,8 @@ def data_convert(source: str, target: Path, root: Path | None, difficult: str | 
         raise click.UsageError(f"TARGET is to end in .csv, and {target} does not")
     if target.exists() and not force:
         raise click.ClickException(f"{target} is there already; --force overwrites it")
+    if target.exists() and Path(source).exists() and target.samefile(source):
+        raise click.ClickException(f"{target} is SOURCE itself: name another file")
     from lmptlib.data.conversion import write_csv
     from lmptlib.data.dataset import CUTOFFS
     from lmptlib.data.loading import load_dataset
@@ -88,6 +93,7 @@ def data_convert(source: str, target: Path, root: Path | None, difficult: str | 
     captions = ", captions of the training images" if dataset.train.captions else ""
     click.echo(f"wrote {target}: {counts} images, {len(dataset.class_names)} classes{captions}")
     if below != target.parent:
-        click.echo(f"its images are below {below}: read it with '-p dataset {target} -p data_root {below}'")
+        places = f"-p dataset {shlex.quote(str(target))} -p data_root {shlex.quote(str(below))}"
+        click.echo(f"its images are below {below}: read it with {places}")
     if dataset.task.cutoffs != CUTOFFS or not dataset.class_counts.all():
         click.echo("a CSV file does not hold 'cutoffs' and 'allow_empty': a card with 'source: ...' does")

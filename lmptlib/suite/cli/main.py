@@ -6,7 +6,6 @@ from typing import Any
 import click
 
 from lmptlib import __version__
-from lmptlib.errors import printable
 from lmptlib.suite.cli.data import data
 from lmptlib.suite.cli.demo import demo
 from lmptlib.suite.cli.info import info
@@ -41,9 +40,11 @@ class _OneLineErrors(click.Group):
 
 def _shown(text: str) -> str:
     """A message as a terminal takes it, whatever the input holds: no endless line, and nothing that moves the cursor."""
+    from lmptlib.errors import printable
+
     lines = map(printable, text.splitlines())
     # what is wrong stands in front, what to do at the end
-    return "\n".join(f"{line[:230]} ... {line[-115:]}" if len(line) > 350 else line for line in lines)
+    return "\n".join(f"{line[:330]} ... {line[-165:]}" if len(line) > 500 else line for line in lines)
 
 
 @click.group(cls=_OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})

@@ -260,7 +260,7 @@ BAD = {
     ),
     "no caption": (
         texts(lambda c: c.update(annotations=c["annotations"][2:])),
-        f"{TRAIN} image 397133: train2017/t0.jpg has no caption, and other training images have",
+        f"{TRAIN} image 397133: no caption, and other training images have one",
     ),
     "two for training": (
         lambda c: (c / TRAIN).with_name("instances_train2014.json").write_text("{}"),

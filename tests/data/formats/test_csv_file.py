@@ -78,18 +78,26 @@ def test_the_draw_holds_a_share_of_every_class_and_leaves_it_one(seed):
         ("image,labels,caption", [*ROWS, "../a.jpg,dog,x"], "line 22: ../a.jpg is not below"),
         ("image,labels,caption", [*ROWS, "/a.jpg,dog,x"], "line 22: /a.jpg is not below"),
         ("image,labels,caption", [*ROWS, "train/22.jpg notes,dog,x"], "there is train/22.jpg"),
-        ("image,labels,caption", [*ROWS, '"train/22.jpg","do\ng",x'], "label 'dog' has an invisible U+000A"),
+        ("image,labels,caption", [*ROWS, '"train/22.jpg","do\ng",x'], "labels 'do\\ng': a line break or a tab in them; write names with"),
         ("image,labels,caption", [*ROWS, "train/20.jpg,dining_table,x", "train/22.jpg,Dining  table,x"], "is 'dining_table' elsewhere"),
         ("image,labels,caption", [*ROWS, "notes.txt,dog,x"], "line 22: no image"),
         ("image,labels,caption", [*ROWS, "train/22.jpg,dog;;person,x"], "write names with ';' between them"),
         ("image,labels,caption", [*ROWS, "train/22.jpg,dog|person,x"], "write names with ';' between them"),
         ("image,labels,caption", [*ROWS, "train/22.jpg,dog;dog,x"], "a label stands twice"),
         ("image,labels,caption", [*ROWS, "train/22.jpg,Dog,x"], "label 'Dog' is 'dog' elsewhere"),
-        ("image,labels,caption", [*ROWS, "train/22.jpg,dog,"], "line 22: train/22.jpg has no caption, and other training"),
+        ("image,labels,caption", [*ROWS, "train/22.jpg,dog,"], "line 22: no caption, and other training images have one"),
         ("image,labels,split", [row.replace("a photo", "tset") for row in ROWS], "split is train, val or test, not 'tset'"),
         ("image,labels,split", [row.replace("a photo", "train") for row in ROWS], "no image has split 'test'"),
         ("image,labels,split", [*[r.replace("a photo", "train") for r in ROWS], "train/22.jpg,car,test"], "'car' has no training"),
         ("image,labels,caption", [], "photos.csv: no images in it"),
+        ("image,labels,caption", [*ROWS, "train/22.jpg,[0],x"], "line 22: labels [0]: names are texts, in a list of JSON too"),
+        ("image,labels,caption", [*ROWS, f"train/22.jpg,{'[' * 5000},x"], "has 5,000 letters, more than 200"),
+        ("image,labels,caption", [*ROWS, f"train/22.jpg,{'dog ' * 9000},x"], "has 35,999 letters, more than 200"),
+        ("image,labels,caption", [*ROWS, "train/3.jpg,person,another"], "line 22: train/3.jpg is in line 5 already"),
+        ("image,label", [f"train/{i}.jpg,{i % 2}" for i in range(20)], "unknown column 'label'. Did you mean 'labels'?"),
+        ("image,dog", [f"train/{i}.jpg,{i % 2}" for i in range(20)], "no column 'labels'; its columns are 'image', 'dog'"),
+        ("image,dog,cat", [f"train/{i}.jpg,{i % 2},{'' if i == 3 else 1}" for i in range(20)], "line 5: cat is '', not 0 or 1"),
+        ("image,dog,cat", [f"train/{i}.jpg,{i % 2},{0.5 if i == 3 else 1}" for i in range(20)], "line 5: cat is '0.5', not 0 or 1"),
         ("image,labels,caption", ["train/0.jpg,,x"], "photos.csv: no labels in it"),
         ("image,labels,caption", ["train/0.jpg,dog,x"], "photos.csv: one image is no data set"),
         ("image,labels,caption", ['train/0.jpg,"dog,x'], "cannot be read as a CSV file"),
@@ -104,7 +112,7 @@ def test_a_bad_csv_file_gets_one_clear_line(tiny, header, rows, message):
 
 def notes_of(dataset) -> list[str]:
     """What is said of a file's form, and not of its classes or splits."""
-    usual = ("no splits", "no captions", "no AP", "training images without")
+    usual = ("no splits", "no captions", "no AP", "AP is 100", "training images without")
     return [note.removeprefix("photos: ") for note in dataset.warnings if not any(part in note for part in usual)]
 
 
@@ -159,7 +167,7 @@ OTHER_FORMS = {
     "a column a class": (
         "image,cat,dog",
         [f"{row.split(',')[0]},{int('cat' in row)},{int('dog' in row)}" for row in PLAIN],
-        ["2 columns of 0 and 1 are read as classes"],
+        ["columns of 0 and 1 that are read as classes (2): cat, dog"],
     ),
     "spaces of all kinds": ("image,labels", [row.replace("dog", "\u3000dog\u00a0") for row in PLAIN], []),
 }
@@ -191,6 +199,29 @@ def test_encodings(tiny, encoding):
         dataset = load_dataset(str(path))
         assert dataset.fingerprint() == plain.fingerprint()
         assert notes_of(dataset) == (["photos.csv is read as UTF-16"] if encoding == "utf-16" else [])
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ["train/0.jpg,dog,train", "train/0.jpg,cat,test"],
+        ["train/0.jpg,dog,train", "train/0.jpg,dog,train"],
+        ["train/0.jpg,dog,train", "train/0.jpg,cat;person,train"],
+        ["train/0.jpg,dog,train", "train/0.jpg,cat,train", "train/1.jpg,cat;person,train"],
+    ],
+)
+def test_an_image_twice_is_no_row_a_label_where_rows_say_more(tiny, rows):
+    rows += [
+        f"train/{i}.jpg,{label},{split}"
+        for i, label, split in ((5, "dog", "train"), (6, "cat", "train"), (7, "person", "train"), (8, "dog", "test"))
+    ]
+    with pytest.raises(DataError, match=r"line 3: train/0.jpg is in line 2 already"):
+        load_dataset(write_csv(tiny, rows, "image,labels,split"))
+
+
+def test_json_says_where_a_name_ends(tiny):
+    rows = [row.replace("dog;cat", '"[""dog, cat"", ""dog""]"') for row in PLAIN]
+    assert load_dataset(write_csv(tiny, rows, "image,labels")).class_names == ("cat", "dog", "dog, cat")
 
 
 def test_other_names_of_splits_are_read(tiny):

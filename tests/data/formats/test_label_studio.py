@@ -198,7 +198,7 @@ BAD = {
     "a task is a number": (lambda tasks, folder: tasks.insert(1, 3), " [1]: what is in it must be a list of 'key: value', not 3"),
     "one without a caption": (
         change(("annotations", 0, "result", 1, "value"), {"text": []}),
-        " task 1: t1.jpg has no caption, and other training images have",
+        " task 1: no caption, and other training images have one",
     ),
     "two spellings": (
         change((*RESULT, "value"), {"choices": ["Dog"]}), " task 1: label 'Dog' is 'dog' elsewhere; write one of them"
