@@ -7,17 +7,36 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageChops, ImageCms, UnidentifiedImageError
+from PIL.PngImagePlugin import PngImageFile
 
 from lmptlib.errors import first_line, shorten
 
 # Raise it when a picture is read otherwise than before: features and runs of the old reading are then not found.
 READING = 2
 # By content, whatever a file's suffix is. Pillow knows more: those need other programs, or are no pictures.
-FORMATS = tuple(
-    ["AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "PCX", "PNG", "PPM", "QOI", "SGI", "TGA", "TIFF", "WEBP"]
+_FORMATS = {
+    "AVIF",
+    "BMP",
+    "DIB",
+    "GIF",
+    "ICO",
+    "JPEG",
+    "JPEG2000",
+    "PCX",
+    "PNG",
+    "PPM",
+    "QOI",
+    "SGI",
+    "TGA",
+    "TIFF",
+    "WEBP",
+}
+# What files of these formats are called.
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".avif", ".avifs", ".gif", ".bmp", ".dib"),
+    *(".tif", ".tiff", ".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".ppm", ".pgm", ".pbm", ".pnm", ".pfm"),
+    *(".tga", ".qoi", ".pcx", ".ico", ".sgi", ".rgb", ".rgba", ".bw", ".icb", ".vda", ".vst"),
 )
-Image.init()
-SUFFIXES = tuple(sorted((end for end, kind in Image.registered_extensions().items() if kind in FORMATS), reverse=True))
 # Decoding more would need a gigabyte.
 MOST_PIXELS = 75_000_000
 # From here on a picture is halved before anything else: still ten times what a model sees, in a quarter of the memory.
@@ -41,6 +60,8 @@ _WHOLE_NUMBERS = {1: "B", 3: "H", 4: "I"}
 # TIFF tags.
 _BITS, _PHOTOMETRIC, _LOWEST, _HIGHEST = 258, 262, 340, 341
 _MODE_OF_PROFILE = {"GRAY": "L", "RGB ": "RGB", "CMYK": "CMYK"}
+# PNG's transparent grey is told in the file's own steps, where Pillow's greys are stretched to 255.
+_STRETCHED = {"L;2": 85, "L;4": 17}
 # First bytes of what people take for pictures.
 _NO_PICTURES = {
     b"%PDF": "it is a PDF",
@@ -78,7 +99,7 @@ def read_image(picture: Picture, name: str | None = None) -> tuple[Image.Image, 
             return _shown(picture)
         if isinstance(picture, np.ndarray):
             return _shown(_from_array(picture))
-        with Image.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture, formats=FORMATS) as image:
+        with Image.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture, formats=_formats()) as image:
             shown, unusual = _shown(image)
             return shown, unusual + (["animated"] if _is_animated(image) else [])
     except UnidentifiedImageError:
@@ -95,6 +116,13 @@ def read_image(picture: Picture, name: str | None = None) -> tuple[Image.Image, 
     raise ValueError(f"{shorten(name, 300)}: cannot be decoded as an image ({why})")
 
 
+@lru_cache
+def _formats() -> tuple[str, ...]:
+    """Those of the formats that this Pillow can read: AVIF came late."""
+    Image.init()
+    return tuple(sorted(_FORMATS & set(Image.OPEN)))
+
+
 def _what_it_is(picture: Picture) -> str:
     """What a file is that no format fits, from its first bytes."""
     if isinstance(picture, bytes):
@@ -102,6 +130,8 @@ def _what_it_is(picture: Picture) -> str:
     else:
         with open(str(picture), "rb") as file:
             head = file.read(32)
+    if head[4:12] in (b"ftypavif", b"ftypavis"):
+        return "it is a damaged AVIF, or this Pillow reads none"
     if head[4:8] == b"ftyp":
         return "it is HEIC or a video: save it as JPEG"
     kinds = [kind for start, kind in _NO_PICTURES.items() if head.startswith(start)]
@@ -111,12 +141,13 @@ def _what_it_is(picture: Picture) -> str:
 def _from_array(array: np.ndarray) -> Image.Image:
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
-    if array.ndim not in (2, 3) or array.shape[2:] not in ((), (3,), (4,)):
+    if array.ndim not in (2, 3) or array.shape[2:] not in ((), (3,), (4,)) or not array.size:
         raise ValueError(f"an array is (H, W), (H, W, 3) or (H, W, 4), not {array.shape}")
-    if array.dtype == np.uint16:
+    if array.dtype.kind == "u" and array.dtype.itemsize == 2:
         array = (array >> 8).astype(np.uint8)
     if array.dtype not in (np.uint8, np.bool_):
-        raise ValueError(f"an array is of uint8 or uint16, not {array.dtype}")
+        hint = ": multiply by 255 what is from 0 to 1" if array.dtype.kind == "f" else ""
+        raise ValueError(f"an array is of uint8 or uint16, not {array.dtype}{hint}")
     return Image.fromarray(array)
 
 
@@ -124,7 +155,13 @@ def _shown(image: Image.Image) -> tuple[Image.Image, list[str]]:
     """What a viewer shows of an open image, and what is unusual about it."""
     unusual = []
     _check_size(image)
+    raw_mode = image.tile[0].args if isinstance(image, PngImageFile) and image.tile else None
+    # What stands behind the pixels of a PNG is read with them.
+    image.load()
     turn, profile = _TURNS.get(_orientation(image)), image.info.get("icc_profile")
+    clear = image.info.get("transparency")
+    if raw_mode in _STRETCHED and isinstance(clear, int):
+        image.info["transparency"] = clear * _STRETCHED[raw_mode]
     if image.mode.startswith("I") or image.mode == "F":
         unusual.append("of more than 8 bits")
         image = _eight_bits(image)
@@ -140,10 +177,12 @@ def _shown(image: Image.Image) -> tuple[Image.Image, list[str]]:
     alpha = image.getchannel("A") if image.mode == "RGBA" else None
     if alpha and np.asarray(alpha).min() < 255:
         unusual.append("transparent")
-    plain = image.convert("RGB")
-    shown = _in_srgb(image, profile) if profile else plain
-    if profile and np.asarray(ImageChops.difference(shown, plain)).max() > 3:
+    transform = _to_srgb(profile, image.mode) if profile else None
+    if transform:
         unusual.append("of another colour space")
+        shown = transform.apply(image.convert(transform.input_mode))
+    else:
+        shown = image.convert("RGB")
     if alpha:
         white = Image.new("RGB", shown.size, "white")
         white.paste(shown, mask=alpha)
@@ -171,6 +210,9 @@ def _orientation(image: Image.Image) -> int:
     Pillow would read the whole EXIF block, and fails on any odd entry in it. (A TIFF it turns by itself.)
     """
     exif = image.info.get("exif", b"")
+    if raw := image.info.get("Raw profile type exif"):
+        # How ImageMagick writes it into a PNG: a name, a length, and hexadecimal digits.
+        exif = bytes.fromhex("".join(str(raw).split("\n")[3:]))
     while exif.startswith(b"Exif\0\0"):
         exif = exif[6:]
     order = {b"II": "<", b"MM": ">"}.get(exif[:2])
@@ -199,29 +241,34 @@ def _eight_bits(image: Image.Image) -> Image.Image:
             raise ValueError(f"grey values in {kind}, and nothing says which is white: save it with 8 or 16 bits")
         if not np.isfinite(values).all():
             raise ValueError("it holds values that are not finite")
-        grey = (255 * (values.astype(float) - low) / (high - low)).round().clip(0, 255).astype(np.uint8)
+        scaled = values.astype(np.float32)
+        scaled -= np.float32(low)
+        scaled *= np.float32(255 / (high - low))
+        grey = scaled.round(out=scaled).clip(0, 255, out=scaled).astype(np.uint8)
     if (clear := image.info.get("transparency")) is None:
         return Image.fromarray(grey)
     return Image.fromarray(np.dstack([grey, np.where(values == clear, 0, 255).astype(np.uint8)]))
 
 
-def _in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
-    """An image in sRGB, by its colour profile. A profile that is damaged or another kind of image's counts for nothing."""
-    mode, transform = _to_srgb(profile)
-    if transform is None or image.mode == "LAB" or (mode == "CMYK") != (image.mode == "CMYK"):
-        return image.convert("RGB")
-    return transform.apply(image if mode == "CMYK" else image.convert("RGB").convert(mode))
+@lru_cache(maxsize=64)
+def _to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """The way of images of a mode to sRGB, by their colour profile.
 
-
-@lru_cache(maxsize=32)
-def _to_srgb(profile: bytes) -> tuple[str, ImageCms.ImageCmsTransform | None]:
-    """The mode of the images that a colour profile is for, and its way to sRGB; none where it is damaged."""
+    None for a profile that is damaged, or another kind of image's, or that changes nothing that can be seen, as sRGB's own.
+    """
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        mode = _MODE_OF_PROFILE.get(source.profile.xcolor_space, "")
-        return mode, ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB") if mode else None
+        space = _MODE_OF_PROFILE.get(source.profile.xcolor_space)
+        if space != ("RGB" if mode == "RGBA" else mode) and not (space == "RGB" and mode == "L"):
+            return None
+        transform = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), space, "RGB")
     except (OSError, ImageCms.PyCMSError):
-        return "", None
+        return None
+    steps = np.linspace(0, 255, 9).astype(np.uint8)
+    colours = np.stack(np.meshgrid(*[steps] * 3), -1).reshape(1, -1, 3)
+    samples = Image.fromarray(colours).convert("L" if mode == "L" else space).convert(space)
+    changed = ImageChops.difference(transform.apply(samples), samples.convert("RGB"))
+    return transform if np.asarray(changed).max() > 3 else None
 
 
 def _is_animated(image: Image.Image) -> bool:

@@ -30,7 +30,20 @@ def test_a_card_and_a_csv_file_are_converted_too(tiny, tmp_path):
 
 
 def test_any_name_of_a_class_is_read_back(tmp_path):
-    names = ("salt; pepper", '["odd"]', '{"choices": 3}', '"quoted"', "=1+1", "a, b", "a", "b", "b|a", "sep=;", "é 🦓", "true")
+    names = (
+        "salt; pepper",
+        '["odd"]',
+        '{"choices": 3}',
+        '"quoted"',
+        "=1+1",
+        "a, b",
+        "a",
+        "b",
+        "b|a",
+        "sep=;",
+        "é 🦓",
+        "true",
+    )
     assert_same_as_csv(write_folders(tmp_path / "set", names), tmp_path / "set.csv")
     assert set(load_dataset(str(tmp_path / "set.csv")).class_names) == set(names)
     assert "=1+1" in (tmp_path / "set.csv").read_text()

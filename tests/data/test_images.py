@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageOps
+from PIL.PngImagePlugin import PngInfo
 
 from lmptlib.data import images
 from lmptlib.data.images import open_image, read_image
@@ -80,6 +81,63 @@ def test_a_picture_is_what_a_viewer_shows(tmp_path, name, image, options, shown)
         assert np.array_equal(open_image(same), found)
 
 
+def grey_png(samples: np.ndarray, bits: int, clear: int) -> bytes:
+    """A grey PNG of few bits and a transparent grey, put together by hand: Pillow writes none."""
+    rows = np.packbits(
+        np.unpackbits(samples.astype(np.uint8)[..., None], axis=-1)[..., 8 - bits :].reshape(len(samples), -1), axis=1
+    )
+    header = struct.pack(">IIBBBBB", samples.shape[1], len(samples), bits, 0, 0, 0, 0)
+    pixels = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
+    chunks = [(b"IHDR", header), (b"tRNS", struct.pack(">H", clear)), (b"IDAT", pixels), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(name, data) for name, data in chunks)
+
+
+def png_chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+@pytest.mark.parametrize(("bits", "step"), [(1, 255), (2, 85), (4, 17), (8, 1)])
+def test_a_transparent_grey_of_few_bits(bits, step):
+    samples = np.arange(2**bits)[None, :8].repeat(2, 0)
+    found = np.asarray(open_image(grey_png(samples, bits, 1)))[0, :, 0]
+    assert found.tolist() == np.where(samples[0] == 1, 255, samples[0] * step).tolist()
+
+
+@pytest.mark.parametrize("place", [b"IDAT", b"IEND"])
+def test_the_orientation_may_stand_behind_the_pixels(place):
+    file = io.BytesIO()
+    Image.fromarray(RGB).save(file, "PNG")
+    at = file.getvalue().index(place) - 4
+    content = file.getvalue()[:at] + png_chunk(b"eXIf", exif_block([TURN])) + file.getvalue()[at:]
+    assert open_image(content).size == (48, 64)
+
+
+def test_the_orientation_as_imagemagick_writes_it():
+    info = PngInfo()
+    block = b"Exif\0\0" + exif_block([TURN])
+    info.add_text("Raw profile type exif", f"\nexif\n{len(block):8}\n{block.hex()}\n", zip=True)
+    file = io.BytesIO()
+    Image.fromarray(RGB).save(file, "PNG", pnginfo=info)
+    assert open_image(file.getvalue()).size == (48, 64)
+
+
+def test_values_that_are_not_finite_are_refused(tmp_path):
+    Image.fromarray(np.full((9, 9), np.nan, np.float32)).save(tmp_path / "a.tif", tiffinfo={340: 0.0, 341: 1.0})
+    with pytest.raises(ValueError, match="it holds values that are not finite"):
+        open_image(tmp_path / "a.tif")
+
+
+def test_a_pillow_without_a_format_reads_the_others(monkeypatch):
+    monkeypatch.delitem(Image.OPEN, "AVIF")
+    images._formats.cache_clear()
+    assert np.array_equal(open_image(grey_png(np.zeros((2, 8)), 8, 9)), np.zeros((2, 8, 3)))
+    file = io.BytesIO()
+    Image.fromarray(RGB).save(file, "AVIF")
+    with pytest.raises(ValueError, match="it is a damaged AVIF, or this Pillow reads none"):
+        open_image(file.getvalue())
+    images._formats.cache_clear()
+
+
 def test_lab_is_shown_in_colour(tmp_path):
     lab = ImageCms.profileToProfile(
         Image.fromarray(RGB), ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), outputMode="LAB"
@@ -96,15 +154,17 @@ def test_an_array_is_a_picture(array):
     shown = np.asarray(open_image(array))
     assert np.array_equal(shown, RGB if array.shape[2:] == (3,) else GREY_RGB)
     assert np.array_equal(open_image(np.dstack([HIDDEN, ALPHA])), ON_WHITE)
+    assert np.array_equal(open_image((GREY.astype(np.uint16) * 257).astype(">u2")), GREY_RGB)
 
 
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (GREY / 255, "of uint8 or uint16, not float64"),
+        (GREY / 255, "of uint8 or uint16, not float64: multiply by 255 what is from 0 to 1"),
         (RGB.transpose(2, 0, 1), r"\(H, W, 3\) or \(H, W, 4\), not \(3, 48, 64\)"),
         (RGB[None], r"not \(1, 48, 64, 3\)"),
-        (np.zeros((0, 3), np.uint8), "the picture: cannot be decoded"),
+        (np.zeros((0, 3), np.uint8), r"not \(0, 3\)"),
+        (np.zeros((0, 0, 3), np.uint8), r"not \(0, 0, 3\)"),
     ],
 )
 def test_an_array_that_is_no_picture_is_refused(array, message):
@@ -216,6 +276,32 @@ def test_colour_profiles_are_applied(tmp_path):
     ):
         found, unusual = read_image(tmp_path / name)
         assert np.abs(np.asarray(found).astype(int) - shown).max() <= 3 and unusual == kinds, name
+
+
+def test_profiles_of_grey_and_cmyk_pictures_are_applied(tmp_path):
+    """A profile of gamma 1 for grey, made of sRGB's by hand; one for CMYK is an ICC file of presses, and there is none here."""
+    linear = linear_grey_profile()
+    Image.fromarray(GREY).save(tmp_path / "grey.png", icc_profile=linear)
+    Image.fromarray(np.dstack([GREY, ALPHA]), "LA").save(tmp_path / "clear.png", icc_profile=linear)
+    light = GREY / 255
+    shown = 255 * np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    found, unusual = read_image(tmp_path / "grey.png")
+    assert np.abs(np.asarray(found) - shown[..., None]).max() <= 2 and unusual == ["of another colour space"]
+
+
+def linear_grey_profile() -> bytes:
+    """An ICC profile of version 2 for grey, with a curve of gamma 1 and D50 white (ICC.1:2001-04, 6.1, 6.3.1)."""
+    d50 = struct.pack(">3i", 63190, 65536, 54061)
+    tags = {b"desc": b"desc" + bytes(4) + struct.pack(">I", 2) + b"g\0" + bytes(79), b"wtpt": b"XYZ " + bytes(4) + d50}
+    tags |= {b"kTRC": b"curv" + bytes(4) + struct.pack(">I", 0), b"cprt": b"text" + bytes(4) + b"none\0"}
+    place, table, content = 128 + 4 + 12 * len(tags), b"", b""
+    for name, data in tags.items():
+        data += bytes(-len(data) % 4)
+        table += name + struct.pack(">II", place + len(content), len(data))
+        content += data
+    head = struct.pack(">I", place + len(content)) + bytes(4) + struct.pack(">I", 0x02400000) + b"mntrGRAYXYZ "
+    head += struct.pack(">6H", 2026, 1, 1, 0, 0, 0) + b"acsp" + bytes(28) + d50
+    return head + bytes(128 - len(head)) + struct.pack(">I", len(tags)) + table + content
 
 
 def test_what_is_unusual_is_told(tmp_path):
