@@ -2,7 +2,7 @@
 
 import difflib
 import types
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import yaml
@@ -53,6 +53,16 @@ def shorten(text: str, longest: int = 100) -> str:
     'aaaaaaaaaaaaa…bbbbbb'
     """
     return text if len(text) <= longest else f"{text[: longest - longest // 3 - 1]}…{text[-(longest // 3) :]}"
+
+
+def few(names: Sequence[str], shown: int = 3) -> str:
+    """The first of some names, and that there are more.
+
+    >>> from lmptlib.errors import few
+    >>> few(["a", "b", "c", "d"])
+    'a, b, c, ...'
+    """
+    return ", ".join(names[:shown]) + (", ..." if len(names) > shown else "")
 
 
 def read_yaml(text: str) -> Any:
