@@ -1,7 +1,7 @@
 """PASCAL VOC: a folder with `Annotations/`, `ImageSets/Main/` and `JPEGImages/`, several of them, or XML files beside images."""
 
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from functools import cache
 from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError
@@ -29,14 +29,9 @@ def read_voc(path: Path, root: Path | None = None, difficult: bool = True) -> Re
     listed = _listed(path, reading.notes, reading.problems) if _years_in(path) else None
     found = _beside_images(path, reading.notes) if listed is None else listed
     pictures = cache(_by_stem)
-    seen = set()
     left_out = misnamed = 0
     for xml, split in found:
         place = printable(os.path.relpath(xml, path))
-        if xml in seen:
-            reading.problems.append(f"{path} {place}: ImageSets/Main lists it twice")
-            continue
-        seen.add(xml)
         try:
             told, objects = _read(xml)
         except ValueError as error:
@@ -122,7 +117,9 @@ def _listed(path: Path, notes: list[str], problems: list[str]) -> list[tuple[Pat
         if not any(parts.values()):
             found += [(xml, None) for xml in sorted((year / "Annotations").glob("*.xml"))]
             notes.append(f"{year.name}: no lists in ImageSets/Main, so all of Annotations")
-    return found
+    twice = [os.path.relpath(xml, path) for xml, count in Counter(xml for xml, _ in found).items() if count > 1]
+    problems += [f"{path} {printable(xml)}: ImageSets/Main lists it twice" for xml in twice]
+    return list(dict(found).items())
 
 
 def _xmls(year: Path, name: str, problems: list[str]) -> list[Path]:
