@@ -11,7 +11,7 @@ from lmptlib.data.checks import check_pictures, repeated_pictures
 from lmptlib.data.dataset import CUTOFFS, Dataset, Split, Task
 from lmptlib.data.formats.files import read_yaml_file, shown
 from lmptlib.data.formats.lists import read_classes, read_list, with_captions
-from lmptlib.data.formats.recognition import format_of, not_known
+from lmptlib.data.formats.recognition import FORMATS, format_of, not_known
 from lmptlib.data.rows import SPLITS, Reading, assemble
 from lmptlib.errors import DataError, nearest, shorten
 from lmptlib.paths import home
@@ -130,16 +130,22 @@ def _name_of(path: Path) -> str:
 
 def _read(card: dict, data_root: str | Path | None) -> Reading:
     """What the files of a card say. Raises DataError."""
-    options = {key: card[key] for key in ("difficult",) if key in card}
+    options = {key: card[key] for known in FORMATS for key in known.options if key in card}
     source = card.get("source")
     if source and not _is_there(source):
         raise DataError([f"{shorten(str(source))}: no such file or folder"])
     found = format_of(source) if source else None
     if source and not found:
         raise DataError([not_known(source)])
-    if options and not (found and found.name == "VOC"):
-        raise DataError([f"{source or card['name']}: 'difficult' is told of objects in VOC alone"])
+    if wrong := options.keys() - set(found.options if found else ()):
+        raise DataError(
+            [f"{source or card['name']}: '{key}' is for {_with_option(key)} alone" for key in sorted(wrong)]
+        )
     return found.read(source, Path(data_root) if data_root else None, **options) if found else _read_lists(card)
+
+
+def _with_option(key: str) -> str:
+    return " and ".join(known.name for known in FORMATS if key in known.options)
 
 
 def _read_lists(card: dict) -> Reading:

@@ -221,15 +221,6 @@ def _splits(rows: list[Row], labels: np.ndarray, root: Path) -> dict[str, Split]
     return splits
 
 
-def val_for_test(rows: list[Row]) -> tuple[list[Row], list[str]]:
-    """Rows in which val stands for a missing test split, and a note: for formats that mostly come with train and val."""
-    if any(row.split == "test" for row in rows) or not any(row.split == "val" for row in rows):
-        return rows, []
-    return [row._replace(split="test") if row.split == "val" else row for row in rows], [
-        "no split 'test': the images of 'val' are for testing, and nothing is chosen on them"
-    ]
-
-
 def is_file(path: Path) -> bool:
     """Whether a file is there; no name is too long or too strange to ask."""
     try:

@@ -71,7 +71,7 @@ def test_nothing_is_overwritten_unasked(tmp_path):
     code, told = convert(folder, tmp_path / "set.txt")
     assert code == 2 and "TARGET is to end in .csv" in told
     code, told = convert(folder, tmp_path / "x.csv", "--difficult", "no")
-    assert code == 1 and told == f"Error: {folder}: 'difficult' is told of objects in VOC alone\n"
+    assert code == 1 and told == f"Error: {folder}: 'difficult' is for VOC alone\n"
 
 
 def test_where_the_images_are_not_below_the_file_its_root_is_named(tmp_path):

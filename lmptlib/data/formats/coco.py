@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from pydantic import StrictInt, StrictStr, TypeAdapter
 
 from lmptlib.data.formats.files import (
+    beginning,
     checked,
     left_out,
     name_problems,
@@ -74,6 +75,22 @@ class _Source(NamedTuple):
     folders: tuple[str, ...]
 
 
+def is_coco(path: Path) -> bool:
+    if path.is_dir():
+        return bool(_exported(path) or _official(path))
+    return path.suffix.lower() == ".json" and beginning(path).startswith("{")
+
+
+def _exported(folder: Path) -> list[Path]:
+    """Roboflow's files."""
+    return sorted(file for file in folder.glob(f"*/{_ROBOFLOW}") if split_named(file.parent.name))
+
+
+def _official(folder: Path) -> list[Path]:
+    """COCO's own files."""
+    return sorted(folder.glob("annotations/instances_*.json"))
+
+
 def read_coco(path: Path, root: Path | None = None) -> Reading:
     """What COCO's JSON says: of a folder with `annotations/`, of one JSON file, or of Roboflow's `train/`, `valid/`, `test/`.
 
@@ -121,11 +138,10 @@ def _sources(path: Path) -> tuple[list[_Source], Path]:
     if not path.is_dir():
         inside = path.parent.name == "annotations"
         return [_Source(path, None, _usual_folders(path))], path.parent.parent if inside else path.parent
-    exported = sorted(file for file in path.glob(f"*/{_ROBOFLOW}") if split_named(file.parent.name))
-    if exported:
+    if exported := _exported(path):
         return [_Source(file, split_named(file.parent.name), (file.parent.name,)) for file in exported], path
-    files = sorted((path / "annotations").glob("instances_*.json"))
-    sources = [_Source(file, split_named(file.stem.removeprefix("instances_")), _usual_folders(file)) for file in files]
+    named = [(file, split_named(file.stem.removeprefix("instances_"))) for file in _official(path)]
+    sources = [_Source(file, split, _usual_folders(file)) for file, split in named]
     for split in SPLITS:
         of_split = [source.file.name for source in sources if source.split == split]
         if len(of_split) > 1:
@@ -150,7 +166,8 @@ def _labels(file: Path, found: _Instances, problems: list[str]) -> dict[int, tup
     """The class names of each image, by its id, in the order of theirs; problems are added."""
     names: dict[int, str] = {}
     for category in found.categories:
-        if names.setdefault(category.id, category.name) != category.name:
+        name = plain_spaces(category.name)
+        if names.setdefault(category.id, name) != name:
             problems.append(f"{file}: category id {shown(category.id)} stands twice in 'categories'")
     of_image: dict[int, set[int]] = {}
     for image in found.images:
@@ -165,7 +182,20 @@ def _labels(file: Path, found: _Instances, problems: list[str]) -> dict[int, tup
             problems.append(f"{file} annotations[{i}], image {shown(annotation.image_id)}: {wrong}")
         else:
             of_image[annotation.image_id].add(annotation.category_id)
-    return {image: tuple(plain_spaces(names[c]) for c in sorted(ids)) for image, ids in of_image.items()}
+    problems += _same_names(file, {c: names[c] for ids in of_image.values() for c in ids})
+    return {image: tuple(dict.fromkeys(names[c] for c in sorted(ids))) for image, ids in of_image.items()}
+
+
+def _same_names(file: Path, names: dict[int, str]) -> list[str]:
+    """A line for each name that two categories with annotations have. Others are no matter: Roboflow's first one has none."""
+    ids_of: dict[str, list[int]] = defaultdict(list)
+    for category in sorted(names):
+        ids_of[names[category]].append(category)
+    twice = {name: " and ".join(map(shown, ids)) for name, ids in ids_of.items() if len(ids) > 1}
+    return [
+        f"{file}: category name '{shorten(name)}' stands twice in 'categories' (ids {ids})"
+        for name, ids in twice.items()
+    ]
 
 
 def _captions(source: _Source, images: set[int], notes: list[str]) -> dict[int, list[str]]:

@@ -10,13 +10,13 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from lmptlib.data.images import SUFFIXES
-from lmptlib.data.rows import OTHER_SPLIT_NAMES, SPLITS, Row, val_for_test
+from lmptlib.data.rows import OTHER_SPLIT_NAMES, SPLITS, Row
 from lmptlib.data.text import invisible, plain_spaces, read_text, spoken
-from lmptlib.errors import DataError, first_line, read_yaml, shorten
+from lmptlib.errors import WORDS, DataError, few, first_line, read_yaml, shorten
 
 Kind = TypeVar("Kind")
 
-_WORDS = {"int": "a whole number", "string": "text", "bool": "true or false", "list": "a list"}
+_WORDS = WORDS | {"string": WORDS["str"], "list": "a list"}
 
 
 def read_json(path: Path, hook: Callable[[dict], Any] | None = None) -> Any:
@@ -92,8 +92,7 @@ def name_problems(where: object, names: Iterable[str]) -> list[str]:
 
 def left_out(names: Sequence[str]) -> list[str]:
     """A note on the classes that no image has; their first names."""
-    more = ", ..." if len(names) > 5 else ""
-    return [f"classes without an image, left out ({len(names):,}): {', '.join(names[:5])}{more}"] if names else []
+    return [f"classes without an image, left out ({len(names):,}): {few(names, 5)}"] if names else []
 
 
 def split_named(name: str) -> str | None:
@@ -108,7 +107,18 @@ def with_test(rows: list[Row]) -> tuple[list[Row], list[str]]:
     splits = {row.split for row in rows}
     if len(splits) == 1 and splits != {None}:
         return [row._replace(split=None) for row in rows], [f"all are of split '{splits.pop()}'"]
-    return val_for_test(rows)
+    if "test" in splits or "val" not in splits:
+        return rows, []
+    told = "no split 'test': the images of 'val' are for testing, and nothing is chosen on them"
+    return [row._replace(split="test") if row.split == "val" else row for row in rows], [told]
+
+
+def beginning(path: Path) -> str:
+    """How a file begins, whatever else is in it, without the blanks before. Raises OSError."""
+    with path.open("rb") as file:
+        start = file.read(65_536)
+    coding = "utf-16" if start.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+    return start.decode(coding, "replace").lstrip()
 
 
 def is_picture(name: str) -> bool:

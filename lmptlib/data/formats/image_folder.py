@@ -2,14 +2,19 @@
 
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path, PurePath
 
 from lmptlib.data.formats.files import files_below, is_picture, name_problems, split_named, with_test
 from lmptlib.data.rows import Reading, Row
 from lmptlib.data.text import plain_spaces
-from lmptlib.errors import DataError, printable, shorten
+from lmptlib.errors import DataError, few, printable, shorten
 
 _WORDNET = re.compile(r"n\d{8}")
+
+
+def is_image_folder(path: Path) -> bool:
+    return path.is_dir() and any(is_picture(name) and os.sep in name for name in files_below(path))
 
 
 def read_folders(path: Path, root: Path | None = None) -> Reading:
@@ -21,19 +26,8 @@ def read_folders(path: Path, root: Path | None = None) -> Reading:
     """
     root = root or path
     names = list(files_below(root))
-    images = [
-        name for name in names if is_picture(name) and not any(part.startswith(".") for part in PurePath(name).parts)
-    ]
-    splits = {name: split_named(name) for name in {PurePath(name).parts[0] for name in images if os.sep in name}}
-    deep = {PurePath(name).parts[0] for name in images if name.count(os.sep) > 1}
-    if not any(splits[name] == "train" for name in deep) and not all(splits.values()):
-        splits = dict.fromkeys(splits)
-    problems = []
-    if any(splits.values()):
-        others = sorted(name for name, split in splits.items() if not split)
-        problems = [
-            f"{path}: folder '{printable(name)}' is beside train/ and no split (train, val, test)" for name in others
-        ]
+    images = [name for name in names if is_picture(name) and not _is_hidden(name)]
+    splits = _splits_of(images)
     rows, classless = [], []
     for name in images:
         *folders, _ = PurePath(name).parts
@@ -43,22 +37,47 @@ def read_folders(path: Path, root: Path | None = None) -> Reading:
             rows.append(Row(path, "", name, (plain_spaces(folders[0]),), split=split))
         else:
             classless.append(name)
-    rows, notes = with_test(rows)
-    if classless:
-        first = f"{printable(classless[0])}{', ...' if len(classless) > 1 else ''}"
-        problems.append(f"{path}: images that lie in no class's folder ({len(classless):,}): {shorten(first)}")
     classes = sorted({row.labels[0] for row in rows})
-    problems += name_problems(path, classes)
-    if len(classes) == 1:
-        hint = (
-            "YOLO needs a data.yaml with 'names' too" if (path / "labels").is_dir() else "make a folder for each class"
-        )
-        problems.append(f"{path}: all images are of one class, folder '{printable(classes[0])}'; {hint}")
-    if problems:
+    if problems := [*_folder_problems(path, splits, classless), *_class_problems(path, classes)]:
         raise DataError(problems)
+    rows, notes = with_test(rows)
     skipped = len(names) - len(images)
     told = f"image folders: {len(rows):,} images of {len(classes):,} classes, one each"
     told += f"; files that are no images, left out: {skipped:,}" if skipped else ""
     if classes and all(_WORDNET.fullmatch(name) for name in classes):
         notes.append(f"classes are called {classes[0]}, ...: prompts are made of their names, so words do better")
     return Reading(path, root, rows, None, [told, *notes])
+
+
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith(".") for part in PurePath(name).parts)
+
+
+def _splits_of(images: Iterable[str]) -> dict[str, str | None]:
+    """The split that each first folder is; None for all where they are classes."""
+    inside = [PurePath(name).parts for name in images if os.sep in name]
+    splits = {parts[0]: split_named(parts[0]) for parts in inside}
+    if all(splits.values()) or any(splits[parts[0]] == "train" for parts in inside if len(parts) > 2):
+        return splits
+    return dict.fromkeys(splits)
+
+
+def _folder_problems(path: Path, splits: dict[str, str | None], classless: list[str]) -> list[str]:
+    """A line for each folder beside splits that is none, and one for the images of no class."""
+    others = sorted(name for name, split in splits.items() if not split) if any(splits.values()) else []
+    problems = [
+        f"{path}: folder '{printable(name)}' is beside train/ and no split (train, val, test)" for name in others
+    ]
+    if classless:
+        told = shorten(printable(few(classless)))
+        problems.append(f"{path}: images that lie in no class's folder ({len(classless):,}): {told}")
+    return problems
+
+
+def _class_problems(path: Path, classes: list[str]) -> list[str]:
+    problems = name_problems(path, classes)
+    if len(classes) == 1:
+        yolo = (path / "labels").is_dir()
+        hint = "YOLO needs a data.yaml with 'names' too" if yolo else "make a folder for each class"
+        problems.append(f"{path}: all images are of one class, folder '{printable(classes[0])}'; {hint}")
+    return problems

@@ -13,14 +13,15 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import StrictBool, StrictStr, TypeAdapter
 
-from lmptlib.data.formats.files import checked, is_picture, one_line, read_json, shown
+from lmptlib.data.formats.files import beginning, checked, is_picture, one_line, read_json, shown
 from lmptlib.data.rows import Reading, Row, is_file
 from lmptlib.data.text import plain_spaces
 from lmptlib.errors import DataError, printable, shorten
 
 _UPLOADED = re.compile(r"[0-9a-f]{8}-(?=.)")
-_LABEL_KEYS = re.compile("choice|label|class|tag|categor", re.IGNORECASE)
-_CAPTION_KEYS = re.compile("caption|text|descri", re.IGNORECASE)
+# The last word of a name in a project, `animal_class` or `caption 2`: `class_version` and `context` tell of something else.
+_LABEL_WORDS = {"choice", "choices", "label", "labels", "class", "classes", "tag", "tags", "category", "categories"}
+_CAPTION_WORDS = {"caption", "captions", "text", "texts", "description", "descriptions"}
 # What JSON-MIN tells of each annotation besides.
 _ABOUT = ("id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time")
 
@@ -55,6 +56,10 @@ class _Told:
     texts: list[str] = field(default_factory=list)
 
 
+def is_label_studio(path: Path) -> bool:
+    return path.suffix.lower() == ".json" and beginning(path).startswith("[")
+
+
 def read_label_studio(path: Path, root: Path | None = None) -> Reading:
     """What an export says: labels by choices, boxes, polygons and brushes, captions by text areas.
 
@@ -82,8 +87,8 @@ def read_label_studio(path: Path, root: Path | None = None) -> Reading:
                 places.add(place)
         except DataError as error:
             reading.problems.extend(error.problems)
-    reading.notes.append(f"Label Studio: {len(tasks):,} tasks, {len(reading.rows):,} with labels")
-    reading.notes.extend(f"{what}: {count:,}" for what, count in counts.items())
+    reading.notes.append(f"Label Studio: {len(tasks):,} tasks, {len(reading.rows):,} annotated")
+    reading.notes.extend(f"{what}: {count:,}" for what, count in counts.items() if count)
     return reading
 
 
@@ -130,13 +135,19 @@ def _flat_task(task: dict[str, Any], where: str, counts: Counter[str]) -> _Told:
                     told.labels += _texts(inner, name, where)
                 elif name == "text":
                     told.texts += _texts(inner, name, where)
-        elif all(isinstance(part, str) for part in regions) and _CAPTION_KEYS.search(key):
+        elif all(isinstance(part, str) for part in regions) and _last_word(key) in _CAPTION_WORDS:
             told.texts += regions
-        elif all(isinstance(part, str) for part in regions) and _LABEL_KEYS.search(key):
+            counts[f"values of {shown(key)}, read as captions"] += 1
+        elif all(isinstance(part, str) for part in regions) and _last_word(key) in _LABEL_WORDS:
             told.labels += regions
+            counts[f"values of {shown(key)}, read as labels"] += 1
         else:
             counts[f"values of {shown(key)}, left out"] += 1
     return told
+
+
+def _last_word(key: str) -> str:
+    return ["", *filter(None, re.split(r"[_\W\d]+", key.lower()))][-1]
 
 
 def _image(data: dict[str, Any], root: Path, where: str) -> str:

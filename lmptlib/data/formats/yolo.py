@@ -39,16 +39,21 @@ class _Data:
 _DATA = TypeAdapter(_Data)
 
 
+def is_yolo(path: Path) -> bool:
+    return _described(path) is not None
+
+
 def read_yolo(path: Path, root: Path | None = None) -> Reading:
     """What `data.yaml` and the label files say: an image's labels are the classes of its boxes or polygons.
 
     path: the YAML file, or its folder. An image without a label file shows none of the classes. Images lie below the file's
     folder, or below `path` in it; leading `..` are dropped, as in Roboflow's `../train/images`. Raises DataError.
     """
-    file = yaml_file(path)
-    if file is None:
+    described = _described(path)
+    if described is None:
         raise DataError([f"{path}: no data.yaml with 'names' and 'train' or 'val'"])
-    data = checked(_DATA, read_yaml_file(file), file)
+    file, content = described
+    data = checked(_DATA, content, file)
     names = _names(data, file)
     folders, problems = _folders(data, file)
     base = root or _base(data, file, folders)
@@ -76,16 +81,16 @@ def read_yolo(path: Path, root: Path | None = None) -> Reading:
     return Reading(file, base, rows, tuple(name for name in names.values() if name in used), notes, problems)
 
 
-def yaml_file(path: Path) -> Path | None:
-    """The YAML file of a data set: the path itself or one in the folder, where it has names and images. Raises DataError."""
+def _described(path: Path) -> tuple[Path, Any] | None:
+    """The YAML file that has names and images, and what is in it: the path itself or one in the folder. Raises DataError."""
     if path.is_dir():
         usual = (path / name for name in ("data.yaml", "data.yml", "dataset.yaml", f"{path.resolve().name}.yaml"))
-        return next((file for file in usual if is_file(file) and yaml_file(file)), None)
+        return next(filter(None, (_described(file) for file in usual if is_file(file))), None)
     if path.suffix.lower() not in (".yaml", ".yml"):
         return None
     content = read_yaml_file(path)
     fits = isinstance(content, dict) and "names" in content and "classes" not in content
-    return path if fits and ("train" in content or "val" in content) else None
+    return (path, content) if fits and ("train" in content or "val" in content) else None
 
 
 def _names(data: _Data, file: Path) -> dict[int, str]:

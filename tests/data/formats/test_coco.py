@@ -195,6 +195,10 @@ BAD = {
         train(lambda c: c["categories"][3].update(name="Dog")),
         ": class 'Dog' stands twice",
     ),
+    "name twice": (
+        train(lambda c: c["categories"][3].update(name="dog")),
+        f"{TRAIN}: category name 'dog' stands twice in 'categories' (ids 1 and 3)",
+    ),
     "class without name": (train(lambda c: c["categories"][1].update(name="")), ": a class without a name"),
     "invisible": (
         train(lambda c: c["categories"][1].update(name="do\u200eg")),
@@ -313,3 +317,24 @@ def test_lists_and_json_of_the_same_photographs_agree(shared, tmp_path):
     reading = read_coco(tmp_path)
     assert {Path(row.image).name: (row.split, set(row.labels)) for row in reading.rows} == expected
     assert set(CLASSES) - set(names) and reading.class_names == tuple(n for n in names if n in reading.class_names)
+
+
+def test_a_category_without_annotations_may_have_the_name_of_another(coco, photos):
+    """Roboflow's first category is the project."""
+    train(lambda c: c["categories"].insert(0, {"id": 0, "name": "dog", "supercategory": "none"}))(coco)
+    assert load_dataset(str(coco)).class_names == ("dog", "potted plant", "traffic light", "zebra crossing")
+
+
+def test_images_are_taken_from_the_folder_called_as_the_file_before_others(coco):
+    for folder in ("images/train2017", "images", "annotations", "."):
+        for file in (coco / "train2017").iterdir():
+            draw(coco / folder / file.name)
+    assert {name.split("/")[0] for name in load_dataset(str(coco)).train.names} == {"train2017"}
+
+
+def test_captions_are_read_for_training_alone(coco):
+    (coco / "annotations/captions_val2017.json").write_text("{")
+    assert load_dataset(str(coco)).train.captions
+    (coco / "annotations/captions_train2017.json").write_text("{")
+    with pytest.raises(DataError, match=r"captions_train2017\.json: cannot be read as JSON"):
+        load_dataset(str(coco))

@@ -81,7 +81,7 @@ BAD = {
     "between": (lambda f: draw(f / "1.jpg"), ": images that lie in no class's folder (1): 1.jpg"),
     "no folders below": (
         lambda f: [f.rename(f.with_name("x")), draw(f / "train/1.jpg"), draw(f / "test/2.jpg")],
-        ": images that lie in no class's folder (2): test/2.jpg, ...",
+        ": images that lie in no class's folder (2): test/2.jpg, train/1.jpg",
     ),
     "beside splits": (
         lambda f: [f.rename(f.with_name("x")), write(f / "train"), write(f / "test"), draw(f / "extra/cat/1.jpg")],
@@ -102,7 +102,7 @@ BAD = {
     ),
     "nothing": (
         lambda f: [f.rename(f.with_name("x")), f.mkdir(), (f / "cat").mkdir()],
-        ": nothing in it that is known; looked for metadata.csv or metadata.jsonl (",
+        ": nothing in it that is known; looked for metadata.csv or metadata.jsonl with 'file_name' (",
     ),
     "name of bytes": (
         lambda f: draw(f / os.fsdecode(b"cat/\xe9.jpg")),

@@ -1,6 +1,7 @@
 """Label Studio's exports, JSON and JSON-MIN."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -78,7 +79,8 @@ def test_an_export_is_a_data_set(tmp_path, photos, image, kind):
     assert sets(dataset) == {Path(PLACES[image].format(p.name)).name: set(p.labels) for p in photos}
     captions = {PLACES[image].format(photo.name): " ".join(photo.captions) for photo in photos}
     assert dict(zip(dataset.train.names, dataset.train.captions)).items() <= captions.items()
-    assert dataset.warnings[0] == "export: Label Studio: 9 tasks, 9 with labels"
+    assert dataset.warnings[0] == "export: Label Studio: 9 tasks, 9 annotated"
+    assert not any("left out" in warning for warning in dataset.warnings)
     assert dataset.train.places[0] == f"task {12 + int(dataset.train.names[0][-5])}"
     assert_same_as_csv(tmp_path / "x/export.json", tmp_path / "photos.csv")
 
@@ -110,16 +112,22 @@ def flat(number, photo, several=True) -> dict:
 def test_the_short_export(tmp_path, photos):
     tasks = [flat(i, photo) for i, photo in enumerate(photos)]
     tasks[0] |= {"label": [{"x": 1.0, "rectanglelabels": ["dog"]}], "source": "camera 3"}
+    tasks[1] |= {"classifier_version": "v1", "label_time": "3", "context": "a walk", "Animal_Tags2": ["dog", "dog"]}
     tasks.append({**tasks[3], "annotation_id": 77, "choice": "unicorn"})
     (tmp_path / "min.json").write_text(json.dumps(tasks))
     for photo in photos:
         draw(tmp_path / photo.name)
     dataset = load_dataset(str(tmp_path / "min.json"))
-    assert sets(dataset) == {photo.name: set(photo.labels) for photo in photos}
-    assert dataset.warnings[1:3] == (
-        "min: values of 'source', left out: 1",
+    truth = {photo.name: set(photo.labels) for photo in photos}
+    assert sets(dataset) == truth | {"t1.jpg": {*truth["t1.jpg"], "dog"}}
+    alone = sum(len(photo.labels) == 1 for photo in photos) + 1
+    assert set(dataset.warnings[1:9]) == {
+        f"min: values of 'choice', read as labels: {alone}",
+        "min: values of 'caption', read as captions: 10",
+        "min: values of 'Animal_Tags2', read as labels: 1",
         "min: annotations of a task besides its first, left out: 1",
-    )
+        *(f"min: values of '{key}', left out: 1" for key in ("source", "classifier_version", "label_time", "context")),
+    }
     captions = {photo.name: " ".join(photo.captions) for photo in photos}
     assert dict(zip(dataset.train.names, dataset.train.captions)).items() <= captions.items()
 
@@ -142,7 +150,7 @@ def test_what_was_cancelled_or_not_done_is_counted(tmp_path, photos):
     dataset = load_dataset(str(tmp_path / "export.json"))
     assert sets(dataset) == {p.name: set(p.labels) for i, p in enumerate(photos) if i not in (5, 6)}
     assert set(dataset.warnings[:6]) == {
-        "export: Label Studio: 9 tasks, 7 with labels",
+        "export: Label Studio: 9 tasks, 7 annotated",
         "export: annotations that were cancelled, left out: 2",
         "export: tasks without an annotation, left out: 2",
         "export: annotations of a task besides its first, left out: 1",
@@ -219,3 +227,21 @@ def test_every_mistake_is_named(tmp_path, photos, name):
         load_dataset(str(tmp_path / "export.json"))
     assert len(error.value.problems) == 1
     assert error.value.problems[0].startswith(f"{tmp_path}/export.json{message}"), error.value.problems
+
+
+@pytest.mark.parametrize(("other", "differs"), [(b"a", False), (b"b", True)])
+def test_two_files_that_may_be_the_image_are_compared_by_what_is_in_them(tmp_path, photos, other, differs):
+    """Both have the same size and date."""
+    tasks = [task(i, photo, f"/data/upload/1/1a2b3c4d-{photo.name}") for i, photo in enumerate(photos)]
+    (tmp_path / "export.json").write_text(json.dumps(tasks))
+    for photo in photos:
+        (tmp_path / photo.name).write_bytes(b"a")
+        (tmp_path / f"1a2b3c4d-{photo.name}").write_bytes(other if photo.name == "t1.jpg" else b"a")
+    for file in tmp_path.glob("*.jpg"):
+        os.utime(file, (1, 1))
+    if not differs:
+        assert load_dataset(str(tmp_path / "export.json")).train.names[0].startswith("1a2b3c4d-")
+        return
+    with pytest.raises(DataError) as error:
+        load_dataset(str(tmp_path / "export.json"))
+    assert [line.split(" its image")[0] for line in error.value.problems] == [f"{tmp_path}/export.json task 1:"]

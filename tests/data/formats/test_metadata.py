@@ -91,6 +91,15 @@ BAD = {
     "file is none": ({"file_name": None, "labels": "dog"}, " line 3: file_name must be text, not None"),
     "a list": (["t0.jpg", "dog"], " line 3: what is in it must be a list of 'key: value', not [...]"),
     "text is a number": ({**LINE, "text": 4}, " line 3: caption must be text, not 4"),
+    "label and tags": (
+        {**LINE, "label": "dog", "tags": "cat"}, " line 3: 'labels' and 'label' and 'tags' are read as labels; keep one of them"
+    ),
+    "objects too": (
+        {**LINE, "objects": {"categories": ["cat"]}}, " line 3: 'labels' and 'objects' are read as labels; keep one of them"
+    ),
+    "text and caption": (
+        {**LINE, "text": "a", "caption": "b"}, " line 3: 'text' and 'caption' are read as caption; keep one of them"
+    ),
     "twice": (LINE, " line 3: t0.jpg is in line 1 already"),
     "missing": ({**LINE, "file_name": "x.jpg"}, " line 3: no image "),
     "outside": ({**LINE, "file_name": "../x.jpg"}, " line 3: ../x.jpg is not below "),
@@ -119,10 +128,33 @@ def test_every_mistake_in_a_line_is_named(tmp_path, name):
         ({"metadata.jsonl": '{"file_name": \n'}, "metadata.jsonl line 1: cannot be read as JSON (Expecting value"),
         ({"metadata.jsonl": "[" * 100_000}, "metadata.jsonl line 1: cannot be read as JSON (maximum recursion"),
         ({"metadata.jsonl": ""}, ": no images in it"),
-        ({"metadata.csv": "", "metadata.jsonl": ""}, ": metadata.csv and metadata.jsonl; keep one of them there"),
-        ({"metadata.csv": "file_name,label\na.jpg,3\nb.jpg,1\n"}, ": labels are numbers (1, 3, ...): write the names of the classes"),
-        ({"metadata.csv": "file_name,size\na.jpg,3\n"}, "metadata.csv: no column 'labels'; its columns are 'image', 'size'"),
-        ({"metadata.csv": "name,label\na.jpg,3\n"}, "metadata.csv: no column 'file_name'"),
+        ({"metadata.csv": "file_name", "metadata.jsonl": ""}, ": metadata.csv and metadata.jsonl; keep one of them there"),
+        ({"metadata.csv": "file_name,label\na.jpg,3\nb.jpg,1\n"}, ": labels are numbers (1, 3): write the names of the classes"),
+        (
+            {"metadata.csv": "file_name,size\na.jpg,3\n"},
+            "metadata.csv: no column 'labels'; its columns are 'file_name', 'size'",
+        ),
+        (
+            {"metadata.csv": "file_name;text;size\na.jpg;x;3\n"},
+            "metadata.csv: no column 'labels'; its columns are 'file_name', 'text', 'size'",
+        ),
+        (
+            {"metadata.csv": "file_name,label,tags\na.jpg,cat,dog\n"},
+            "metadata.csv: 'label' and 'tags' are read as labels; keep one of them",
+        ),
+        (
+            {"metadata.csv": "file_name,labels,tags\na.jpg,cat,dog\n"},
+            "metadata.csv: 'labels' and 'tags' are read as labels; keep one of them",
+        ),
+        (
+            {"metadata.csv": "sep=;\nfile_name;image;tags\na.jpg;cat;dog\n"},
+            "metadata.csv: 'file_name' and 'image' are read as image; keep one",
+        ),
+        ({"metadata.csv": "file_name,x,x,tags\na.jpg,cat,dog,cat\n"}, "metadata.csv: column 'x' stands twice"),
+        (
+            {"metadata.csv": "name,my_file_name\na.jpg,3\n"},
+            ": nothing in it that is known; looked for metadata.csv or metadata.jsonl with 'file_name'",
+        ),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_file(tmp_path, files, message):
@@ -134,3 +166,24 @@ def test_what_is_wrong_with_a_file(tmp_path, files, message):
         str(error.value).startswith(f"{tmp_path}{'' if message[0] == ':' else '/'}{message}")
         and len(error.value.problems) == 1
     )
+
+
+def test_a_key_with_nothing_does_not_compete(tmp_path, photos):
+    for photo in photos[:9]:
+        draw(tmp_path / photo.name)
+    bare = {"tags": None, "objects": {"bbox": []}}
+    records = [{"file_name": photo.name, "label": list(photo.labels), **bare} for photo in photos[:9]]
+    write_jsonl(tmp_path / "PHOTOS.JSONL", records)
+    assert sets(load_dataset(str(tmp_path / "PHOTOS.JSONL"))) == {photo.name: set(photo.labels) for photo in photos[:9]}
+
+
+def test_a_csv_without_file_name_is_ours_whatever_it_is_called(tmp_path, photos):
+    write_csv(tmp_path / "set/metadata.csv", photos[:9])
+    file = tmp_path / "metadata.csv"
+    assert_same_as_csv(tmp_path / "set", file)
+    with file.open() as lines:
+        assert next(lines) == "image,labels,caption,split\n"
+    file.write_text("name,size\na.jpg,3\n")
+    with pytest.raises(DataError) as error:
+        load_dataset(str(file))
+    assert error.value.problems[0] == f"{file}: no column 'image'; its columns are 'name', 'size'"

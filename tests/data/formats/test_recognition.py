@@ -24,7 +24,11 @@ from lmptlib.runs.run import Run
 from lmptlib.training.training import train
 
 LAYOUTS = {
-    "Hugging Face": [{"metadata.csv": ""}, {"train/metadata.jsonl": ""}, {"metadata.csv": "", "cat/1.jpg": ""}],
+    "Hugging Face": [
+        {"metadata.csv": "file_name"},
+        {"train/metadata.jsonl": ""},
+        {"metadata.csv": 'sep=;\n"x"; "file_name"', "cat/1.jpg": ""},
+    ],
     "COCO": [
         {"annotations/instances_val2017.json": ""},
         {"valid/_annotations.coco.json": "", "valid/1.jpg": ""},
@@ -32,6 +36,7 @@ LAYOUTS = {
     ],
     "YOLO": [
         {"data.yaml": "names: [a]\ntrain: images/train", "images/train/1.jpg": ""},
+        {"metadata.csv": "place,my file_name", "data.yaml": "names: [a]\ntrain: images", "images/1.jpg": ""},
         {"dataset.yaml": "nc: 1\nnames: [a]\nval: x"},
     ],
     "VOC": [
@@ -57,7 +62,8 @@ def test_a_folder_is_known_by_what_is_in_it(tmp_path, name, files):
     [
         ("a.csv", "", "CSV"),
         ("a.TSV", "", "CSV"),
-        ("metadata.csv", "", "Hugging Face"),
+        ("metadata.csv", "", "CSV"),
+        ("metadata.csv", "\ufefflabel\tfile_name\n", "Hugging Face"),
         ("a.jsonl", "", "Hugging Face"),
         ("a.json", "\n {}", "COCO"),
         ("a.json", "\ufeff[", "Label Studio"),

@@ -157,8 +157,15 @@ BAD = {
         f" {XML}: class 'pott\\u200bed plant' has an invisible U+200B ZERO WIDTH SPACE in it: take it out",
     ),
     "missing image": (lambda v: (v / "VOC2012/JPEGImages/t1.jpg").unlink(), f" {XML}: no image "),
+    "listed twice": (
+        lambda v: (v / "VOC2012/ImageSets/Main/trainval.txt").write_text("t0\nt1\nt1\n"),
+        f" {XML}: ImageSets/Main lists it twice",
+    ),
     "another's image": (
-        lambda v: (v / XML).write_text((v / XML).read_text().replace("t1.jpg", "t0.jpg")),
+        lambda v: [
+            (v / XML).write_text((v / XML).read_text().replace("t1.jpg", "t0.jpg")),
+            (v / "VOC2012/JPEGImages/t1.jpg").unlink(),
+        ],
         f" {XML}: VOC2012/JPEGImages/t0.jpg is in VOC2012/Annotations/t0.xml already",
     ),
     "outside": (
@@ -192,10 +199,13 @@ def test_every_mistake_is_named(devkit, name):
         ({"name": "x", "source": 3}, "card.yaml: 'source' must be a str, not 3"),
         ({"name": "x", "source": "c", "difficult": "no"}, "card.yaml: 'difficult' must be a bool, not 'no'"),
         ({"name": "x", "source": "nowhere"}, "nowhere: no such file or folder"),
-        ({"name": "x", "source": "c"}, "c: nothing in it that is known; looked for metadata.csv or metadata.jsonl ("),
+        (
+            {"name": "x", "source": "c"},
+            "c: nothing in it that is known; looked for metadata.csv or metadata.jsonl with 'file_name' (",
+        ),
         (
             {"name": "x", "source": "d", "difficult": False},
-            "d: 'difficult' is told of objects in VOC alone",
+            "d: 'difficult' is for VOC alone",
         ),
     ],
 )
@@ -220,3 +230,21 @@ def test_the_photographs_beside_the_project(shared, tmp_path):
         (tmp_path / f"VOC2007/Annotations/{Path(image).stem}.xml").write_text(text)
     found = {Path(row.image).name: set(row.labels) for row in read_voc(tmp_path).rows}
     assert found == {Path(image).name: {f"class {i}" for i in ids} for image, *ids in rows} and found
+
+
+def test_the_image_is_the_one_called_as_its_xml_file(devkit, photos):
+    """A copied file, whose <filename> is another image's; and suffixes of any kind."""
+    year = devkit / "VOC2012"
+    for i, suffix in ((2, "webp"), (3, "JPEG"), (4, "Bmp")):
+        (year / f"JPEGImages/t{i}.jpg").rename(year / f"JPEGImages/t{i}.{suffix}")
+    for i, told in ((1, "t0.jpg"), (2, "t0.jpg"), (3, "t3"), (4, "")):
+        file = year / f"Annotations/t{i}.xml"
+        file.write_text(file.read_text().replace(f"<filename>t{i}.jpg", f"<filename>{told}"))
+    (year / "JPEGImages/t5.png").write_bytes((year / "JPEGImages/t5.jpg").read_bytes())
+    (year / "Annotations/t5.xml").write_text(annotation(photos[5]._replace(name="t5.png")))
+    dataset = load_dataset(str(devkit))
+    names = ["t0.jpg", "t1.jpg", "t2.webp", "t3.JPEG", "t4.Bmp", "t5.png", "t6.jpg", "t7.jpg", "t8.jpg"]
+    assert [Path(name).name for name in dataset.train.names] == names
+    assert [labels for _, labels in labels_of(dataset).values()][:9] == [set(photo.labels) for photo in photos[:9]]
+    told = "VOCdevkit: images by the XML file's own name, for its <filename> is another: 2"
+    assert told in dataset.warnings and "t0" not in "".join(dataset.warnings)

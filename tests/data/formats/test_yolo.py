@@ -197,3 +197,13 @@ def test_a_card_is_no_yolo(tiny):
     tiny.edit(names="tiny")
     with pytest.raises(DataError, match="unknown key 'names'"):
         load_dataset(str(tiny.path))
+
+
+def test_of_two_folders_called_images_the_last_has_labels_beside_it(yolo, photos):
+    (yolo / "new").mkdir()
+    (yolo / "images").rename(yolo / "new/images")
+    (yolo / "labels").rename(yolo / "new/labels")
+    (yolo / "new").rename(yolo / "images")
+    parts = {split: f"images/images/{split}" for split in ("train", "val")}
+    write(yolo / "data.yaml", yaml.safe_dump({"names": list(NAMES), **parts}))
+    assert labels_of(load_dataset(str(yolo))) == expected(photos)
