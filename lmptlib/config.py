@@ -5,7 +5,6 @@ import reprlib
 import types
 import typing
 from functools import cache
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -17,6 +16,7 @@ from lmptlib.errors import WORDS, limits, literals, nearest, read_yaml
 from lmptlib.losses import effective_settings
 from lmptlib.methods import METHODS, Learning
 from lmptlib.methods.base import OneOf, Settings
+from lmptlib.paths import from_home
 from lmptlib.recipes.reading import load_recipe
 
 
@@ -122,7 +122,8 @@ def read_value(name: str, kind: str, optional: bool, value: Any) -> Any:
     except (KeyError, ValueError):
         raise ValueError(f"parameter '{name}' must be {WORDS[kind]}, not '{text}'") from None
     if name in _PATHS and kind == "str":
-        path = Path(value).expanduser()  # a name or a tag stays as it is, whatever lies in the caller's folder
+        # A name or a tag stays as it is, whatever lies in the caller's folder.
+        path = from_home(value)
         is_path = name in ("data_root", "cache", "out") or path.suffix in _FILES or (os.sep in value and path.exists())
         is_path |= name == "dataset" and value not in ("", *BUILT_IN) and os.path.isdir(path)
         return os.path.abspath(path) if is_path else value

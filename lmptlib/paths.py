@@ -64,6 +64,14 @@ def replace_folder(folder: Path) -> Iterator[Path]:
         draft.rename(folder)
 
 
+def from_home(path: str | Path) -> Path:
+    """A path, with the home folder of a user for `~`. Raises ValueError, one line, where there is no such user."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise ValueError(f"{path}: there is no home folder of that user") from None
+
+
 def outputs_folder(out: str | Path | None = None) -> Path:
     """The folder that holds the runs: `out`, or `outputs/`."""
     return Path(out) if out else home() / "outputs"

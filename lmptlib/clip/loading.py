@@ -78,7 +78,8 @@ def load_clip(
         _check_text_tower(network, name)
         try:
             tokenizer = open_clip.get_tokenizer(source)
-        except Exception as error:  # transformers', of whatever kind
+        except Exception as error:
+            # Transformers', of whatever kind.
             raise ValueError(f"model {name}: its tokenizer is not CLIP's ({first_line(error)})") from error
     if not tag:
         load_weights(network, Path(weights), name, log)
@@ -146,7 +147,8 @@ def _write_config(path: Path, folder: Path) -> str:
 def _create(source: str, weights: str, tag: dict[str, Any], name: str) -> open_clip.CLIP | open_clip.CustomTextCLIP:
     """open_clip's network, with the weights of its tag where it is given one."""
     quiet = logging.getLogger().level
-    logging.getLogger().setLevel(logging.CRITICAL)  # open_clip tells the root logger what we tell in one line
+    # Open_clip tells the root logger what we tell in one line.
+    logging.getLogger().setLevel(logging.CRITICAL)
     try:
         return open_clip.create_model(
             source,

@@ -28,7 +28,8 @@ _FOLDER_NAMES = (
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
 # What training puts before a name: DDP, torch.compile (before any part of it), a wrapper's attribute.
 _PREFIX = re.compile(r"^((module|_orig_mod|model|clip)\.)+|(?<=\.)_orig_mod\.")
-_NO_WEIGHTS = ("input_resolution", "context_length", "vocab_size")  # in OpenAI's files
+# In OpenAI's files.
+_NO_WEIGHTS = ("input_resolution", "context_length", "vocab_size")
 _AGAIN = "fetch it again"
 _UNPACK = "unpack it and pass the weights file in it"
 _OTHER = "take the .safetensors of the same model"
@@ -51,7 +52,8 @@ _HUGGING_FACE = {
     "vision_model.embeddings.class_embedding": "visual.class_embedding",
     "vision_model.embeddings.patch_embedding.": "visual.conv1.",
     "vision_model.embeddings.position_embedding.weight": "visual.positional_embedding",
-    "vision_model.pre_layrnorm.": "visual.ln_pre.",  # spelled so
+    # Spelled so.
+    "vision_model.pre_layrnorm.": "visual.ln_pre.",
     "vision_model.encoder.layers.": "visual.transformer.resblocks.",
     "vision_model.post_layernorm.": "visual.ln_post.",
     "text_projection.weight": "text_projection",
@@ -114,7 +116,8 @@ def read_state(path: Path) -> State:
             head = file.read(512)
         problem = _unreadable(head, path)
         content = None if problem else _content(head, path)
-    except Exception as error:  # a damaged byte may lead to any
+    except Exception as error:
+        # A damaged byte may lead to any.
         problem = _damage(error)
     if problem:
         raise ValueError(f"weights {path}: {problem}")
@@ -142,13 +145,15 @@ def open_clip_state(state: State, network: CLIP | CustomTextCLIP) -> State:
     state = {names[key]: value.float() if value.is_floating_point() else value for key, value in state.items()}
     if any(key.startswith("text_model.") for key in state):
         state = _from_hugging_face(state)
-    if "token_embedding.rows" in state:  # clip-emoji keeps only the tokens it learned: the others become NaN
+    # Clip-emoji keeps only the tokens it learned: the others become NaN.
+    if "token_embedding.rows" in state:
         rows, ids = state.pop("token_embedding.rows"), state.pop("token_embedding.ids")
         table = torch.full((network.vocab_size, rows.shape[1]), float("nan"))
         table[ids.long()] = rows
         state["token_embedding.weight"] = table
     if hasattr(network.visual, "trunk"):
-        state = convert_state_dict(network, state)  # Apple's MobileCLIP
+        # Apple's MobileCLIP.
+        state = convert_state_dict(network, state)
     if "positional_embedding" in state and not hasattr(network, "positional_embedding"):
         state = convert_to_custom_text_state_dict(state)
     for key, own in network.state_dict().items():
@@ -173,7 +178,8 @@ def _from_hugging_face(state: State) -> State:
 def _content(head: bytes, path: Path) -> Any:
     if _is_safetensors(head):
         return load_file(path)
-    with path.open("rb") as file:  # given a path, torch.load goes by its suffix
+    # Given a path, torch.load goes by its suffix.
+    with path.open("rb") as file:
         return torch.load(file, map_location="cpu", weights_only=True)
 
 
@@ -209,7 +215,8 @@ def _unreadable(head: bytes, path: Path) -> str:
             return meaning
     if head[257:262] == b"ustar":
         return f"a tar archive: {_UNPACK}"
-    if 0x80 < head[0] < 0x90 and 0xA0 <= head[1:2].ljust(1)[0] < 0xC0:  # a MessagePack map with a text as its first key
+    # A MessagePack map with a text as its first key.
+    if 0x80 < head[0] < 0x90 and 0xA0 <= head[1:2].ljust(1)[0] < 0xC0:
         return f"a Flax file: {_OTHER}"
     text = _text(head)
     if text:

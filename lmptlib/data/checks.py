@@ -1,17 +1,23 @@
 """What only the pictures themselves can tell: which cannot be decoded, which are unusual, which are the same."""
 
 from collections import Counter
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 from lmptlib.data.dataset import Dataset, Split
 from lmptlib.data.images import read_image
-from lmptlib.errors import DataError
+from lmptlib.errors import DataError, few
 
-_SHOWN = 3
-# An image: its split's name, the split, and its number in it.
-_Image = tuple[str, Split, int]
+
+class _Picture(NamedTuple):
+    """An image of a split, by its number."""
+
+    split: Split
+    image: int
+
+    def __str__(self) -> str:
+        return f"{self.split.source.name} {self.split.names[self.image]}"
 
 
 def check_pictures(dataset: Dataset) -> list[str]:
@@ -24,9 +30,9 @@ def check_pictures(dataset: Dataset) -> list[str]:
         unusual += kinds
     if problems:
         raise DataError(problems)
-    return [f"unusual pictures: {', '.join(f'{count:,} {kind}' for kind, count in unusual.most_common())}"] * bool(
-        unusual
-    )
+    if not unusual:
+        return []
+    return [f"unusual pictures: {', '.join(f'{count:,} {kind}' for kind, count in unusual.most_common())}"]
 
 
 def decode_all(split: Split) -> tuple[list[str], Counter[str]]:
@@ -45,21 +51,15 @@ def decode_all(split: Split) -> tuple[list[str], Counter[str]]:
 
 def repeated_pictures(dataset: Dataset, cache: Path | None = None) -> list[str]:
     """A note on pictures that are the same byte for byte in two splits, and one on those that have other labels each time."""
-    first: dict[str, _Image] = {}
+    first: dict[str, _Picture] = {}
     across, otherwise = [], []
-    for name, split in dataset.splits.items():
+    for split in dataset.splits.values():
         for image, digest in enumerate(split.digests(cache)):
-            before = first.setdefault(digest, (name, split, image))
-            if before[0] != name:
-                across.append((before, (name, split, image)))
-            if (before[1].labels[before[2]] != split.labels[image]).any():
-                otherwise.append((before, (name, split, image)))
+            picture = _Picture(split, image)
+            before = first.setdefault(digest, picture)
+            if before.split is not split:
+                across.append(f"{before} = {picture}")
+            if (before.split.labels[before.image] != split.labels[image]).any():
+                otherwise.append(f"{before} = {picture}")
     notes = [(across, "the same in two splits"), (otherwise, "there twice with other labels")]
-    return [f"pictures that are {what}: {len(pairs):,} ({_few(pairs)})" for pairs, what in notes if pairs]
-
-
-def _few(pairs: Sequence[tuple[_Image, _Image]]) -> str:
-    shown = [
-        " = ".join(f"{split.source.name} {split.names[image]}" for _, split, image in pair) for pair in pairs[:_SHOWN]
-    ]
-    return ", ".join(shown) + (", ..." if len(pairs) > _SHOWN else "")
+    return [f"pictures that are {what}: {len(pairs):,} ({few(pairs)})" for pairs, what in notes if pairs]

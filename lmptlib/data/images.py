@@ -99,6 +99,8 @@ def read_image(picture: Picture, name: str | None = None) -> tuple[Image.Image, 
             return _shown(picture)
         if isinstance(picture, np.ndarray):
             return _shown(_from_array(picture))
+        if not isinstance(picture, (str, Path, bytes)):
+            raise ValueError(f"a picture is a path, bytes, an open image or an array, not a {type(picture).__name__}")
         with Image.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture, formats=_formats()) as image:
             shown, unusual = _shown(image)
             return shown, unusual + (["animated"] if _is_animated(image) else [])

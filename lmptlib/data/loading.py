@@ -14,7 +14,7 @@ from lmptlib.data.formats.lists import read_classes, read_list, with_captions
 from lmptlib.data.formats.recognition import FORMATS, format_of, not_known
 from lmptlib.data.rows import SPLITS, Reading, assemble
 from lmptlib.errors import DataError, nearest, shorten
-from lmptlib.paths import home
+from lmptlib.paths import from_home, home
 
 _OFFICIAL = {"voc-lt": "voc", "coco-lt": "coco"}
 BUILT_IN = {
@@ -58,11 +58,11 @@ def read_card(path: Path) -> dict:
         raise DataError(problems)
     for key in _PATHS:
         if key in card:
-            card[key] = path.parent / Path(card[key]).expanduser()
-    places = [os.path.abspath(folder) for folder in (path.parent, card.get("root", path.parent))]
+            card[key] = path.parent / from_home(card[key])
+    beside = os.path.abspath(path.parent)
     for key in _LISTS[1:]:
-        if key in card and not any(Path(os.path.abspath(card[key])).is_relative_to(place) for place in places):
-            problems.append(f"{path}: '{key}' must lie beside the card or below its root, not at {card[key]}")
+        if key in card and not Path(os.path.abspath(card[key])).is_relative_to(beside):
+            problems.append(f"{path}: '{key}' must lie in the card's folder, not at {card[key]}")
     if problems:
         raise DataError(problems)
     if "root" in card and not card["root"].is_dir():
@@ -100,7 +100,7 @@ def _find_card(dataset: str, data_root: str | Path | None) -> dict:
         return read_card(emoji.write_emoji_lt(Path(data_root or home() / "data") / "emoji-lt"))
     if dataset in _OFFICIAL:
         return official_card(dataset, Path(data_root or home() / "data"))
-    path = Path(dataset).expanduser()
+    path = from_home(dataset)
     if not dataset.strip() or not _is_there(path):
         if path.suffix in _SUFFIXES or len(path.parts) > 1:
             raise DataError([f"{shorten(str(path))}: no such file or folder"])
@@ -188,7 +188,12 @@ def load_dataset(
     train, test = splits["train"], splits["test"]
     empty = _without_image(class_names, train)
     if empty and not card.get("allow_empty"):
-        what = "add one, or 'allow_empty: true' to the card" + (" with 'source'" if "source" in card else "")
+        own = (
+            "write a card with 'source: PATH' and 'allow_empty: true'"
+            if "source" in card
+            else "'allow_empty: true' to the card"
+        )
+        what = f"add one, or {own}"
         raise DataError([f"{train.source}: class '{name}' has no training image; {what}" for name in empty])
     warnings += _warnings(class_names, train, test)
     task = Task(cutoffs=tuple(card.get("cutoffs", CUTOFFS)))

@@ -1,6 +1,6 @@
 """A run, reloaded and applied: scores of photographs that it has never seen, and the words nearest to its prompts."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -60,20 +60,22 @@ class Classifier:
     def __call__(self, images: Iterable[Picture]) -> pd.DataFrame:
         """Probabilities, a row an image, a column a class.
 
-        images: paths, bytes of files, open images or arrays (H, W, 3), as `open_image` takes them. The index has the paths,
-        or their numbers. Raises ValueError naming an image that cannot be read; a single one in place of several is refused.
+        images: paths, bytes of files, open images or arrays (H, W, 3), as `open_image` takes them. The index has the paths, or
+        `picture 0`, `picture 1`, ... by their places. Raises ValueError naming an image that cannot be read; a single one in
+        place of several is refused.
         """
         if isinstance(images, (str, Path, bytes, Image.Image)) or (isinstance(images, np.ndarray) and images.ndim < 4):
             raise ValueError("a Classifier takes a list of pictures: put the one into [ ]")
         images = list(images)
-        index = [str(image) if isinstance(image, (str, Path)) else str(i) for i, image in enumerate(images)]
-        parts = [self.features(images[i : i + _BATCH]) for i in range(0, len(images), _BATCH)]
+        index = [str(image) if isinstance(image, (str, Path)) else f"picture {i}" for i, image in enumerate(images)]
+        parts = [self.features(images[i : i + _BATCH], index[i : i + _BATCH]) for i in range(0, len(images), _BATCH)]
         probabilities = self.probabilities(torch.cat(parts)) if parts else np.empty((0, len(self.class_names)))
         return pd.DataFrame(probabilities, index=pd.Index(index, name="image"), columns=self.class_names)
 
-    def features(self, images: list[Picture]) -> Tensor:
-        """Unit features (N, D) of images."""
-        opened = [open_image(image) for image in images]
+    def features(self, images: Sequence[Picture], names: Sequence[str] | None = None) -> Tensor:
+        """Unit features (N, D) of images. names: what errors call them (default: picture 0, picture 1, ...)."""
+        names = names or [f"picture {i}" for i in range(len(images))]
+        opened = [open_image(image, name) for image, name in zip(images, names)]
         return self.clip.encode_images(torch.stack([self.clip.preprocess(image) for image in opened]))
 
     @torch.no_grad()

@@ -59,7 +59,8 @@ class _Scores(BaseModel):
 
 class _Rankings(BaseModel):
     softmax: _Scores
-    logit: _Scores = Field(validation_alias=AliasChoices("logit", "cosine"))  # its name in version 0.1
+    # Its name in version 0.1.
+    logit: _Scores = Field(validation_alias=AliasChoices("logit", "cosine"))
 
 
 class Metrics(BaseModel):

@@ -18,7 +18,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from lmptlib.config import read_value
 from lmptlib.errors import first_line, nearest, read_yaml
-from lmptlib.paths import shipped, write_atomically
+from lmptlib.paths import from_home, shipped, write_atomically
 from lmptlib.suite.interrupt import Interrupt
 from lmptlib.suite.parameters import other_settings, read_type, write_text
 from lmptlib.training.plan import Plan
@@ -47,7 +47,7 @@ class Parameter:
 
 def find_notebook(name: str) -> Path:
     """A notebook by path or by name, with or without its number (`03_train`, `train`). Raises NotebookError."""
-    path = Path(name).expanduser()
+    path = from_home(name)
     if path.suffix == ".ipynb":
         if path.is_file():
             return path

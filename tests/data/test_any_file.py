@@ -21,6 +21,7 @@ PIECES = [
     *(",", ";", "\t", "|", "#", " ", "\n", "\r\n", "\r", '"', "'", "0", "1", "3", "-1", "9" * 30, "0 1 1", "sep=;\n"),
     *("\u200e", "\u00a0", "\u3000", "\ufeff", "\u2028", "\x85", "\0", "é", "e\u0301", "{", "[", '{"choices": ["dog"]}', "[['"),
     *("image,labels\n", "name id\n", "name: x\n", "root: .\n", "train: a\n", "&a [*a]", "!!python/none ", "2020-13-45"),
+    *("[" * 5000, "dog " * 5000, "x" * 300, "~nobody/x"),
 ]  # fmt: skip
 CONTENT = st.one_of(
     st.lists(st.sampled_from(PIECES), max_size=40).map("".join).map(str.encode),
@@ -30,10 +31,10 @@ CONTENT = st.one_of(
 )
 
 
-def read(path: Path) -> None:
+def read(path: Path, check_images: bool = False) -> None:
     """Read, and see that what comes out is a data set or short problems."""
     try:
-        dataset = load_dataset(str(path), check_images=False)
+        dataset = load_dataset(str(path), check_images=check_images)
     except DataError as error:
         assert error.problems
         for line in error.problems:
@@ -52,6 +53,7 @@ def read(path: Path) -> None:
 def test_any_csv_file(tmp_path, content, head):
     (tmp_path / "a.csv").write_bytes(head + content)
     read(tmp_path / "a.csv")
+    read(tmp_path / "a.csv", check_images=True)
 
 
 @FEW
@@ -69,6 +71,7 @@ def test_any_list_or_card(tmp_path, content, file):
     read(tmp_path / "card.yaml")
     (tmp_path / file).write_bytes(content)
     read(tmp_path / "card.yaml")
+    read(tmp_path / "card.yaml", check_images=True)
 
 
 LETTERS = st.characters(exclude_categories=["Cc", "Cf", "Cs", "Zl", "Zp"], include_characters="\u200c\u200d")

@@ -69,3 +69,20 @@ def test_a_single_class_is_ranked_by_its_logits(tiny, make_run, method):
     labels, ranked = run.scores()["labels"][:, 0], run.scores()["scores"][:, 0]
     assert len(set(ranked)) > 6 and labels.any()
     assert any("every ranking is the logit ranking" in warning for warning in run.config["warnings"])
+
+
+def test_what_changed_is_told_though_another_picture_is_damaged(tiny, tmp_path):
+    check = ["data", "check", str(tiny.path), "--cache", str(tmp_path)]
+    assert CliRunner().invoke(main, check).exit_code == 0
+    shutil.copy(tiny.folder / "train/4.jpg", tiny.folder / "train/5.jpg")
+    (tiny.folder / "train/3.jpg").write_bytes(b"damaged")
+    said = CliRunner().invoke(main, [*check, "--verify"])
+    assert said.exit_code == 1 and "train/5.jpg: its bytes have changed" in said.output
+    assert "train/3.jpg: cannot be decoded as an image" in said.output
+
+
+def test_a_class_that_every_test_image_shows_is_noted(tiny):
+    lines = (tiny.folder / "test.txt").read_text().splitlines()
+    (tiny.folder / "test.txt").write_text("\n".join(f"{line.split()[0]} 0 {i % 3 + 1}" for i, line in enumerate(lines)))
+    note = "tiny: AP is 100 whatever is learned, for every test image shows it: person"
+    assert load_dataset(str(tiny.path)).warnings == (note,)

@@ -68,6 +68,9 @@ def test_nothing_is_overwritten_unasked(tmp_path):
     code, told = convert(folder, tmp_path / "set.csv", "--force")
     assert code == 0 and told.splitlines()[-1] == f"wrote {tmp_path}/set.csv: 4 train, 2 test images, 2 classes"
     assert labels_of(load_dataset(str(tmp_path / "set.csv"))) == labels_of(load_dataset(str(folder)))
+    written = (tmp_path / "set.csv").read_text()
+    code, told = convert(tmp_path / "set.csv", tmp_path / "set.csv", "--force")
+    assert code == 1 and "set.csv is SOURCE itself" in told and (tmp_path / "set.csv").read_text() == written
     code, told = convert(folder, tmp_path / "set.txt")
     assert code == 2 and "TARGET is to end in .csv" in told
     code, told = convert(folder, tmp_path / "x.csv", "--difficult", "no")
@@ -100,7 +103,7 @@ def test_a_class_without_a_training_image_needs_a_card(tmp_path):
             draw(tmp_path / f"x/{split}/{i}.jpg")
         (tmp_path / f"x/{split}/_annotations.coco.json").write_text(json.dumps(part))
     code, told = convert(tmp_path / "x", tmp_path / "x.csv")
-    line = "class 'b' has no training image; add one, or 'allow_empty: true' to the card with 'source'"
+    line = "class 'b' has no training image; add one, or write a card with 'source: PATH' and 'allow_empty: true'"
     assert code == 1 and told == f"Error: {tmp_path}/x/train/_annotations.coco.json: {line}\n"
     (tmp_path / "card.yaml").write_text("name: x\nsource: x\nallow_empty: true\n")
     assert load_dataset(str(tmp_path / "card.yaml")).class_names == ("a", "b")

@@ -466,3 +466,11 @@ def test_a_test_image_that_cannot_be_read_is_said_before_training(make_run, tiny
     (tiny.folder / "test" / "3.jpg").write_bytes(b"junk")
     with pytest.raises(ValueError, match=r"test.txt line 4: .*3.jpg: cannot be decoded"):
         make_run(loss="bce", epochs=10**6)
+
+
+def test_a_run_on_pictures_that_are_read_otherwise_is_another_run(tiny, monkeypatch):
+    config = resolve(dataset=str(tiny.path), method="zero_shot")
+    key = plan_run(config).key
+    assert plan_run(config).key == key
+    monkeypatch.setattr("lmptlib.training.folder.READING", 1)
+    assert plan_run(config).key != key

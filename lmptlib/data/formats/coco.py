@@ -22,9 +22,10 @@ from lmptlib.data.formats.files import (
 )
 from lmptlib.data.rows import SPLITS, Reading, Row, is_file
 from lmptlib.data.text import plain_spaces
-from lmptlib.errors import DataError, shorten
+from lmptlib.errors import DataError, few, shorten
 
 _ROBOFLOW = "_annotations.coco.json"
+_TAKEN = ("instances_", "captions_")
 
 
 @dataclass(slots=True)
@@ -117,6 +118,9 @@ def read_coco(path: Path, root: Path | None = None) -> Reading:
         read = f"{len(found.images):,} images, {len(found.annotations):,} annotations"
         read += f", captions of {len(captions):,} images" if captions else ""
         reading.notes.append(f"COCO, {source.file.name}: {read}")
+    others = sorted(file.name for file in path.glob("annotations/*.json") if not file.name.startswith(_TAKEN))
+    if others:
+        reading.notes.append(f"annotations/ has other files, left out ({len(others):,}): {few(others)}")
     used = {label for row in reading.rows for label in row.labels}
     rows, notes = with_test(reading.rows)
     notes += left_out([name for name in names if name not in used])

@@ -16,6 +16,8 @@ from lmptlib.errors import DataError, few, first_line, shorten
 
 COLUMNS = ("image", "labels", "caption", "split")
 _DELIMITERS = {",": "','", ";": "';'", "\t": "tabs", "|": "'|'"}
+# What tools call the column of images; read as such where no other is called so.
+_IMAGE_COLUMNS = ("filename", "file_name", "image_path", "path")
 _FLAGS = {"1": True, "0": False, "1.0": True, "0.0": False, "true": True, "false": False}
 
 # A line's number and its fields by the names of their columns.
@@ -31,7 +33,11 @@ def read_csv(path: Path, root: Path, renamed: Mapping[str, str] = MappingProxyTy
     our name of each. Raises DataError with every problem.
     """
     text, notes = read_text(path)
-    delimiter, lines_above = _delimiter(text, {*COLUMNS, *renamed})
+    delimiter, lines_above = _delimiter(text, {*COLUMNS, *_IMAGE_COLUMNS, *renamed})
+    called = _column_of_images(text, delimiter, lines_above)
+    if called and not renamed:
+        notes.append(f"column '{called}' is read as image")
+        renamed = {called: "image"}
     if delimiter != ",":
         notes.append(f"columns are separated by {_DELIMITERS[delimiter]}")
     columns, records, problems = _records(text, delimiter, lines_above, path, renamed)
@@ -76,6 +82,14 @@ def _delimiter(text: str, known: set[str]) -> tuple[str, int]:
         if known & {name.strip(' "') for name in first.split(delimiter)}:
             return delimiter, 0
     return ",", 0
+
+
+def _column_of_images(text: str, delimiter: str, lines_above: int) -> str | None:
+    """The column that is read as that of images, where none is called image and one as some tools call it."""
+    header = text.split("\n", lines_above + 1)[lines_above] if text.count("\n") >= lines_above else ""
+    names = [name.strip(' "') for name in header.split(delimiter)]
+    found = [name for name in names if name in _IMAGE_COLUMNS]
+    return found[0] if len(found) == 1 and "image" not in names else None
 
 
 def _records(

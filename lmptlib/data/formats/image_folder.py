@@ -11,6 +11,8 @@ from lmptlib.data.text import plain_spaces
 from lmptlib.errors import DataError, few, printable, shorten
 
 _WORDNET = re.compile(r"n\d{8}")
+# Beside the folders such a file may be what tells of the images.
+_TABLES = (".csv", ".tsv", ".json", ".jsonl", ".xml", ".xlsx")
 
 
 def is_image_folder(path: Path) -> bool:
@@ -38,12 +40,15 @@ def read_folders(path: Path, root: Path | None = None) -> Reading:
         else:
             classless.append(name)
     classes = sorted({row.labels[0] for row in rows})
-    if problems := [*_folder_problems(path, splits, classless), *_class_problems(path, classes)]:
+    tables = [name for name in names if os.sep not in name and name.lower().endswith(_TABLES)]
+    if problems := [*_folder_problems(path, splits, classless), *_class_problems(path, classes, tables)]:
         raise DataError(problems)
     rows, notes = with_test(rows)
     skipped = len(names) - len(images)
     told = f"image folders: {len(rows):,} images of {len(classes):,} classes, one each"
     told += f"; files that are no images, left out: {skipped:,}" if skipped else ""
+    if tables:
+        notes.append(f"{printable(few(tables))} beside the folders: name it where it tells of the images")
     if classes and all(_WORDNET.fullmatch(name) for name in classes):
         notes.append(f"classes are called {classes[0]}, ...: prompts are made of their names, so words do better")
     return Reading(path, root, rows, None, [told, *notes])
@@ -74,10 +79,11 @@ def _folder_problems(path: Path, splits: dict[str, str | None], classless: list[
     return problems
 
 
-def _class_problems(path: Path, classes: list[str]) -> list[str]:
+def _class_problems(path: Path, classes: list[str], tables: list[str]) -> list[str]:
     problems = name_problems(path, classes)
     if len(classes) == 1:
         yolo = (path / "labels").is_dir()
         hint = "YOLO needs a data.yaml with 'names' too" if yolo else "make a folder for each class"
+        hint = f"do you mean {printable(few(tables))} beside it?" if tables else hint
         problems.append(f"{path}: all images are of one class, folder '{printable(classes[0])}'; {hint}")
     return problems

@@ -16,7 +16,7 @@ from pydantic import StrictBool, StrictStr, TypeAdapter
 from lmptlib.data.formats.files import beginning, checked, is_picture, one_line, read_json, shown
 from lmptlib.data.rows import Reading, Row, is_file
 from lmptlib.data.text import plain_spaces
-from lmptlib.errors import DataError, printable, shorten
+from lmptlib.errors import DataError, few, printable, shorten
 
 _UPLOADED = re.compile(r"[0-9a-f]{8}-(?=.)")
 # The last word of a name in a project, `animal_class` or `caption 2`: `class_version` and `context` tell of something else.
@@ -29,6 +29,7 @@ _ABOUT = ("id", "annotator", "annotation_id", "created_at", "updated_at", "lead_
 @dataclass
 class _Result:
     type: StrictStr
+    from_name: StrictStr | None = None
     value: dict[StrictStr, Any] = field(default_factory=dict)
 
 
@@ -52,6 +53,7 @@ class _Told:
     """What one annotation says."""
 
     data: dict[str, Any]
+    controls: set[str] = field(default_factory=set)
     labels: list[str] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
 
@@ -73,6 +75,7 @@ def read_label_studio(path: Path, root: Path | None = None) -> Reading:
     reading = Reading(path, root or path.parent, [])
     counts: Counter[str] = Counter()
     places: set[str] = set()
+    controls: set[str] = set()
     for i, task in enumerate(tasks):
         number = task.get("id") if isinstance(task, dict) else None
         place = f"task {shown(number)}" if isinstance(number, (int, str)) else f"[{i}]"
@@ -85,9 +88,12 @@ def read_label_studio(path: Path, root: Path | None = None) -> Reading:
                 labels = tuple(dict.fromkeys(map(plain_spaces, told.labels)))
                 reading.rows.append(Row(path, place, image, labels, " ".join(map(one_line, told.texts))))
                 places.add(place)
+                controls |= told.controls
         except DataError as error:
             reading.problems.extend(error.problems)
     reading.notes.append(f"Label Studio: {len(tasks):,} tasks, {len(reading.rows):,} annotated")
+    if len(controls) > 1:
+        reading.notes.append(f"labels of {few(sorted(map(shown, controls)), 8)} are taken together")
     reading.notes.extend(f"{what}: {count:,}" for what, count in counts.items() if count)
     return reading
 
@@ -107,6 +113,7 @@ def _task(task: Any, where: str, counts: Counter[str]) -> _Told | None:
     for result in valid[0].result:
         if result.type == "choices" or result.type.endswith("labels"):
             told.labels += _texts(result.value.get(result.type), result.type, where)
+            told.controls.add(result.from_name or result.type)
         elif result.type == "textarea":
             told.texts += _texts(result.value.get("text"), "text", where)
         else:

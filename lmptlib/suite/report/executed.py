@@ -7,7 +7,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from lmptlib.errors import first_line
-from lmptlib.paths import outputs_folder
+from lmptlib.paths import from_home, outputs_folder
 
 
 def find_executed(name: str, out: str | Path | None = None) -> list[Path]:
@@ -16,7 +16,7 @@ def find_executed(name: str, out: str | Path | None = None) -> list[Path]:
     A name may leave out number and data set: `ablation` is `11_ablation-emoji-lt`, and that of any other data set. Raises
     ValueError, one line.
     """
-    path, outputs = Path(name).expanduser(), outputs_folder(out)
+    path, outputs = from_home(name), outputs_folder(out)
     if path.suffix == ".ipynb":
         if path.is_file():
             return [path]

@@ -34,13 +34,13 @@ def notebook_page(path: Path) -> Page:
     """The page of an executed notebook. Raises ValueError, one line."""
     notebook = read_executed(path)
     pieces = [piece for cell in notebook.cells for piece in _pieces(cell)]
-    name = (
-        path.resolve().parent.name if path.name == "notebook.ipynb" else path.stem
-    )  # that of a run has its folder's name
+    # That of a run has its folder's name.
+    name = path.resolve().parent.name if path.name == "notebook.ipynb" else path.stem
     title, question = _opening(notebook, name)
     try:
         when = datetime.fromisoformat(notebook.metadata["papermill"]["end_time"]).astimezone()
-    except (KeyError, TypeError, ValueError):  # papermill did not run it to its end
+    except (KeyError, TypeError, ValueError):
+        # Papermill did not run it to its end.
         when = datetime.fromtimestamp(path.stat().st_mtime)
     n_figures = sum(piece.kind in ("figure", "picture") for piece in pieces)
     about = f"{when:%Y-%m-%d %H:%M} · {n_figures} figure{'s' * (n_figures != 1)} · {path.stat().st_size / 1e6:.1f} MB"

@@ -338,3 +338,9 @@ def test_captions_are_read_for_training_alone(coco):
     (coco / "annotations/captions_train2017.json").write_text("{")
     with pytest.raises(DataError, match=r"captions_train2017\.json: cannot be read as JSON"):
         load_dataset(str(coco))
+
+
+def test_other_files_of_annotations_are_told(coco):
+    (coco / "annotations/image_info_test2017.json").write_text("{}")
+    told = "coco: annotations/ has other files, left out (1): image_info_test2017.json"
+    assert told in load_dataset(str(coco)).warnings

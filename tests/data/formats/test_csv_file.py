@@ -61,6 +61,10 @@ def test_the_draw_holds_a_share_of_every_class_and_leaves_it_one(seed):
     assert (np.abs(tested - 0.2 * counts) <= 1 + 0.06 * counts).all()
     fewer = draw_test(labels[:-3], names[:-3])
     assert (fewer != test[:-3]).mean() < 0.03
+    # Nor does their order matter.
+    order = rng.permutation(300)
+    assert (draw_test(labels[order], [names[i] for i in order]) == test[order]).all()
+    assert (draw_test(labels[3:], names[3:]) != test[3:]).mean() < 0.03
 
 
 @pytest.mark.parametrize(
@@ -148,6 +152,16 @@ OTHER_FORMS = {
         "id,image,labels,photographer",
         [f"{i},{row},Ana" for i, row in enumerate(PLAIN)],
         ["columns that are left out: 'id', 'photographer'"],
+    ),
+    "a file name": (
+        "filename,labels",
+        PLAIN,
+        ["column 'filename' is read as image"],
+    ),
+    "file names and columns for classes": (
+        "filename, cat, dog",
+        [f"{row.split(',')[0]}, {int('cat' in row)}, {int('dog' in row)}" for row in PLAIN],
+        ["column 'filename' is read as image", "columns of 0 and 1 that are read as classes (2): cat, dog"],
     ),
     "a row a label": (
         "image,labels",
@@ -261,6 +275,42 @@ NAMES = {
 
 
 @pytest.mark.parametrize("case", NAMES)
+@pytest.mark.parametrize("separator", [",", "|", "/"])
+def test_labels_that_share_parts_are_noted(tiny, separator):
+    """What never stands alone is a part all the same: person."""
+    rows = [row.replace("dog;cat", f"dog{separator}person").replace(",cat", f",tree{separator}person") for row in PLAIN]
+    rows = [f'{row.split(",", 1)[0]},"{row.split(",", 1)[1]}"' for row in rows]
+    (note,) = notes_of(load_dataset(write_csv(tiny, rows, "image,labels")))
+    names = f"'dog{separator}person', 'tree{separator}person'"
+    assert note == f"labels share parts: {names}; if '{separator}' separates labels there, write ';'"
+
+
+def test_two_such_labels_with_the_same_parts_are_refused(tiny):
+    rows = [row.replace("dog;cat", '"dog, person"').replace(",cat", ',"person, dog"') for row in PLAIN]
+    with pytest.raises(DataError, match="write names with ';' between them"):
+        load_dataset(write_csv(tiny, rows, "image,labels"))
+
+
+def test_names_that_are_numbers_are_noted(tiny):
+    rows = [row.replace("dog", "0").replace("cat", "3") for row in PLAIN]
+    (note,) = notes_of(load_dataset(write_csv(tiny, rows, "image,labels")))
+    assert note == "labels are numbers (0, 3): prompts are made of class names, so write names"
+
+
+def test_what_is_wrong_alike_is_told_once(tiny):
+    rows = [f"{row},holdout" for row in PLAIN]
+    with pytest.raises(DataError) as error:
+        load_dataset(write_csv(tiny, rows, "image,labels,split"))
+    (line,) = error.value.problems
+    assert line.endswith("photos.csv line 2: split is train, val or test, not 'holdout' (and 5 more alike)")
+
+
+def test_a_separator_at_the_end_separates_nothing(tiny):
+    plain = load_dataset(write_csv(tiny, PLAIN, "image,labels"))
+    ended = load_dataset(write_csv(tiny, [f"{row};" for row in PLAIN], "image,labels"))
+    assert ended.fingerprint() == plain.fingerprint()
+
+
 def test_letters_are_letters(tiny, case):
     rows = [row.replace("cat", NAMES[case]).replace(",", ',"', 1) + '"' for row in PLAIN]
     dataset = load_dataset(write_csv(tiny, rows, "image,labels"))

@@ -1,6 +1,7 @@
 """A folder of images for each class."""
 
 import os
+import shutil
 
 import pytest
 from photos import assert_same_as_csv, draw, labels_of
@@ -125,3 +126,14 @@ def test_every_mistake_is_named(tmp_path, name):
         load_dataset(str(folder))
     assert len(error.value.problems) == 1 and error.value.problems[0].startswith(f"{folder}{message}")
     str(error.value).encode()
+
+
+def test_a_table_beside_the_folders_is_told(tmp_path):
+    folder = write(tmp_path / "pets")
+    (folder / "photos.csv").write_text("image,labels\n")
+    note = "pets: photos.csv beside the folders: name it where it tells of the images"
+    assert note in load_dataset(str(folder)).warnings
+    for name in ("dog", "red panda"):
+        shutil.rmtree(folder / name)
+    with pytest.raises(DataError, match=r"of one class, folder 'cat'; do you mean photos\.csv beside it\?"):
+        load_dataset(str(folder))

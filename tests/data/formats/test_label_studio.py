@@ -245,3 +245,16 @@ def test_two_files_that_may_be_the_image_are_compared_by_what_is_in_them(tmp_pat
     with pytest.raises(DataError) as error:
         load_dataset(str(tmp_path / "export.json"))
     assert [line.split(" its image")[0] for line in error.value.problems] == [f"{tmp_path}/export.json task 1:"]
+
+
+def test_labels_of_several_controls_are_taken_together_and_told(tmp_path, photos):
+    tasks = [task(i, photo, photo.name) for i, photo in enumerate(photos)]
+    blurry = {**result("choices", ["blurry"]), "from_name": "quality"}
+    for of_task in tasks[::2]:
+        of_task["annotations"][0]["result"].append(blurry)
+    (tmp_path / "export.json").write_text(json.dumps(tasks))
+    for photo in photos:
+        draw(tmp_path / photo.name)
+    dataset = load_dataset(str(tmp_path / "export.json"))
+    assert "export: labels of 'label', 'quality' are taken together" in dataset.warnings
+    assert "blurry" in dataset.class_names

@@ -186,4 +186,7 @@ def test_a_csv_without_file_name_is_ours_whatever_it_is_called(tmp_path, photos)
     file.write_text("name,size\na.jpg,3\n")
     with pytest.raises(DataError) as error:
         load_dataset(str(file))
-    assert error.value.problems[0] == f"{file}: no column 'image'; its columns are 'name', 'size'"
+    assert (
+        error.value.problems[0]
+        == f"{file}: its first line is to name the columns, as image,labels; it is 'name', 'size'"
+    )
