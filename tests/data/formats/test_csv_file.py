@@ -64,7 +64,6 @@ def test_the_draw_holds_a_share_of_every_class_and_leaves_it_one(seed):
     # Nor does their order matter.
     order = rng.permutation(300)
     assert (draw_test(labels[order], [names[i] for i in order]) == test[order]).all()
-    assert (draw_test(labels[3:], names[3:]) != test[3:]).mean() < 0.03
 
 
 @pytest.mark.parametrize(
@@ -274,18 +273,19 @@ NAMES = {
 }
 
 
-@pytest.mark.parametrize("case", NAMES)
 @pytest.mark.parametrize("separator", [",", "|", "/"])
 def test_labels_that_share_parts_are_noted(tiny, separator):
     """What never stands alone is a part all the same: person."""
-    rows = [row.replace("dog;cat", f"dog{separator}person").replace(",cat", f",tree{separator}person") for row in PLAIN]
+    rows = [
+        row.replace("dog;cat", f"hare{separator}person").replace(",cat", f",tree{separator}person") for row in PLAIN
+    ]
     rows = [f'{row.split(",", 1)[0]},"{row.split(",", 1)[1]}"' for row in rows]
     (note,) = notes_of(load_dataset(write_csv(tiny, rows, "image,labels")))
-    names = f"'dog{separator}person', 'tree{separator}person'"
+    names = f"'hare{separator}person', 'tree{separator}person'"
     assert note == f"labels share parts: {names}; if '{separator}' separates labels there, write ';'"
 
 
-def test_two_such_labels_with_the_same_parts_are_refused(tiny):
+def test_parts_that_recur_are_classes(tiny):
     rows = [row.replace("dog;cat", '"dog, person"').replace(",cat", ',"person, dog"') for row in PLAIN]
     with pytest.raises(DataError, match="write names with ';' between them"):
         load_dataset(write_csv(tiny, rows, "image,labels"))
@@ -311,6 +311,7 @@ def test_a_separator_at_the_end_separates_nothing(tiny):
     assert ended.fingerprint() == plain.fingerprint()
 
 
+@pytest.mark.parametrize("case", NAMES)
 def test_letters_are_letters(tiny, case):
     rows = [row.replace("cat", NAMES[case]).replace(",", ',"', 1) + '"' for row in PLAIN]
     dataset = load_dataset(write_csv(tiny, rows, "image,labels"))
