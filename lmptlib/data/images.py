@@ -169,16 +169,18 @@ def _shown(image: Image.Image) -> tuple[Image.Image, list[str]]:
         image = _eight_bits(image)
     if image.mode in ("CMYK", "LAB"):
         unusual.append(image.mode)
-    elif image.has_transparency_data and image.mode != "RGBA":
-        image = image.convert("LA" if image.mode == "La" else "RGBA").convert("RGBA")
-    elif image.mode not in ("L", "RGB", "RGBA"):
+    elif image.has_transparency_data and image.mode not in ("LA", "RGBA"):
+        image = image.convert("LA" if image.mode in ("1", "L", "La") else "RGBA")
+    elif image.mode not in ("L", "LA", "RGB", "RGBA"):
         image = image.convert("RGB")
     if image.width * image.height > MANY_PIXELS:
         unusual.append("large, read at half its size")
         image = image.reduce(2)
-    alpha = image.getchannel("A") if image.mode == "RGBA" else None
-    if alpha and np.asarray(alpha).min() < 255:
-        unusual.append("transparent")
+    alpha = None
+    if image.mode in ("LA", "RGBA"):
+        alpha, image = image.getchannel("A"), image.convert(image.mode.removesuffix("A"))
+        if np.asarray(alpha).min() < 255:
+            unusual.append("transparent")
     transform = _to_srgb(profile, image.mode) if profile else None
     if transform:
         unusual.append("of another colour space")
@@ -211,21 +213,29 @@ def _orientation(image: Image.Image) -> int:
 
     Pillow would read the whole EXIF block, and fails on any odd entry in it. (A TIFF it turns by itself.)
     """
-    exif = image.info.get("exif", b"")
-    if raw := image.info.get("Raw profile type exif"):
-        # How ImageMagick writes it into a PNG: a name, a length, and hexadecimal digits.
-        exif = bytes.fromhex("".join(str(raw).split("\n")[3:]))
+    exif = image.info.get("exif") or _raw_exif(image)
     while exif.startswith(b"Exif\0\0"):
         exif = exif[6:]
     order = {b"II": "<", b"MM": ">"}.get(exif[:2])
     if not order or len(exif) < 8:
         return 1
     start = struct.unpack_from(f"{order}I", exif, 4)[0]
-    for place in range(start + 2, len(exif) - 11, 12):
-        tag, kind, count = struct.unpack_from(f"{order}HHI", exif, place)
-        if tag == _ORIENTATION and kind in _WHOLE_NUMBERS and count == 1:
+    # Behind its entries stand those of the thumbnail, which may be turned otherwise.
+    count = struct.unpack_from(f"{order}H", exif, start)[0] if start + 2 <= len(exif) else 0
+    for place in range(start + 2, min(start + 2 + 12 * count, len(exif) - 11), 12):
+        tag, kind, values = struct.unpack_from(f"{order}HHI", exif, place)
+        if tag == _ORIENTATION and kind in _WHOLE_NUMBERS and values == 1:
             return struct.unpack_from(f"{order}{_WHOLE_NUMBERS[kind]}", exif, place + 8)[0]
     return 1
+
+
+def _raw_exif(image: Image.Image) -> bytes:
+    """EXIF as ImageMagick writes it into a PNG: a name, a length, and hexadecimal digits. Empty where it is none."""
+    lines = str(image.info.get("Raw profile type exif", "")).split("\n")
+    try:
+        return bytes.fromhex("".join(lines[3:]))
+    except ValueError:
+        return b""
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
@@ -261,7 +271,7 @@ def _to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         space = _MODE_OF_PROFILE.get(source.profile.xcolor_space)
-        if space != ("RGB" if mode == "RGBA" else mode) and not (space == "RGB" and mode == "L"):
+        if space != mode and not (space == "RGB" and mode == "L"):
             return None
         transform = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), space, "RGB")
     except (OSError, ImageCms.PyCMSError):

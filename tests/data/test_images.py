@@ -119,6 +119,17 @@ def test_the_orientation_as_imagemagick_writes_it():
     file = io.BytesIO()
     Image.fromarray(RGB).save(file, "PNG", pnginfo=info)
     assert open_image(file.getvalue()).size == (48, 64)
+    damaged = PngInfo()
+    damaged.add_text("Raw profile type exif", "\nexif\n 9\nno digits\n")
+    file = io.BytesIO()
+    Image.fromarray(RGB).save(file, "PNG", pnginfo=damaged)
+    assert np.array_equal(open_image(file.getvalue()), RGB)
+
+
+def test_the_thumbnails_orientation_is_not_the_pictures():
+    """An entry behind those of the first directory, at a place where one more would stand."""
+    assert open_image(jpeg(exif_block([(0x0100, 3, 1, 64), TURN], count=1))).size == (64, 48)
+    assert open_image(jpeg(exif_block([(0x0100, 3, 1, 64), TURN], count=2))).size == (48, 64)
 
 
 def test_values_that_are_not_finite_are_refused(tmp_path):
@@ -287,6 +298,9 @@ def test_profiles_of_grey_and_cmyk_pictures_are_applied(tmp_path):
     shown = 255 * np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
     found, unusual = read_image(tmp_path / "grey.png")
     assert np.abs(np.asarray(found) - shown[..., None]).max() <= 2 and unusual == ["of another colour space"]
+    found, unusual = read_image(tmp_path / "clear.png")
+    assert np.abs(np.asarray(found) - np.where(SEEN, shown[..., None], 255)).max() <= 2
+    assert unusual == ["transparent", "of another colour space"]
 
 
 def linear_grey_profile() -> bytes:
