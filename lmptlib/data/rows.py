@@ -246,7 +246,7 @@ def missing_images(rows: Sequence[Row], root: Path) -> list[str]:
 def _offer(root: Path, name: str) -> str:
     """`; there is img/0.jpg` where a file is called so but for capitals, slashes, accents' coding, its suffix or its folder."""
     parts = [part for part in re.split(r"[\\/]", name) if part]
-    if max(map(len, parts)) > 255:
+    if max(map(len, parts), default=0) > 255:
         return f"; its name has {len(name)} characters, more than a file's can have"
     folders = [root, *sorted(folder for folder in root.iterdir() if folder.is_dir())] if root.is_dir() else []
     for folder in folders:

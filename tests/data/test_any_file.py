@@ -17,7 +17,7 @@ from lmptlib.errors import DataError, shorten
 FEW = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 # What files are made of, whole and broken.
 PIECES = [
-    *("image", "labels", "caption", "split", "a.jpg", "b/c d.png", "../e.jpg", "/f.jpg", "dog", "cat", "dog;cat", "train", "test"),
+    *("image", "labels", "caption", "split", "a.jpg", "b/c d.png", "../e.jpg", "/f.jpg", "\\", "dog", "cat", "dog;cat", "train", "test"),
     *(",", ";", "\t", "|", "#", " ", "\n", "\r\n", "\r", '"', "'", "0", "1", "3", "-1", "9" * 30, "0 1 1", "sep=;\n"),
     *("\u200e", "\u00a0", "\u3000", "\ufeff", "\u2028", "\x85", "\0", "é", "e\u0301", "{", "[", '{"choices": ["dog"]}', "[['"),
     *("image,labels\n", "name id\n", "name: x\n", "root: .\n", "train: a\n", "&a [*a]", "!!python/none ", "2020-13-45"),

@@ -348,6 +348,7 @@ def test_what_is_invisible_is_named(tiny, mark, named):
         ("train/cafe\u0301.jpg", "; there is train/café.jpg, its accents coded otherwise"),
         ("train/" + "x" * 300 + ".jpg", "; its name has 310 characters, more than a file's can have"),
         ("train/nothing.jpg", "train/nothing.jpg"),
+        ("\\", "\\"),
     ],
 )
 def test_a_missing_image_comes_with_the_file_that_is_there(tiny, written, offer):
