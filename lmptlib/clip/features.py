@@ -1,4 +1,4 @@
-"""Frozen features, computed once and kept on disk.
+"""Frozen features, computed once and kept on disk: of whole images, of crops, of captions.
 
 Both encoders are frozen and the only augmentation is a flip, so a feature depends on the weights, the preprocessing and
 the file alone. A cache is keyed by all three: a changed image, list or weight is never served from an old one. A cache
@@ -15,6 +15,7 @@ from pathlib import Path
 import open_clip
 import torch
 import torchvision
+from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
@@ -30,6 +31,8 @@ from lmptlib.paths import cache_folder, write_atomically
 # otherwise, a caption is cut otherwise, or what a cache file holds changes. Old files are then not found. (What is raised
 # when an image is opened otherwise is READING.)
 FORMAT = 1
+# The crops beside the whole image that make up its views: grids of boxes, (share of each side, boxes along each side).
+VIEWS: dict[int, tuple[tuple[float, int], ...]] = {1: (), 5: ((0.6, 2),), 14: ((0.6, 2), (0.4, 3))}
 
 
 @dataclass(frozen=True)
@@ -67,22 +70,75 @@ def image_features(
     if stored:
         return stored
 
-    def load(path: Path) -> Tensor:
-        return clip.preprocess(open_image(path))
+    def pictures(image: Image.Image) -> Tensor:
+        pixels = clip.preprocess(image)
+        return torch.stack([pixels, pixels.flip(-1)][: len(names)])
 
-    parts: dict[str, list[Tensor]] = {name: [] for name in names}
+    found = _encode(clip, split, pictures, f"image features of {split.source.name}", log)
+    return _store({name: part.clone() for name, part in zip(names, found)}, path)
+
+
+def crop_features(clip: Clip, split: Split, views: int, cache: Path | None = None, log: Callable = print) -> Tensor:
+    """Features (N, V, D) of the crops that make up the views beside the whole image, row by row, on the CPU.
+
+    views: 5 (V = 4, boxes of 0.6 of each side in the corners) or 14 (V = 13, and boxes of 0.4 in three rows of three), cut
+    from the upright image. What has to be computed is told before, in passes of the image tower.
+    """
+    return torch.cat([_grid_features(clip, split, *grid, cache, log) for grid in VIEWS[views]], dim=1)
+
+
+def boxes(size: tuple[int, int], share: float, along: int) -> list[tuple[int, int, int, int]]:
+    """Boxes (left, upper, right, lower) of `share` of each side of an image of `size`, `along` by `along`, row by row.
+
+    >>> from lmptlib.clip.features import boxes
+    >>> boxes((100, 50), share=0.6, along=2)
+    [(0, 0, 60, 30), (40, 0, 100, 30), (0, 20, 60, 50), (40, 20, 100, 50)]
+    """
+    width, height = (max(1, round(share * side)) for side in size)
+    corners = [
+        (round((size[0] - width) * column / (along - 1)), round((size[1] - height) * row / (along - 1)))
+        for row in range(along)
+        for column in range(along)
+    ]
+    return [(left, upper, left + width, upper + height) for left, upper in corners]
+
+
+def _grid_features(clip: Clip, split: Split, share: float, along: int, cache: Path | None, log: Callable) -> Tensor:
+    """Features (N, V, D) of one grid of boxes."""
+    path = _cache_path(cache, clip, [f"crops {share} {along}, reading {READING}", *split.digests(cache)])
+    stored = _load(path, ("crops",), len(split), log)
+    if stored:
+        return stored["crops"]
+
+    def pictures(image: Image.Image) -> Tensor:
+        return torch.stack([clip.preprocess(image.crop(box)) for box in boxes(image.size, share, along)])
+
+    log(f"crops of {split.source.name}: {along**2} an image, {len(split) * along**2:,} passes of the image tower")
+    found = _encode(clip, split, pictures, f"crops of {split.source.name}", log)
+    return _store({"crops": found.transpose(0, 1).contiguous()}, path)["crops"]
+
+
+def _encode(clip: Clip, split: Split, pictures: Callable[[Image.Image], Tensor], label: str, log: Callable) -> Tensor:
+    """Features (V, N, D) of the V pictures (V, 3, H, W) that are made of each image.
+
+    Raises DataError naming every image that cannot be decoded.
+    """
+
+    def load(path: Path) -> Tensor:
+        return pictures(open_image(path))
+
+    parts: list[Tensor] = []
     # On a CPU small batches stay in its caches: twice as fast.
     size = 64 if clip.device == "cuda" else 8
     with ThreadPoolExecutor() as pool:
-        for batch in _progress(_batches(split.paths, size), len(split), f"image features of {split.source.name}", log):
+        for batch in _progress(_batches(split.paths, size), len(split), label, log):
             try:
-                pixels = torch.stack(list(pool.map(load, batch)))
+                pixels = torch.stack(list(pool.map(load, batch)), dim=1)
             except ValueError as error:
                 # Every undecodable image at once, with its line.
                 raise DataError(decode_all(split)[0] or [f"{split.source}: {error}"]) from error
-            for name, part in parts.items():
-                part.append(clip.encode_images(pixels.flip(-1) if name == "flipped" else pixels).cpu())
-    return _store({name: torch.cat(part) for name, part in parts.items()}, path)
+            parts.append(torch.stack([clip.encode_images(view).cpu() for view in pixels]))
+    return torch.cat(parts, dim=1)
 
 
 def caption_features(clip: Clip, split: Split, cache: Path | None = None, log: Callable = print) -> Tensor:

@@ -28,3 +28,20 @@ def draw_test(labels: np.ndarray, names: Sequence[str], share: float = 0.2) -> n
                 wanted -= 1
         open_ &= ~of_class
     return test
+
+
+def draw_folds(labels: np.ndarray, digests: Sequence[str], n_folds: int = 5) -> np.ndarray:
+    """The fold (N,) of each image of labels (N, C), 0 to n_folds - 1: each class spread evenly, rarest first.
+
+    The rule of `draw_test`, with digests of the images' bytes for their names: images that are the same share a fold. An
+    image of the class in turn goes where that class has fewest images, then where all have.
+    """
+    pictures, picture = np.unique(np.asarray(digests), return_inverse=True)
+    shown = np.zeros((len(pictures), labels.shape[1] + 1), int)  # images of each class, and of all in the last column
+    np.add.at(shown, picture, np.column_stack([labels, np.ones(len(labels), int)]))
+    folds, held = np.full(len(pictures), -1), np.zeros((n_folds, shown.shape[1]), int)
+    for kind in (*np.argsort(labels.sum(0), kind="stable"), -1):
+        for new in np.flatnonzero((shown[:, kind] > 0) & (folds < 0)):
+            folds[new] = np.lexsort([held[:, -1], held[:, kind]])[0]
+            held[folds[new]] += shown[new]
+    return folds[picture]

@@ -6,9 +6,11 @@ Adding a method is a file, a line here and a test: CONTRIBUTING.md shows it in f
 from lmptlib.errors import nearest
 from lmptlib.methods.base import Learning, Method
 from lmptlib.methods.coop import CoOp
+from lmptlib.methods.lda import LDA
 from lmptlib.methods.linear_probe import LinearProbe
 from lmptlib.methods.lmpt import LMPT
 from lmptlib.methods.prompts_and_probe import PromptsAndProbe
+from lmptlib.methods.ridge import Ridge
 from lmptlib.methods.zero_shot import ZeroShot, ZeroShotTemplates
 
 METHODS: dict[str, type[Method]] = {
@@ -18,6 +20,8 @@ METHODS: dict[str, type[Method]] = {
     "lmpt": LMPT,
     "linear_probe": LinearProbe,
     "prompts_and_probe": PromptsAndProbe,
+    "ridge": Ridge,
+    "lda": LDA,
 }
 
 

@@ -1,10 +1,11 @@
 """What a method is: its settings, the phases that it learns in, what it reads of a batch, and how it scores."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import torch
+import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 from torch import Tensor, nn
@@ -78,6 +79,7 @@ class Problem:
     generator: torch.Generator
     clip: Clip
     loss: ClassificationLoss | None = None  # of a method that learns step by step
+    pool: str = "max"  # how the crops of an image are put together
 
 
 @dataclass(frozen=True)
@@ -86,10 +88,18 @@ class Batch:
 
     targets: Tensor  # (B, C), 0 or 1
     images: Tensor | None = None  # (B, D), unit features, flips chosen
+    flipped: Tensor | None = None  # (B, D), unit features of the flipped images
+    crops: Tensor | None = None  # (B, V, D), unit features of the crops
+    folds: Tensor | None = None  # (B,), the fold of each image
     captions: Tensor | None = None  # (B, D), unit features
     caption_ids: Tensor | None = None  # (B, 77), the tokenizer's numbers
     caption_tokens: Tensor | None = None  # (B, 77, D), a unit feature for each token, zero past a caption's end
     pixels: Tensor | None = None  # (B, 3, H, W), preprocessed, flips chosen
+
+    def rows(self, index: Tensor) -> "Batch":
+        """Those of its images that `index` names, or a mask (B,)."""
+        held = {part.name: getattr(self, part.name) for part in fields(self)}
+        return Batch(**{name: None if part is None else part[index] for name, part in held.items()})
 
 
 @dataclass(frozen=True)
@@ -122,6 +132,10 @@ class Method(nn.Module):
 
     Settings: ClassVar[type[Settings]] = Settings
     captions: ClassVar[bool] = False  # whether it cannot do without captions
+    reads: ClassVar[tuple[str, ...]] = ("images",)  # fields of `Batch` that `solve` reads
+    chosen: ClassVar[dict[str, Any]] = {}  # settings that folds chose
+    trials: ClassVar[list[dict[str, Any]]] = []  # what they chose among, each with its figure out of fold
+    out_of_fold: Tensor | None = None  # (N, C), scores of training images by fits without them, where there are any
     logit_scale = 1.0  # from its scores to the logits whose softmax over classes ranks
 
     def __init__(self, settings: BaseModel, problem: Problem):
@@ -149,6 +163,15 @@ class Method(nn.Module):
         """What a sigmoid and the classification loss take, (B, C)."""
         return self.logit_map(self.scores(batch, text))
 
+    def ranked(self, batch: Batch, text: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Scores and logits (B, C) of images, and of their crops where the batch has any."""
+        logits = over_views(self.logits, batch, text)
+        if batch.crops is None:
+            return self.scores(batch, text), logits[:, 0]
+        scores = over_views(self.scores, batch, text)
+        weights = view_weights(logits[:, 1:], self.problem.pool)
+        return pooled(scores, weights), pooled(logits, weights)
+
     def losses(self, batch: Batch, text: Tensor | None) -> dict[str, Tensor]:
         """`loss`, the named terms that it is the weighted sum of, and the `logits` (B, C) that the recorder reads."""
         logits = self.logits(batch, text)
@@ -166,3 +189,21 @@ class Method(nn.Module):
     def tuned(self) -> Clip | None:
         """The towers that a phase on pixels has tuned, if it has: what follows reads features of these."""
         return None
+
+
+def over_views(function: Callable, batch: Batch, text: Tensor | None) -> Tensor:
+    """What a function of a batch and a text gives of each view, (B, 1 + V, C): the whole image first, then its crops."""
+    crops = [] if batch.crops is None else batch.crops.unbind(1)
+    return torch.stack([function(replace(batch, images=view, crops=None), text) for view in (batch.images, *crops)], 1)
+
+
+def view_weights(crops: Tensor, pool: str) -> Tensor:
+    """What each crop counts, (B, V, C), by its scores (B, V, C): the largest of a class alone, all alike, or by a softmax."""
+    if pool == "max":
+        return F.one_hot(crops.argmax(1), crops.shape[1]).transpose(1, 2).to(crops.dtype)
+    return torch.full_like(crops, 1 / crops.shape[1]) if pool == "mean" else crops.softmax(1)
+
+
+def pooled(views: Tensor, weights: Tensor) -> Tensor:
+    """(whole + crops by their weights) / 2, (B, C), of scores (B, 1 + V, C): half, so that they keep their scale."""
+    return (views[:, 0] + (weights * views[:, 1:]).sum(1)) / 2

@@ -1,6 +1,7 @@
 """From scores to logits."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -32,6 +33,34 @@ class LogitMap(nn.Module):
         over = 0 if self.b.dim() else (0, 1)
         density = torch.logit(targets.float().mean(over), eps=0.5 / targets.numel())
         self.b.copy_(density - (self.a.exp() * scores).mean(over))
+
+    @torch.no_grad()
+    def fit(self, scores: Tensor, targets: Tensor) -> None:
+        """Platt's map of scores (N, C) that are new to what gave them: one slope for all classes, a bias for each.
+
+        Scores are standardised by class first, so that the slope is in deviations of a class. Labels are smoothed as in
+        Platt, "Probabilistic outputs for support vector machines" (1999), so that a class with few positives stays finite.
+        Needs `affine_per_class`.
+        """
+        mean, deviation = scores.mean(0), scores.std(0).clamp(min=1e-12)
+        standard, positives = ((scores - mean) / deviation).double(), targets.double().sum(0)
+        smooth = torch.where(targets > 0, (positives + 1) / (positives + 2), 1 / (len(targets) - positives + 2))
+        slope = torch.zeros((), dtype=torch.float64, device=scores.device)
+        bias = torch.logit(smooth.mean(0))
+        with torch.enable_grad():
+            free = [slope.requires_grad_(), bias.requires_grad_()]
+            optimizer = torch.optim.LBFGS(free, max_iter=200, line_search_fn="strong_wolfe")
+
+            def loss() -> Tensor:
+                optimizer.zero_grad()
+                value = F.binary_cross_entropy_with_logits(slope.exp() * standard + bias, smooth)
+                value.backward()
+                return value
+
+            optimizer.step(loss)
+        a = slope.detach().exp() / deviation
+        self.a.copy_(a.log())
+        self.b.copy_(bias.detach() - a * mean)
 
     def parameter_groups(self, lr: float) -> list[dict]:
         """What torch.optim moves, at its own rate and without decay; nothing of a raw map."""

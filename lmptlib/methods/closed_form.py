@@ -1,0 +1,131 @@
+"""What classifiers share that are computed from features at once: settings chosen by folds, and logits that mean something."""
+
+from itertools import product
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from lmptlib.clip.text import template_features
+from lmptlib.evaluation.average_precision import average_precision_of_folds
+from lmptlib.methods.base import Batch, Method, Problem, Settings, over_views, pooled, view_weights
+from lmptlib.methods.logit_map import LogitMap
+
+
+class ClosedFormSettings(Settings):
+    select: Literal["folds"] = Field(
+        "folds", description="settings that are none are chosen out of fold, on the training images"
+    )
+
+
+class ClosedForm(Method):
+    """A classifier that `prepare` and `fit` give from the features of all training images, without epochs.
+
+    Settings of `grid` that are None are chosen by AP out of fold: each image is scored by a fit to the other folds. The
+    logit map is fitted to those scores, and the scores of the whole are its logits. Everything is computed in float64.
+    """
+
+    Settings: ClassVar[type[Settings]] = ClosedFormSettings
+    grid: ClassVar[dict[str, tuple[float, ...]]] = {}  # what folds choose among
+    reads = ("images", "flipped", "crops", "folds")
+    text: Tensor  # (C, D), of the hand-written prompts
+    spread: Tensor  # (C,), deviation of the training images' raw scores
+    logit_map: LogitMap
+
+    def __init__(self, settings: ClosedFormSettings, problem: Problem):
+        super().__init__(settings, problem)
+        n_classes = len(problem.class_names)
+        text = template_features(problem.clip, problem.class_names).double()
+        self.register_buffer("text", text, persistent=False)
+        self.register_buffer("spread", torch.ones(n_classes, dtype=torch.float64))
+        self.logit_map = LogitMap("affine_per_class", 1.0, n_classes).double().requires_grad_(False)
+
+    def prepare(self, batch: Batch) -> Any:
+        """What all fits to these training images share, whatever the settings."""
+        raise NotImplementedError
+
+    def fit(self, prepared: Any, **values: float) -> None:
+        """The classifier of these settings, into the buffers."""
+        raise NotImplementedError
+
+    def raw(self, batch: Batch, text: Tensor | None = None) -> Tensor:
+        """Scores (B, C) of `batch.images`, before the logit map."""
+        raise NotImplementedError
+
+    def candidates(self) -> list[dict[str, float]]:
+        """The settings that folds choose among: every combination of those in `grid` that are None, with the given ones."""
+        given = self.settings.model_dump()
+        axes = [choices if given[name] is None else (given[name],) for name, choices in self.grid.items()]
+        return [dict(zip(self.grid, values)) for values in product(*axes)]
+
+    def solve(self, batch: Batch) -> None:
+        raw = self.select(batch)
+        self.fit_to(batch, self.prepare(batch), self.chosen)
+        self.logit_map.fit(raw, batch.targets)
+        self.out_of_fold = self.logit_map(raw)
+
+    def select(self, batch: Batch) -> Tensor:
+        """Choose the settings; the raw scores (N, C) that training images have out of fold under them."""
+        candidates, targets = self.candidates(), batch.targets.bool().cpu().numpy()
+        raw = torch.zeros(len(candidates), *batch.targets.shape, dtype=torch.float64, device=self.text.device)
+        for fold in batch.folds.unique():
+            held = batch.folds == fold
+            rest = batch.rows(~held)
+            prepared = self.prepare(rest)
+            for values, scores in zip(candidates, raw):
+                self.fit_to(rest, prepared, values)
+                scores[held] = self.raw_of_views(batch.rows(held))
+        folds = batch.folds.cpu().numpy()
+        figures = [np.nanmean(average_precision_of_folds(targets, scores.cpu().numpy(), folds)) for scores in raw]
+        self.trials = [{**values, "total": float(figure)} for values, figure in zip(candidates, figures)]
+        best = int(np.argmax(figures))
+        self.chosen = candidates[best]
+        return raw[best]
+
+    def fit_to(self, batch: Batch, prepared: Any, values: dict[str, float]) -> None:
+        """`fit`, and the spread of the scores."""
+        self.fit(prepared, **values)
+        if batch.crops is not None:
+            self.spread.copy_(self.raw(batch).std(0).clamp(min=1e-12))
+
+    def raw_of_views(self, batch: Batch) -> Tensor:
+        """Raw scores (B, C) of images with their crops, where the batch has any."""
+        views = over_views(self.raw, batch, None)
+        if batch.crops is None:
+            return views[:, 0]
+        return pooled(views, view_weights(views[:, 1:] / self.spread, self.problem.pool))
+
+    def scores(self, batch: Batch, text: Tensor | None) -> Tensor:
+        return self.logit_map(self.raw(batch))
+
+    def logits(self, batch: Batch, text: Tensor | None) -> Tensor:
+        return self.scores(batch, text)
+
+    def ranked(self, batch: Batch, text: Tensor | None) -> tuple[Tensor, Tensor]:
+        logits = self.logit_map(self.raw_of_views(batch))
+        return logits, logits
+
+
+class LinearForm(ClosedForm):
+    """A closed form whose raw scores are (images - mean) weight'."""
+
+    weight: Tensor  # (C, D)
+    mean: Tensor  # (D,)
+
+    def __init__(self, settings: ClosedFormSettings, problem: Problem):
+        super().__init__(settings, problem)
+        self.register_buffer("weight", torch.zeros_like(self.text))
+        self.register_buffer("mean", torch.zeros_like(self.text[0]))
+
+    def raw(self, batch: Batch, text: Tensor | None = None) -> Tensor:
+        return (batch.images.double() - self.mean) @ self.weight.T
+
+    def directions(self, text: Tensor | None) -> Tensor:
+        return self.weight.float()
+
+
+def rows_of(batch: Batch) -> tuple[Tensor, Tensor]:
+    """Features (2N, D) of the training images, plain then flipped, with their labels (2N, C), in float64."""
+    return torch.cat([batch.images, batch.flipped]).double(), torch.cat([batch.targets] * 2).double()

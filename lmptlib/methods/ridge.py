@@ -1,0 +1,41 @@
+"""Ridge regression of the labels on image features."""
+
+from typing import ClassVar, NamedTuple
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from lmptlib.methods.base import Batch, Settings
+from lmptlib.methods.closed_form import ClosedFormSettings, LinearForm, rows_of
+
+
+class Prepared(NamedTuple):
+    mean: Tensor  # (D,)
+    values: Tensor  # (D,), eigenvalues of X'X
+    vectors: Tensor  # (D, D)
+    targets: Tensor  # (D, C), X'(Y - mean Y) in the eigenvectors
+
+
+class Ridge(LinearForm):
+    """W = (X'X + lam I)^-1 X'(Y - mean Y), score (f - mean X) W (Hoerl and Kennard, Technometrics 1970).
+
+    X are the features of the training images, plain and flipped, less their mean; Y their labels. One eigendecomposition
+    of X'X gives every lam.
+    """
+
+    class Settings(ClosedFormSettings):
+        lam: float | None = Field(None, gt=0, le=1e9, description="ridge on X'X; none: chosen by folds")
+
+    grid: ClassVar = {"lam": (0.1, 0.3, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 300.0)}
+
+    def prepare(self, batch: Batch) -> Prepared:
+        x, y = rows_of(batch)
+        mean = x.mean(0)
+        x = x - mean
+        values, vectors = torch.linalg.eigh(x.T @ x)
+        return Prepared(mean, values, vectors, vectors.T @ (x.T @ (y - y.mean(0))))
+
+    def fit(self, prepared: Prepared, lam: float) -> None:  # type: ignore[override]
+        self.mean.copy_(prepared.mean)
+        self.weight.copy_((prepared.vectors @ (prepared.targets / (prepared.values + lam)[:, None])).T)
