@@ -1,5 +1,6 @@
 """One configuration for a run: settings of every run, and those of its method. For a user all are flat, by name."""
 
+import itertools
 import os
 import reprlib
 import types
@@ -10,11 +11,12 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
+from lmptlib.clip.features import VIEWS
 from lmptlib.clip.preprocessing import check_preprocess
 from lmptlib.data.loading import BUILT_IN
 from lmptlib.errors import WORDS, limits, literals, nearest, read_yaml
 from lmptlib.losses import effective_settings
-from lmptlib.methods import METHODS, Learning
+from lmptlib.methods import METHODS, Learning, learns
 from lmptlib.methods.base import OneOf, Settings
 from lmptlib.paths import from_home
 from lmptlib.recipes.reading import load_recipe
@@ -42,6 +44,13 @@ class Config(BaseModel):
         description="images as the model was trained on (clip), as a pretrained tag was, or imagenet: squashed, "
         "ImageNet's mean and deviation",
     )
+    views: Annotated[int, OneOf(tuple(VIEWS))] = Field(
+        1, description="what an image is scored by: itself (1), and four crops (5), and nine smaller ones (14)"
+    )
+    pool: Literal["max", "mean", "softmax"] = Field(
+        "max",
+        description="what crops add to a class's score: the best one's, their mean, or a mean that leans to the best",
+    )
     method: Annotated[str, OneOf(tuple(METHODS))] = Field("lmpt", description="what is learned, and how")
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="where it computes; auto: cuda where there is one"
@@ -57,6 +66,11 @@ class Config(BaseModel):
         """All settings by name, those of every run first."""
         return {name: getattr(self, name) for name in COMMON} | dict(self.settings)
 
+    def with_settings(self, **given: Any) -> "Config":
+        """This configuration with other settings. Raises ValueError, one line, as `resolve` does."""
+        flat = {name: value for name, value in self.flat().items() if not _GO_WITH.get(name, set()) & given.keys()}
+        return resolve(**flat | given)
+
     def effective(self) -> dict[str, Any]:
         """The settings that a result depends on, by name: not where things lie, and nothing without effect."""
         settings = self.flat()
@@ -66,6 +80,10 @@ class Config(BaseModel):
             settings["loss_settings"] = effective_settings(
                 self.learning.loss, settings.pop("preset"), read_loss_settings(self.learning.loss_settings)
             )
+        if not settings.get("trials"):
+            settings.pop("trials", None)
+        if self.views == 1:
+            del settings["views"], settings["pool"]
         if settings.get("logit_map") == "raw":
             settings.pop("lr_logit_map", None)
         return settings
@@ -73,6 +91,7 @@ class Config(BaseModel):
 
 COMMON = {name: field for name, field in Config.model_fields.items() if name != "settings"}
 RENAMED = {"head": "logit_map", "lr_head": "lr_logit_map"}  # settings of version 0.1
+_GO_WITH = {"ctx_init": {"n_ctx"}, "n_ctx": {"ctx_init"}, "loss_settings": {"loss"}}  # what a change of others resets
 _KINDS = {"int": int, "float": float, "bool": bool, "str": str}
 _NEVER_NONE = ("recipe", "dataset", "model", "device", "seed")
 _PATHS = ("dataset", "data_root", "cache", "model", "weights", "out")
@@ -103,7 +122,7 @@ def type_of(field: FieldInfo) -> tuple[str, bool]:
 def choices_of(field: FieldInfo) -> tuple[str, ...]:
     """The texts that a setting may be, or its list may hold; none where it may be any."""
     named = next((check.names for check in field.metadata if isinstance(check, OneOf)), ())
-    return named or literals(field.annotation)
+    return tuple(map(str, named)) or literals(field.annotation)
 
 
 def read_value(name: str, kind: str, optional: bool, value: Any) -> Any:
@@ -178,6 +197,8 @@ def resolve(**settings: Any) -> Config:
         given["ctx_init"] = "random"  # the recipe's words have a length of their own
     elif "ctx_init" in given and "n_ctx" not in given and given["ctx_init"] != "random":
         recipe["n_ctx"] = None  # as many as there are words
+    if not learns(method):
+        recipe.pop("select", None)  # which epoch is kept: closed forms have none, and always choose by folds
     flat = {name: value for name, value in {**recipe, **given}.items() if has_setting(method, name)}
     own = {name: flat.pop(name) for name in list(flat) if name not in COMMON}
     config = _built(Config, flat | {"settings": _built(METHODS[method].Settings, own)})
@@ -185,7 +206,34 @@ def resolve(**settings: Any) -> Config:
         effective_settings(
             config.learning.loss, config.learning.preset, read_loss_settings(config.learning.loss_settings)
         )
+        trials_of(config)
     return config
+
+
+MOST_TRIALS = 10
+
+
+def trials_of(config: Config) -> list[dict[str, Any]]:
+    """What `select: folds` tries: every combination of the values that the setting `trials` names.
+
+    Raises ValueError, one line, where there are none, too many, or one that the method cannot have.
+    """
+    if not config.learning or (config.learning.select != "folds" and not config.learning.trials):
+        return []
+    if config.learning.select != "folds":
+        raise ValueError("setting 'trials' goes with select 'folds'")
+    named = read_loss_settings(config.learning.trials, "trials", "lr: [1e-3, 1e-2]")
+    if not named:
+        raise ValueError("select 'folds' needs trials: name them, as in trials 'lr: [1e-3, 1e-2]'")
+    axes = {name: values if isinstance(values, list) else [values] for name, values in named.items()}
+    trials = [read_settings(dict(zip(axes, values))) for values in itertools.product(*axes.values())]
+    if len(trials) > MOST_TRIALS:
+        raise ValueError(f"{len(trials)} trials; {MOST_TRIALS} at most: name fewer values")
+    for fixed in {"select", "trials", "seed", *COMMON} & axes.keys():
+        raise ValueError(f"trials cannot vary '{fixed}'")
+    for values in trials:
+        config.with_settings(select="last", trials="", **values)
+    return trials
 
 
 def _built(kind: type[BaseModel], values: dict[str, Any]) -> Any:
@@ -217,21 +265,19 @@ def _complaint(field: FieldInfo, problem: Any) -> str:
     return f"must be {WORDS[type_of(field)[0]]}, not {value!r}"
 
 
-def read_loss_settings(text: str) -> dict[str, Any]:
+def read_loss_settings(
+    text: str, name: str = "loss_settings", example: str = "gamma: 3, alpha: 0.25"
+) -> dict[str, Any]:
     """The settings in a text like `l1_neg: 5, l2_pos: [1, 1, 2]`. Raises ValueError, one line, where it is none."""
     try:
         settings = read_yaml(f"{{{text}}}")
     except ValueError:
         settings = None
-    if (
-        not isinstance(settings, dict)
-        or None in settings.values()
-        or not all(isinstance(name, str) for name in settings)
-    ):
-        raise ValueError(f"setting 'loss_settings' must be like 'gamma: 3, alpha: 0.25', not '{text}'")
+    if not isinstance(settings, dict) or None in settings.values() or not all(isinstance(key, str) for key in settings):
+        raise ValueError(f"setting '{name}' must be like '{example}', not '{text}'")
     return {
-        name: [_number(part) for part in value] if isinstance(value, list) else _number(value)
-        for name, value in settings.items()
+        key: [_number(part) for part in value] if isinstance(value, list) else _number(value)
+        for key, value in settings.items()
     }
 
 

@@ -87,6 +87,12 @@ def crop_features(clip: Clip, split: Split, views: int, cache: Path | None = Non
     return torch.cat([_grid_features(clip, split, *grid, cache, log) for grid in VIEWS[views]], dim=1)
 
 
+def pictures_of(image: Image.Image, views: int, preprocess: Callable[[Image.Image], Tensor]) -> Tensor:
+    """An image as all its views are shown to the tower, (views, 3, H, W): the whole, then its crops."""
+    crops = [image.crop(box) for grid in VIEWS[views] for box in boxes(image.size, *grid)]
+    return torch.stack([preprocess(picture) for picture in (image, *crops)])
+
+
 def boxes(size: tuple[int, int], share: float, along: int) -> list[tuple[int, int, int, int]]:
     """Boxes (left, upper, right, lower) of `share` of each side of an image of `size`, `along` by `along`, row by row.
 

@@ -1,7 +1,7 @@
 """The table of a data set: image paths, labels, captions, classes and their groups."""
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +64,12 @@ class Split:
     def __len__(self) -> int:
         return len(self.paths)
 
+    def rows(self, index: np.ndarray) -> "Split":
+        """The images of these rows, in their order."""
+        named = {name: tuple(getattr(self, name)[i] for i in index) for name in ("places", "names", "paths")}
+        captions = None if self.captions is None else tuple(self.captions[i] for i in index)
+        return Split(self.source, **named, labels=self.labels[index], captions=captions)
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -90,6 +96,16 @@ class Dataset:
     @property
     def splits(self) -> dict[str, Split]:
         return {"train": self.train} | ({"val": self.val} if self.val else {}) | {"test": self.test}
+
+    def of_rows(self, train: np.ndarray, test: np.ndarray | None = None) -> "Dataset":
+        """The data set of some of its training images, tested on others of them, or on its own test images.
+
+        Classes stay in the groups that all training images put them in.
+        """
+        held = self.test if test is None else self.train.rows(test)
+        part = replace(self, train=self.train.rows(train), test=held, val=None if test is not None else self.val)
+        object.__setattr__(part, "groups", self.groups)
+        return part
 
     def class_table(self) -> pd.DataFrame:
         """One row a class: its training count, group and numbers of validation and test images."""

@@ -2,9 +2,11 @@
 
 import numpy as np
 
-from lmptlib.evaluation.average_precision import average_precision, summarise
+from lmptlib.evaluation.average_precision import average_precision, average_precision_of_folds, summarise
 from lmptlib.evaluation.intervals import bootstrap
 from lmptlib.evaluation.rankings import RANKINGS, ranking_scores
+
+OUT_OF_FOLD = "out of fold, at the training list's frequencies"
 
 
 def evaluate(
@@ -37,6 +39,21 @@ def evaluate(
     metrics["n_pos"] = {name: int(count) for name, count in zip(class_names, labels.sum(0))}
     metrics["n_scored_classes"] = int(labels.any(0).sum())
     return metrics
+
+
+def evaluate_folds(
+    labels: np.ndarray, scores: np.ndarray, folds: np.ndarray, class_names: tuple[str, ...], groups: np.ndarray
+) -> dict:
+    """mAP of training images by fits without their fold, in percent: labels and scores (N, C), folds (N,).
+
+    It says what a test would where training and test images were drawn alike, and is for choosing where they were not.
+    Classes with fewer than two images are left out of the means, and named.
+    """
+    ap = average_precision_of_folds(labels, scores, folds)
+    entry: dict = {"name": OUT_OF_FOLD, "n_folds": len(np.unique(folds))}
+    entry |= {name: percent(float(value)) for name, value in summarise(ap, groups).items()}
+    entry["per_class"] = {name: percent(value) for name, value in zip(class_names, ap)}
+    return entry | {"left_out": [name for name, value in zip(class_names, ap) if np.isnan(value)]}
 
 
 def percent(value: float) -> float | None:

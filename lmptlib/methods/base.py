@@ -19,14 +19,14 @@ from lmptlib.losses import LOSSES, PRESETS, ClassificationLoss
 class OneOf:
     """In the annotation of a setting: it is one of `names`, which the library's own tables hold."""
 
-    names: tuple[str, ...]
+    names: tuple[str | int, ...]
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_after_validator_function(self._check, handler(source))
 
-    def _check(self, value: str) -> str:
+    def _check(self, value: str | int) -> str | int:
         if value not in self.names:
-            raise ValueError(f"is one of {', '.join(self.names)}, not '{value}'")
+            raise ValueError(f"is one of {', '.join(map(str, self.names))}, not '{value}'")
         return value
 
 
@@ -57,8 +57,13 @@ class Learning(Settings):
     ema: float = Field(
         0.0, ge=0, le=0.99999, description="decay of the average of the weights that is kept in their place; 0: none"
     )
-    select: Literal["last", "val", "test"] = Field(
-        "last", description="which epoch is kept: last, val (best on the validation split) or test (leakage)"
+    select: Literal["last", "val", "test", "folds"] = Field(
+        "last",
+        description="which epoch is kept: last, val (best on the validation split) or test (leakage); folds: the last, under "
+        "the settings among `trials` that are best out of fold",
+    )
+    trials: str = Field(
+        "", description="with select folds, settings to try, as YAML: lr: [1e-3, 1e-2], lam: [0.05, 0.5]; ten at most"
     )
     seed: int = Field(0, ge=0, le=2**63 - 1, description="of contexts, batches and flips")
 
@@ -126,6 +131,9 @@ class Phase:
 class Method(nn.Module):
     """What is learned: its parameters are what training moves, and nothing else is.
 
+    Where `solve` chooses settings by folds, `chosen` has them, `trials` what they were chosen among, each with its `total`
+    out of fold, and `out_of_fold` (N, C) logits of the training images by fits without them.
+
     `train()` and `eval()` say what its scores are for: the loss, or a ranking. A subclass gives `scores`, and `phases` or
     `solve`; its `Settings` derive from `Learning` where it has phases.
     """
@@ -133,9 +141,6 @@ class Method(nn.Module):
     Settings: ClassVar[type[Settings]] = Settings
     captions: ClassVar[bool] = False  # whether it cannot do without captions
     reads: ClassVar[tuple[str, ...]] = ("images",)  # fields of `Batch` that `solve` reads
-    chosen: ClassVar[dict[str, Any]] = {}  # settings that folds chose
-    trials: ClassVar[list[dict[str, Any]]] = []  # what they chose among, each with its figure out of fold
-    out_of_fold: Tensor | None = None  # (N, C), scores of training images by fits without them, where there are any
     logit_scale = 1.0  # from its scores to the logits whose softmax over classes ranks
 
     def __init__(self, settings: BaseModel, problem: Problem):
@@ -143,6 +148,9 @@ class Method(nn.Module):
         self.settings: Any = settings
         self.problem = problem
         self.logit_map: nn.Module = nn.Identity()
+        self.chosen: dict[str, Any] = {}
+        self.trials: list[dict[str, Any]] = []
+        self.out_of_fold: Tensor | None = None
 
     def phases(self) -> list[Phase]:
         """The stretches of training, in order; none where nothing is trained step by step."""

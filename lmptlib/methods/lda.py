@@ -22,7 +22,10 @@ class Prepared(NamedTuple):
 
 class LDASettings(ClosedFormSettings):
     kappa: float | None = Field(
-        None, ge=0, le=1e9, description="photographs that the text counts for in a class's direction; none: chosen by folds"
+        None,
+        ge=0,
+        le=1e9,
+        description="photographs that the text counts for in a class's direction; none: chosen by folds",
     )
     rho: float | None = Field(
         None, gt=0, le=1, description="shrinkage of the covariance to a multiple of I; none: chosen by folds"
@@ -42,7 +45,7 @@ class LDA(LinearForm):
     """
 
     Settings = LDASettings
-    grid: ClassVar = {"kappa": (4.0, 10.0), "rho": (0.1, 0.2, 0.4, 0.6, 0.8)}
+    grid: ClassVar = {"kappa": (2.0, 8.0), "rho": (0.05, 0.1, 0.2, 0.4, 0.8)}
 
     def prepare(self, batch: Batch) -> Prepared:
         x, y = rows_of(batch)

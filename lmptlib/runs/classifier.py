@@ -10,6 +10,7 @@ from PIL import Image
 from scipy.special import expit
 from torch import Tensor
 
+from lmptlib.clip.features import pictures_of
 from lmptlib.clip.loading import load_clip, weights_fingerprint
 from lmptlib.clip.model import Clip
 from lmptlib.config import resolve
@@ -42,6 +43,7 @@ class Classifier:
         self.clip = clip or load_clip(
             settings["model"], settings["weights"], pick_device(device), lambda line: None, settings["preprocess"]
         )
+        self.config = resolve(**settings).with_settings(**self.run.config.get("chosen", {}))
         classes, device = self.run.class_rows, self.clip.device
         self.class_names = tuple(classes["class"])
         tensors = {name: tensor.to(device) for name, tensor in self.run.prompts().items()}
@@ -50,7 +52,7 @@ class Classifier:
         counts = torch.tensor(classes["train"].to_list())
         # As many rows as the training set had: what a method sizes by them fits what was saved.
         targets = torch.zeros(1, 1, device=device).expand(self.run.config["n_train"], len(classes))
-        self.method = build_method(resolve(**settings), self.class_names, counts, targets, width, self.clip)
+        self.method = build_method(self.config, self.class_names, counts, targets, width, self.clip)
         self.method.load_state_dict(tensors)
         self.method.eval()
         self.clip = self.method.tuned() or self.clip
@@ -73,23 +75,27 @@ class Classifier:
         return pd.DataFrame(probabilities, index=pd.Index(index, name="image"), columns=self.class_names)
 
     def features(self, images: Sequence[Picture], names: Sequence[str] | None = None) -> Tensor:
-        """Unit features (N, D) of images. names: what errors call them (default: picture 0, picture 1, ...)."""
+        """Unit features of images, (N, views, D), the whole image first; (N, D) are one view each.
+
+        names: what errors call them (default: picture 0, picture 1, ...).
+        """
         names = names or [f"picture {i}" for i in range(len(images))]
         opened = [open_image(image, name) for image, name in zip(images, names)]
-        return self.clip.encode_images(torch.stack([self.clip.preprocess(image) for image in opened]))
+        views = [pictures_of(image, self.config.views, self.clip.preprocess) for image in opened]
+        return torch.stack([self.clip.encode_images(view) for view in torch.stack(views, dim=1)], dim=1)
 
     @torch.no_grad()
     def scores(self, features: Tensor) -> np.ndarray:
-        """What the run ranks by, (N, C), of unit features (N, D): its `Run.scores()["scores"]` for those of its test images."""
-        return self.method.scores(self._batch(features), self.text).cpu().numpy()
+        """What the run ranks by, (N, C), of `features`: its `Run.scores()["scores"]` for its test images'."""
+        return self.method.ranked(self._batch(features), self.text)[0].cpu().numpy()
 
     @torch.no_grad()
     def logits(self, features: Tensor) -> np.ndarray:
-        """The logits (N, C) of unit features (N, D): its `Run.scores()["logits"]` for those of its test images."""
-        return self.method.logits(self._batch(features), self.text).cpu().numpy()
+        """The logits (N, C) of `features`: its `Run.scores()["logits"]` for those of its test images."""
+        return self.method.ranked(self._batch(features), self.text)[1].cpu().numpy()
 
     def probabilities(self, features: Tensor) -> np.ndarray:
-        """Probabilities (N, C) of unit features (N, D): the sigmoid of the logits."""
+        """Probabilities (N, C) of `features`: the sigmoid of the logits."""
         return expit(self.logits(features).astype(np.float64))
 
     def words(self, k: int = 3) -> pd.DataFrame:
@@ -113,4 +119,10 @@ class Classifier:
 
     def _batch(self, features: Tensor) -> Batch:
         features = features.to(self.clip.device)
-        return Batch(features.new_zeros(len(features), len(self.class_names)), images=features)
+        features = features[:, None] if features.dim() == 2 else features
+        if features.shape[1] != self.config.views:
+            raise ValueError(
+                f"{self.run.folder.name} scores images by {self.config.views} views, not {features.shape[1]}"
+            )
+        crops = features[:, 1:] if self.config.views > 1 else None
+        return Batch(features.new_zeros(len(features), len(self.class_names)), images=features[:, 0], crops=crops)  # type: ignore[arg-type]

@@ -13,17 +13,32 @@ from lmptlib.clip import features
 from lmptlib.clip.model import Clip
 from lmptlib.data.dataset import Dataset
 from lmptlib.data.images import open_image
+from lmptlib.data.stratified import draw_folds
 from lmptlib.methods.base import Batch
 
 
 class Inputs:
-    """The inputs of runs that share a data set and a CLIP, on its device. Each is made when it is first asked for."""
+    """The inputs of runs that share a data set and a CLIP, on its device. Each is made when it is first asked for.
 
-    def __init__(self, dataset: Dataset, clip: Clip, cache: Path, log: Callable[[str], None]):
-        self.dataset, self.clip, self.cache, self.log = dataset, clip, cache, log
+    views: what images are scored by, 1 for the whole image alone, 5 or 14 with crops.
+    """
+
+    def __init__(self, dataset: Dataset, clip: Clip, cache: Path, log: Callable[[str], None], views: int = 1):
+        self.dataset, self.clip, self.cache, self.log, self.views = dataset, clip, cache, log, views
         self.device = clip.device
         self.targets = torch.from_numpy(dataset.train.labels).float().to(clip.device)  # (N, C)
         self._of_splits: dict[str, Tensor] = {}
+        self._crops: dict[str, Tensor] = {}
+
+    def of_tuned(self, clip: Clip) -> "Inputs":
+        """The inputs that a tuned CLIP gives of the same data."""
+        return Inputs(self.dataset, clip, self.cache, self.log, self.views)
+
+    @cached_property
+    def folds(self) -> Tensor:
+        """The fold (N,) of each training image."""
+        train = self.dataset.train
+        return torch.from_numpy(draw_folds(train.labels, train.digests(self.cache))).to(self.device)
 
     @cached_property
     def images(self) -> Tensor:
@@ -56,6 +71,16 @@ class Inputs:
             self._of_splits[name] = plain.to(self.device)
         return self._of_splits[name]
 
+    def crops(self, name: str) -> Tensor | None:
+        """Unit features (N, V, D) of the crops of the images of train, val or test; None where there is one view."""
+        if self.views == 1:
+            return None
+        if name not in self._crops:
+            split = self.dataset.splits[name]
+            crops = features.crop_features(self.clip, split, self.views, self.cache, self.log)
+            self._crops[name] = crops.to(self.device)
+        return self._crops[name]
+
     def batch(self, needs: tuple[str, ...], index: Tensor, flips: Tensor) -> Batch:
         """The rows `index` of what a phase needs, images flipped where `flips` is 1; any shape, on the device."""
         found = {name: self._rows(name, index, flips) for name in needs}
@@ -77,9 +102,20 @@ class Inputs:
             pictures = list(pool.map(load, index.flatten().tolist(), flips.flatten().tolist()))
         return torch.stack(pictures).unflatten(0, index.shape).to(self.device)
 
-    def whole(self) -> Batch:
-        """The whole training set, images plain."""
-        return Batch(self.targets, images=self.images[0])
+    def whole(self, reads: tuple[str, ...] = ("images",)) -> Batch:
+        """The whole training set, images plain, and what else is read of it: flipped, crops or folds."""
+        made = {
+            "images": lambda: self.images[0],
+            "flipped": lambda: self.images[1],
+            "crops": lambda: self.crops("train"),
+            "folds": lambda: self.folds,
+        }
+        return Batch(self.targets, **{name: made[name]() for name in reads})  # type: ignore[arg-type]
+
+    def to_score(self, name: str) -> Batch:
+        """All images of train, val or test with their crops, as they are scored."""
+        targets = torch.from_numpy(self.labels(name)).float().to(self.device)
+        return Batch(targets, images=self.of_split(name), crops=self.crops(name))  # type: ignore[arg-type]
 
     def n_rows(self, over: str) -> int:
         """What an epoch goes over: training images, or their captions, one each."""

@@ -23,6 +23,7 @@ from lmptlib.methods import METHODS
 from lmptlib.methods.base import Batch, Learning, Method, Phase, Problem
 from lmptlib.training.inputs import Inputs
 from lmptlib.training.recorder import Recorder
+from lmptlib.training.selection import Selection
 
 
 def learning_rate(step: int, n_steps: int, warmup: int) -> float:
@@ -49,18 +50,19 @@ def build_method(
         own = read_loss_settings(learning.loss_settings)
         loss = make_loss(learning.loss, class_counts, n_images, learning.preset, True, cutoffs, **own)
         loss = loss.to(clip.device)
-    problem = Problem(class_names, class_counts, n_images, targets, width, generator, clip, loss)
+    problem = Problem(class_names, class_counts, n_images, targets, width, generator, clip, loss, config.pool)
     return METHODS[config.method](config.settings, problem).to(clip.device)
 
 
 class TrainState:
     """A run's method, optimiser, schedule, averaged weights, generator, phase and epoch.
 
-    history: a dict an epoch. recorder: mean probabilities. selected: the epoch whose weights are kept.
+    history: a dict an epoch. recorder: mean probabilities. selected: the epoch whose weights are kept. selection: what
+    folds chose, where they did.
     """
 
-    def __init__(self, config: Config, inputs: Inputs):
-        self.config, self.inputs, self._first_inputs = config, inputs, inputs
+    def __init__(self, config: Config, inputs: Inputs, selection: Selection | None = None):
+        self.config, self.inputs, self._first_inputs, self.selection = config, inputs, inputs, selection
         dataset = inputs.dataset
         counts = torch.from_numpy(dataset.class_counts)
         width, cutoffs = inputs.images.shape[-1], dataset.task.cutoffs
@@ -73,7 +75,8 @@ class TrainState:
         if self.phases:
             self._begin_phase(0)
         else:
-            self.method.solve(inputs.whole())
+            self.method.solve(inputs.whole(self.method.reads))
+            self.selection = self._own_selection()
         batch_size = config.learning.batch_size if config.learning else 1
         self.recorder = Recorder(len(dataset.class_names), batch_size, inputs.device)
         self._record_epoch()
@@ -102,7 +105,7 @@ class TrainState:
         """Enter a phase: what it does first, then its optimiser, schedule and average."""
         self.number, self.inputs = number, self._first_inputs
         if number and (tuned := self.method.tuned()):
-            self.inputs = Inputs(self.inputs.dataset, tuned, self.inputs.cache, self.inputs.log)
+            self.inputs = self.inputs.of_tuned(tuned)
         phase, settings = self.phase, self.learning
         if phase.begin:
             phase.begin(Batch(self.inputs.targets) if "pixels" in phase.needs else self.inputs.whole())
@@ -118,6 +121,14 @@ class TrainState:
         self.average = [parameter.detach().clone() for parameter in self.learned]
         self.best, self.selected = -1.0, 0
         self.best_weights: list[Tensor] | None = None
+
+    def _own_selection(self) -> Selection | None:
+        """What the method has chosen by itself, where it does."""
+        method = self.method
+        if method.out_of_fold is None:
+            return None
+        logits = method.out_of_fold.cpu().numpy()
+        return Selection(self.inputs.folds.cpu().numpy(), logits, logits, method.chosen, method.trials)
 
     @property
     def learning(self) -> Learning:
@@ -189,7 +200,7 @@ class TrainState:
         """Put the weights in place that are kept: the averaged ones, or those of the best epoch."""
         self.recorder.read()  # what was recorded before training, where there was none
         if self.phases and "pixels" in self.phase.needs and (tuned := self.method.tuned()):
-            self.inputs = Inputs(self.inputs.dataset, tuned, self.inputs.cache, self.inputs.log)
+            self.inputs = self.inputs.of_tuned(tuned)
         if self.phases:
             self._put(self.average if self.best_weights is None else self.best_weights)
 
@@ -214,10 +225,8 @@ class TrainState:
     @torch.no_grad()
     def evaluate(self, split: str) -> tuple[np.ndarray, np.ndarray]:
         """Scores and logits (N, C) of the images of train, val or test, as the method ranks them."""
-        batch = Batch(self.inputs.targets, images=self.inputs.of_split(split))
         self.method.eval()
-        text = self.encoded()
-        found = self.method.scores(batch, text), self.method.logits(batch, text)
+        found = self.method.ranked(self.inputs.to_score(split), self.encoded())
         self.method.train()
         return found[0].cpu().numpy(), found[1].cpu().numpy()
 

@@ -13,10 +13,11 @@ from lmptlib import __version__
 from lmptlib.clip.loading import load_clip
 from lmptlib.clip.text import cut_texts
 from lmptlib.config import Config
-from lmptlib.evaluation.metrics import evaluate
+from lmptlib.evaluation.metrics import evaluate, evaluate_folds
 from lmptlib.methods import METHODS
 from lmptlib.training import version_0_1
 from lmptlib.training.folder import RunFolder
+from lmptlib.training.folds import choose
 from lmptlib.training.inputs import Inputs
 from lmptlib.training.loop import fit
 from lmptlib.training.plan import Plan, plan_run
@@ -60,9 +61,15 @@ def _work(
     captions = dataset.train.captions if METHODS[config.method].captions else None
     for note in cut_texts(clip, dataset.class_names, captions or ()):
         log(f"note: {dataset.name}: {note}")
-    state = TrainState(config, Inputs(dataset, clip, plan.cache, log))
-    for name in dataset.splits:
-        state.inputs.of_split(name)  # what cannot be read is said before training, and not after
+    inputs = Inputs(dataset, clip, plan.cache, log, config.views)
+    for name in ("val", "test"):
+        if name in dataset.splits:
+            inputs.to_score(name)  # what cannot be read is said before training, and not after
+    selection = None
+    if config.learning and config.learning.select == "folds":
+        selection = choose(config, inputs, plan.fingerprints, log)
+        config = config.with_settings(select="last", trials="", **selection.chosen)
+    state = TrainState(config, inputs, selection)
     checkpoint = None if force else folder.checkpoint(log)
     if checkpoint:
         _go_on(state, folder, checkpoint)
@@ -103,6 +110,7 @@ def _write(plan: Plan, state: TrainState, seconds: float) -> dict[str, Any]:
     """Write what a run gave; return its metrics."""
     record = _record(plan, state) | {"seconds": round(seconds, 2), "selected_epoch": state.selected_epoch}
     record |= {} if state.finished else {"stopped_after": state.epoch}
+    record |= {"chosen": state.selection.chosen} if state.selection else {}
     metrics, scores = _evaluate(state)
     directions = {"before": state.before, "after": state.directions()}
     tensors = state.method.state_dict() | {name: tensor for name, tensor in directions.items() if tensor is not None}
@@ -142,7 +150,7 @@ def _record(plan: Plan, state: TrainState) -> dict[str, Any]:
 
 
 def _evaluate(state: TrainState) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Metrics of the test images, and scores, logits and labels of test and validation images."""
+    """Metrics of the test images and out of fold, and scores, logits and labels of test, validation and training images."""
     dataset = state.inputs.dataset
     found: dict[str, np.ndarray] = {}
     for split, prefix in (("test", ""), ("val", "val_")):
@@ -154,6 +162,11 @@ def _evaluate(state: TrainState) -> tuple[dict[str, Any], dict[str, np.ndarray]]
                 f"{prefix}labels": state.inputs.labels(split),
             }
     metrics = evaluate(found["labels"], found["scores"], state.method.logit_scale, dataset.class_names, dataset.groups)
+    if selection := state.selection:
+        labels = state.inputs.labels("train")
+        found |= {"fold_scores": selection.scores, "fold_logits": selection.logits, "fold_labels": labels}
+        of_folds = evaluate_folds(labels, selection.scores, selection.folds, dataset.class_names, dataset.groups)
+        metrics["out_of_fold"] = of_folds | {"chosen": selection.chosen, "trials": selection.trials}
     return metrics, found
 
 

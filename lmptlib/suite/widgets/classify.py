@@ -64,7 +64,7 @@ class ClassifyExplorer(ipywidgets.VBox):
         self.images: dict[str, Image] = {}
         self.classifiers: dict[Run, Classifier] = {}
         self.clips: dict[tuple[str, str], Clip] = {}
-        self.features: dict[tuple[str, str], Tensor] = {}
+        self.features: dict[tuple[str, int, str], Tensor] = {}
         options = [(f"{run.label}, seed {run.seed} ({run.folder.name})", run) for run in runs]
         labels = [f"{run.label}, seed {run.seed}" for run in runs]
         self.labels = {
@@ -97,7 +97,7 @@ class ClassifyExplorer(ipywidgets.VBox):
         except ValueError as error:
             self._say(str(error))
             return
-        self.features = {key: value for key, value in self.features.items() if key[1] != name}
+        self.features = {key: value for key, value in self.features.items() if key[-1] != name}
         self._say(f"photographs: {len(self.images)}")
         self.photograph.options = list(self.images)
         if self.photograph.value == name:
@@ -126,7 +126,7 @@ class ClassifyExplorer(ipywidgets.VBox):
             self.classifiers[run] = Classifier(run, clip=self.clips.get(place))
             self.clips[place] = self.classifiers[run].clip
         classifier = self.classifiers[run]
-        key = (classifier.clip.fingerprint, name)
+        key = (classifier.clip.fingerprint, classifier.config.views, name)
         if key not in self.features:
             self.features[key] = classifier.features([self.images[name]])
         table = run.class_rows

@@ -1,0 +1,111 @@
+"""What folds of the training images choose, and what they say: `select: folds`, without spending an image."""
+
+import hashlib
+import io
+import json
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lmptlib.config import Config, trials_of
+from lmptlib.data.images import READING
+from lmptlib.data.stratified import draw_folds
+from lmptlib.evaluation.average_precision import average_precision_of_folds
+from lmptlib.evaluation.rankings import ranking_scores
+from lmptlib.paths import write_atomically
+from lmptlib.training.folder import FORMAT
+from lmptlib.training.inputs import Inputs
+from lmptlib.training.loop import fit
+from lmptlib.training.selection import Selection
+from lmptlib.training.state import TrainState
+
+N_FOLDS = 3  # of a method that learns step by step; closed forms have five
+
+
+def choose(config: Config, inputs: Inputs, fingerprints: dict[str, str], log: Callable[[str], None]) -> Selection:
+    """Train every trial of a configuration on two of three folds in turn, and take the one that ranks the third best.
+
+    The search is made with seed 0 and kept in the cache folder: all seeds of a configuration share it.
+    """
+    search = config.with_settings(seed=0)
+    content = json.dumps([search.effective(), fingerprints, FORMAT, READING], sort_keys=True)
+    path = inputs.cache / f"folds-{hashlib.sha256(content.encode()).hexdigest()[:32]}.npz"
+    if path.is_file():
+        return _load(path)
+    train = inputs.dataset.train
+    folds = draw_folds(train.labels, train.digests(inputs.cache), N_FOLDS)
+    trials, found = trials_of(search), []
+    for number, values in enumerate(trials, 1):
+        scores, logits = _out_of_fold(search.with_settings(select="last", trials="", **values), inputs, folds)
+        ap = average_precision_of_folds(train.labels, scores, folds)
+        found.append((float(np.nanmean(ap)), scores, logits))
+        log(f"trial {number} of {len(trials)}, {values}: mAP {100 * found[-1][0]:.2f} out of fold")
+    best = int(np.argmax([total for total, _, _ in found]))
+    table = [{**values, "total": total} for values, (total, _, _) in zip(trials, found)]
+    selection = Selection(folds, *found[best][1:], trials[best], table)
+    _store(selection, path)
+    return selection
+
+
+def _out_of_fold(config: Config, inputs: Inputs, folds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Scores, as the logit ranking takes them, and logits (N, C) of each image by a training without its fold."""
+    scores, logits = np.zeros((2, *inputs.targets.shape))
+    for fold in range(N_FOLDS):
+        held = folds == fold
+        state = TrainState(config, FoldInputs(inputs, ~held, held))
+        fit([state], lambda state: None)
+        state.finish()
+        of_fold = state.evaluate("test")
+        scores[held] = ranking_scores(of_fold[0], "logit", state.method.logit_scale)
+        logits[held] = of_fold[1]
+    return scores, logits
+
+
+class FoldInputs(Inputs):
+    """Of the training images of other inputs, some for training (mask (N,)) and some in place of the test images."""
+
+    def __init__(self, whole: Inputs, train: np.ndarray, held: np.ndarray):
+        dataset = whole.dataset.of_rows(np.flatnonzero(train), np.flatnonzero(held))
+        super().__init__(dataset, whole.clip, whole.cache, whole.log, whole.views)
+        self.whole_inputs = whole
+        self.train, self.held = (torch.from_numpy(np.flatnonzero(rows)).to(whole.device) for rows in (train, held))
+
+    @cached_property
+    def images(self) -> Tensor:
+        return self.whole_inputs.images[:, self.train]
+
+    @cached_property
+    def captions(self) -> Tensor:
+        return self.whole_inputs.captions[self.train]
+
+    @cached_property
+    def caption_ids(self) -> Tensor:
+        return self.whole_inputs.caption_ids[self.train]
+
+    @cached_property
+    def caption_tokens(self) -> Tensor:
+        return self.whole_inputs.caption_tokens[self.train]
+
+    def of_split(self, name: str) -> Tensor:
+        return self.images[0] if name == "train" else self.whole_inputs.images[0, self.held]
+
+    def crops(self, name: str) -> Tensor | None:
+        crops = self.whole_inputs.crops("train")
+        return None if crops is None else crops[self.train if name == "train" else self.held]
+
+
+def _store(selection: Selection, path: Path) -> None:
+    buffer = io.BytesIO()
+    told = json.dumps([selection.chosen, selection.trials])
+    np.savez_compressed(buffer, folds=selection.folds, scores=selection.scores, logits=selection.logits, told=told)
+    write_atomically(path, buffer.getvalue())
+
+
+def _load(path: Path) -> Selection:
+    with np.load(path) as file:
+        chosen, trials = json.loads(str(file["told"]))
+        return Selection(file["folds"], file["scores"], file["logits"], chosen, trials)
