@@ -6,6 +6,7 @@ Adding a method is a file, a line here and a test: CONTRIBUTING.md shows it in f
 from lmptlib.errors import nearest
 from lmptlib.methods.base import Learning, Method
 from lmptlib.methods.coop import CoOp
+from lmptlib.methods.ensemble import Ensemble
 from lmptlib.methods.lda import LDA
 from lmptlib.methods.linear_probe import LinearProbe
 from lmptlib.methods.lmpt import LMPT
@@ -22,6 +23,7 @@ METHODS: dict[str, type[Method]] = {
     "prompts_and_probe": PromptsAndProbe,
     "ridge": Ridge,
     "lda": LDA,
+    "ensemble": Ensemble,  # of closed forms, with a share of the prompts
 }
 
 

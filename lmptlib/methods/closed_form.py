@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import BaseModel, Field
 from torch import Tensor
 
 from lmptlib.clip.text import template_features
@@ -34,7 +34,7 @@ class ClosedForm(Method):
     spread: Tensor  # (C,), deviation of the training images' raw scores
     logit_map: LogitMap
 
-    def __init__(self, settings: ClosedFormSettings, problem: Problem):
+    def __init__(self, settings: BaseModel, problem: Problem):
         super().__init__(settings, problem)
         n_classes = len(problem.class_names)
         text = template_features(problem.clip, problem.class_names).double()
@@ -63,12 +63,16 @@ class ClosedForm(Method):
     def solve(self, batch: Batch) -> None:
         raw = self.select(batch)
         self.fit_to(batch, self.prepare(batch), self.chosen)
+        self.finish(raw, batch)
+
+    def finish(self, raw: Tensor, batch: Batch) -> None:
+        """Fit the logit map to raw scores (N, C) out of fold, and keep what it makes of them."""
         self.logit_map.fit(raw, batch.targets)
         self.out_of_fold = self.logit_map(raw)
 
     def select(self, batch: Batch) -> Tensor:
         """Choose the settings; the raw scores (N, C) that training images have out of fold under them."""
-        candidates, targets = self.candidates(), batch.targets.bool().cpu().numpy()
+        candidates = self.candidates()
         raw = torch.zeros(len(candidates), *batch.targets.shape, dtype=torch.float64, device=self.text.device)
         for fold in batch.folds.unique():
             held = batch.folds == fold
@@ -77,9 +81,8 @@ class ClosedForm(Method):
             for values, scores in zip(candidates, raw):
                 self.fit_to(rest, prepared, values)
                 scores[held] = self.raw_of_views(batch.rows(held))
-        folds = batch.folds.cpu().numpy()
-        figures = [np.nanmean(average_precision_of_folds(targets, scores.cpu().numpy(), folds)) for scores in raw]
-        self.trials = [{**values, "total": float(figure)} for values, figure in zip(candidates, figures)]
+        figures = [mean_of(ap_out_of_fold(scores, batch)) for scores in raw]
+        self.trials = [{**values, "total": figure} for values, figure in zip(candidates, figures)]
         best = int(np.argmax(figures))
         self.chosen = candidates[best]
         return raw[best]
@@ -96,6 +99,9 @@ class ClosedForm(Method):
         if batch.crops is None:
             return views[:, 0]
         return pooled(views, view_weights(views[:, 1:] / self.spread, self.problem.pool))
+
+    def directions(self, text: Tensor | None) -> Tensor:
+        return self.text.float()
 
     def scores(self, batch: Batch, text: Tensor | None) -> Tensor:
         return self.logit_map(self.raw(batch))
@@ -114,7 +120,7 @@ class LinearForm(ClosedForm):
     weight: Tensor  # (C, D)
     mean: Tensor  # (D,)
 
-    def __init__(self, settings: ClosedFormSettings, problem: Problem):
+    def __init__(self, settings: BaseModel, problem: Problem):
         super().__init__(settings, problem)
         self.register_buffer("weight", torch.zeros_like(self.text))
         self.register_buffer("mean", torch.zeros_like(self.text[0]))
@@ -129,3 +135,15 @@ class LinearForm(ClosedForm):
 def rows_of(batch: Batch) -> tuple[Tensor, Tensor]:
     """Features (2N, D) of the training images, plain then flipped, with their labels (2N, C), in float64."""
     return torch.cat([batch.images, batch.flipped]).double(), torch.cat([batch.targets] * 2).double()
+
+
+def ap_out_of_fold(scores: Tensor, batch: Batch) -> np.ndarray:
+    """AP in [0, 1] of the classes that have one, from scores (N, C) that each fold's images have from a fit to the others."""
+    targets, folds = batch.targets.bool().cpu().numpy(), batch.folds.cpu().numpy()
+    ap = average_precision_of_folds(targets, scores.cpu().numpy(), folds)
+    return ap[~np.isnan(ap)]
+
+
+def mean_of(values: np.ndarray) -> float:
+    """The mean; 0 of none."""
+    return float(values.mean()) if len(values) else 0.0

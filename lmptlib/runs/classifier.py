@@ -13,7 +13,6 @@ from torch import Tensor
 from lmptlib.clip.features import pictures_of
 from lmptlib.clip.loading import load_clip, weights_fingerprint
 from lmptlib.clip.model import Clip
-from lmptlib.config import resolve
 from lmptlib.data.images import Picture, open_image
 from lmptlib.methods.base import Batch
 from lmptlib.runs.run import Run
@@ -43,7 +42,7 @@ class Classifier:
         self.clip = clip or load_clip(
             settings["model"], settings["weights"], pick_device(device), lambda line: None, settings["preprocess"]
         )
-        self.config = resolve(**settings).with_settings(**self.run.config.get("chosen", {}))
+        self.config = self.run.trained_config
         classes, device = self.run.class_rows, self.clip.device
         self.class_names = tuple(classes["class"])
         tensors = {name: tensor.to(device) for name, tensor in self.run.prompts().items()}

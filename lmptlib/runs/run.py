@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
+from lmptlib.config import Config, resolve
 from lmptlib.data.dataset import GROUPS
 from lmptlib.errors import nearest
 from lmptlib.evaluation.rankings import RANKINGS, ranking_scores
@@ -46,6 +47,12 @@ class Run:
     def settings(self) -> dict[str, Any]:
         """Its settings by name: those of every run, and those that its method has."""
         return self.config["settings"]
+
+    @property
+    def trained_config(self) -> Config:
+        """Its configuration, with the settings that folds chose where a method that learns was trained under them."""
+        config = resolve(**self.settings)
+        return config.with_settings(**self.config.get("chosen", {})) if config.learning else config
 
     @property
     def seed(self) -> int:

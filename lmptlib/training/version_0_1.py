@@ -33,14 +33,19 @@ def is_old(config: dict[str, Any]) -> bool:
 
 
 def config(config: dict[str, Any]) -> dict[str, Any]:
-    """What `config.json` says, its settings renamed and without those that the method of today does not have."""
+    """What `config.json` says: settings renamed, without those that the method of today does not have, with later ones."""
     if not is_old(config):
-        return config
+        return {**config, "settings": _with_later(config["settings"])}
     settings = {_SETTINGS.get(name, name): value for name, value in config["settings"].items()}
     if settings["method"] in ("coop", "lmpt") and any(settings[name] for name in _BESIDE):
         settings["method"] = "prompts_and_probe"
     has = {*COMMON, *METHODS[settings["method"]].Settings.model_fields}
-    return {**config, "settings": {name: value for name, value in settings.items() if name in has}}
+    return {**config, "settings": _with_later({name: value for name, value in settings.items() if name in has})}
+
+
+def _with_later(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings with those that have come since, as every run was made before."""
+    return {"views": 1, "pool": "max"} | ({"trials": ""} if "epochs" in settings else {}) | settings
 
 
 def metrics(metrics: dict[str, Any]) -> dict[str, Any]:
