@@ -44,6 +44,11 @@ class Run:
         return version_0_1.metrics(read_json(self.folder / "metrics.json", Metrics))
 
     @property
+    def out_of_fold(self) -> dict[str, Any] | None:
+        """What folds of the training images say, where they chose settings: mAP by group, `chosen` and `trials`."""
+        return self.metrics.get("out_of_fold")
+
+    @property
     def settings(self) -> dict[str, Any]:
         """Its settings by name: those of every run, and those that its method has."""
         return self.config["settings"]

@@ -77,6 +77,29 @@ def group_table(runs: Iterable[Run], ranking: str = "softmax") -> pd.DataFrame:
     return pd.DataFrame(rows).astype({"value": float, "low": float, "high": float})
 
 
+def purpose_table(run: Run, ranking: str = "logit") -> pd.DataFrame:
+    """What a run's figures are for, as text: mAP out of fold, where it has that, and of the test images with 95% intervals.
+
+    A group whose classes have too few positives for an interval says so; one without classes is left out.
+    """
+    scores, of_folds = run.metrics["scores"][ranking], run.out_of_fold
+    groups = [
+        name for name in ("total", *GROUPS) if scores[name] is not None or (of_folds and of_folds[name] is not None)
+    ]
+    rows = {}
+    if of_folds:
+        rows[of_folds["name"]] = {name: _percent(of_folds[name]) for name in groups} | {"for": "choosing settings"}
+    ends = {name: scores["ci95"][name] for name in groups}
+    texts = {name: f"[{pair[0]:.1f}, {pair[1]:.1f}]" if pair else "(too few positives)" for name, pair in ends.items()}
+    told = {name: "" if scores[name] is None else f"{scores[name]:.1f} {texts[name]}" for name in groups}
+    rows[f"test images, {ranking} ranking"] = told | {"for": "telling how good it is"}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("mAP (%)")
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f}"
+
+
 def class_table(runs: Iterable[Run], ranking: str = "softmax") -> pd.DataFrame:
     """One row a run and class: columns run, class, group, train, ap in percent."""
     columns = ["run", "class", "group", "train", "ap"]
@@ -130,7 +153,7 @@ def labelled(runs: Iterable[Run]) -> list[tuple[str, Run]]:
 
 
 def results_table(runs: Iterable[Run]) -> pd.DataFrame:
-    """One row a run: what it was, and its mAP total and by group under each ranking, in percent."""
+    """One row a run: what it was, and its mAP in percent: total and by group under each ranking, total out of fold."""
     rows = []
     for run in runs:
         settings = run.settings
@@ -142,5 +165,5 @@ def results_table(runs: Iterable[Run]) -> pd.DataFrame:
         for ranking in RANKINGS:
             for name in ("total", *GROUPS):
                 row[f"{ranking} {name}"] = run.metrics["scores"][ranking][name]
-        rows.append(row)
+        rows.append(row | {"out of fold": run.out_of_fold["total"] if run.out_of_fold else None})
     return pd.DataFrame(rows)

@@ -1,11 +1,13 @@
 """Run a notebook in batch: check its parameters, execute it through papermill, sign and file what it made."""
 
+import ast
 import logging
 import os
 import re
 import sys
 import tempfile
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat.sign import NotebookNotary
 from papermill.exceptions import PapermillExecutionError
 
-from lmptlib.config import read_value
+from lmptlib.config import known_settings, read_value
 from lmptlib.errors import first_line, nearest, read_yaml
 from lmptlib.paths import from_home, shipped, write_atomically
 from lmptlib.suite.interrupt import Interrupt
@@ -74,6 +76,13 @@ def parameters(notebook: Path) -> dict[str, Parameter]:
         kind, optional = read_type(entry["inferred_type_name"])
         found[name] = Parameter(name, kind, optional, entry["default"], entry["help"])
     return found
+
+
+def own_defaults(declared: Mapping[str, Parameter]) -> dict[str, Any]:
+    """Settings that a notebook has another default of than the library."""
+    fields = known_settings()
+    values = {name: ast.literal_eval(declared[name].default) for name in declared if name in fields}
+    return {name: value for name, value in values.items() if value not in (None, fields[name].default)}
 
 
 def notebook_kind(notebook: Path) -> str:

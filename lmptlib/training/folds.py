@@ -66,13 +66,13 @@ def _out_of_fold(config: Config, inputs: Inputs, folds: np.ndarray) -> tuple[np.
 
 
 class FoldInputs(Inputs):
-    """Of the training images of other inputs, some for training (mask (N,)) and some in place of the test images."""
+    """Of the training images of other inputs, some for training (mask (N,)), tested on others of them, or on the test images."""
 
-    def __init__(self, whole: Inputs, train: np.ndarray, held: np.ndarray):
-        dataset = whole.dataset.of_rows(np.flatnonzero(train), np.flatnonzero(held))
-        super().__init__(dataset, whole.clip, whole.cache, whole.log, whole.views)
-        self.whole_inputs = whole
-        self.train, self.held = (torch.from_numpy(np.flatnonzero(rows)).to(whole.device) for rows in (train, held))
+    def __init__(self, whole: Inputs, train: np.ndarray, held: np.ndarray | None = None):
+        rows, test = np.flatnonzero(train), None if held is None else np.flatnonzero(held)
+        super().__init__(whole.dataset.of_rows(rows, test), whole.clip, whole.cache, whole.log, whole.views)
+        self.whole_inputs, self.train = whole, torch.from_numpy(rows).to(whole.device)
+        self.held = None if test is None else torch.from_numpy(test).to(whole.device)
 
     @cached_property
     def images(self) -> Tensor:
@@ -91,11 +91,16 @@ class FoldInputs(Inputs):
         return self.whole_inputs.caption_tokens[self.train]
 
     def of_split(self, name: str) -> Tensor:
-        return self.images[0] if name == "train" else self.whole_inputs.images[0, self.held]
+        if name == "train":
+            return self.images[0]
+        return self.whole_inputs.of_split(name) if self.held is None else self.whole_inputs.images[0, self.held]
 
     def crops(self, name: str) -> Tensor | None:
+        rows = self.train if name == "train" else self.held
+        if rows is None:
+            return self.whole_inputs.crops(name)
         crops = self.whole_inputs.crops("train")
-        return None if crops is None else crops[self.train if name == "train" else self.held]
+        return None if crops is None else crops[rows]
 
 
 def _store(selection: Selection, path: Path) -> None:

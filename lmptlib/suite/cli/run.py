@@ -52,7 +52,8 @@ def run(
 
     outputs = outputs_folder(values.get("out", out))
     target = outputs / "notebooks" / f"{path.stem}.ipynb"
-    settings, kind = given_settings(values), notebooks.notebook_kind(path)
+    settings = notebooks.own_defaults(declared) | given_settings(values)
+    kind = notebooks.notebook_kind(path)
     if kind == "train":
         wanted = resolve(**settings)
         from lmptlib.training.plan import plan_run

@@ -29,6 +29,7 @@ def run_page(run: Run) -> Page:
     content = COLUMNS | {
         "config": run.config,
         "scores": run.metrics["scores"],
+        "out_of_fold": run.out_of_fold,
         "group_figure": group_ap.group_map(groups).update_yaxes(title="mAP (%)").to_plotly_json(),
         "training_figures": _training_figures(run),
         "classes": run.classes.sort_values("train", ascending=False, kind="stable").to_dict("records"),
@@ -40,7 +41,8 @@ def result_tables(runs: list[Run]) -> dict[str, list[dict]]:
     """The rows of a table for each data set and model, by its heading: what a run was, its scores, its page."""
     tables: dict[str, list[dict]] = {}
     for run, row in zip(runs, results_table(runs).to_dict("records")):
-        row |= {"page": _page_name(run), "scores": run.metrics["scores"]}
+        of_folds = run.out_of_fold["total"] if run.out_of_fold else None
+        row |= {"page": _page_name(run), "scores": run.metrics["scores"], "out_of_fold": of_folds}
         tables.setdefault(f"{row['dataset']} with {row['model']}", []).append(row)
     return tables
 
