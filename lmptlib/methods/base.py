@@ -126,6 +126,9 @@ class Phase:
 class Method(nn.Module):
     """What is learned: its parameters are what training moves, and nothing else is.
 
+    Where `solve` chooses settings by folds, `chosen` has them, `trials` what they were chosen among, each with its `total`
+    out of fold, and `out_of_fold` (N, C) logits of the training images by fits without them.
+
     `train()` and `eval()` say what its scores are for: the loss, or a ranking. A subclass gives `scores`, and `phases` or
     `solve`; its `Settings` derive from `Learning` where it has phases.
     """
@@ -133,9 +136,6 @@ class Method(nn.Module):
     Settings: ClassVar[type[Settings]] = Settings
     captions: ClassVar[bool] = False  # whether it cannot do without captions
     reads: ClassVar[tuple[str, ...]] = ("images",)  # fields of `Batch` that `solve` reads
-    chosen: ClassVar[dict[str, Any]] = {}  # settings that folds chose
-    trials: ClassVar[list[dict[str, Any]]] = []  # what they chose among, each with its figure out of fold
-    out_of_fold: Tensor | None = None  # (N, C), scores of training images by fits without them, where there are any
     logit_scale = 1.0  # from its scores to the logits whose softmax over classes ranks
 
     def __init__(self, settings: BaseModel, problem: Problem):
@@ -143,6 +143,9 @@ class Method(nn.Module):
         self.settings: Any = settings
         self.problem = problem
         self.logit_map: nn.Module = nn.Identity()
+        self.chosen: dict[str, Any] = {}
+        self.trials: list[dict[str, Any]] = []
+        self.out_of_fold: Tensor | None = None
 
     def phases(self) -> list[Phase]:
         """The stretches of training, in order; none where nothing is trained step by step."""

@@ -6,7 +6,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from lmptlib.methods.base import Batch, Settings
+from lmptlib.methods.base import Batch
 from lmptlib.methods.closed_form import ClosedFormSettings, LinearForm, rows_of
 
 
@@ -18,16 +18,18 @@ class Prepared(NamedTuple):
 
 
 class Ridge(LinearForm):
-    """W = (X'X + lam I)^-1 X'(Y - mean Y), score (f - mean X) W (Hoerl and Kennard, Technometrics 1970).
+    """W = (X'X + ridge I)^-1 X'(Y - mean Y), score (f - mean X) W (Hoerl and Kennard, Technometrics 1970).
 
     X are the features of the training images, plain and flipped, less their mean; Y their labels. One eigendecomposition
-    of X'X gives every lam.
+    of X'X gives it for every ridge.
     """
 
     class Settings(ClosedFormSettings):
-        lam: float | None = Field(None, gt=0, le=1e9, description="ridge on X'X; none: chosen by folds")
+        ridge: float | None = Field(
+            None, gt=0, le=1e9, description="what is added to the diagonal of X'X; none: chosen by folds"
+        )
 
-    grid: ClassVar = {"lam": (0.1, 0.3, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 300.0)}
+    grid: ClassVar = {"ridge": (0.1, 0.3, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 300.0)}
 
     def prepare(self, batch: Batch) -> Prepared:
         x, y = rows_of(batch)
@@ -36,6 +38,6 @@ class Ridge(LinearForm):
         values, vectors = torch.linalg.eigh(x.T @ x)
         return Prepared(mean, values, vectors, vectors.T @ (x.T @ (y - y.mean(0))))
 
-    def fit(self, prepared: Prepared, lam: float) -> None:  # type: ignore[override]
+    def fit(self, prepared: Prepared, values: dict[str, float]) -> None:
         self.mean.copy_(prepared.mean)
-        self.weight.copy_((prepared.vectors @ (prepared.targets / (prepared.values + lam)[:, None])).T)
+        self.weight.copy_((prepared.vectors @ (prepared.targets / (prepared.values + values["ridge"])[:, None])).T)
