@@ -50,7 +50,7 @@ class Kernel(ClosedForm):
 
     def prepare(self, batch: Batch) -> Prepared:
         mean = rows_of(batch)[0].mean(0)
-        return Prepared(mean, unit(batch.images + batch.flipped - 2 * mean), batch.targets.double())
+        return Prepared(mean, unit(batch.images.double() + batch.flipped - 2 * mean), batch.targets.double())
 
     def fit(self, prepared: Prepared, values: dict[str, float]) -> None:
         # A fold's fit holds fewer keys than that to all training images, which is the last one and what is saved.
