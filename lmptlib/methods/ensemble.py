@@ -13,10 +13,21 @@ from torch import Tensor, nn
 from lmptlib.methods.base import Batch, Problem, over_views, pooled, view_weights
 from lmptlib.methods.closed_form import ClosedForm, ClosedFormSettings, ap_out_of_fold, mean_of
 from lmptlib.methods.cosine import centre
+from lmptlib.methods.gda import GDA
+from lmptlib.methods.kernel import Kernel
 from lmptlib.methods.lda import LDA
+from lmptlib.methods.logistic import Logistic
+from lmptlib.methods.mil_lda import MilLDA
 from lmptlib.methods.ridge import Ridge
 
-MEMBERS: dict[str, type[ClosedForm]] = {"ridge": Ridge, "lda": LDA}
+MEMBERS: dict[str, type[ClosedForm]] = {
+    "ridge": Ridge,
+    "lda": LDA,
+    "gda": GDA,
+    "logistic": Logistic,
+    "kernel": Kernel,
+    "mil_lda": MilLDA,
+}
 TEXT_SHARES = (0.0, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2.0)
 QUARTERS = 4  # a member's weight is so many of them
 

@@ -408,7 +408,7 @@ def test_tables_of_runs(make_run, tiny, tmp_path):
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"optimizer": "sgd", "lr": 0.02, "ema": 0.9, "warmup": 3, "sampler": "class_aware"}, 
+    [{}, {"optimizer": "sgd", "lr": 0.02, "ema": 0.9, "warmup": 3, "sampler": "class_aware"},
      {"recipe": "prompts_and_probe"}, {"recipe": "probe"}],
 )  # fmt: skip
 def test_a_stopped_run_goes_on_to_the_same_result(tiny, tmp_path, settings):
