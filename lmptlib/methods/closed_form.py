@@ -31,7 +31,7 @@ class ClosedForm(Method):
     grid: ClassVar[dict[str, tuple[float, ...]]] = {}  # what folds choose among
     reads = ("images", "flipped", "crops", "folds")
     text: Tensor  # (C, D), of the hand-written prompts
-    spread: Tensor  # (C,), deviation of the training images' raw scores
+    spread: Tensor  # (C,), deviation of the training images' raw scores, where a softmax over views needs it
     logit_map: LogitMap
 
     def __init__(self, settings: BaseModel, problem: Problem):
@@ -99,7 +99,7 @@ class ClosedForm(Method):
     def fit_to(self, batch: Batch, prepared: Any, values: dict[str, float]) -> None:
         """`fit`, and the spread of the scores."""
         self.fit(prepared, values)
-        if batch.crops is not None:
+        if batch.crops is not None and self.problem.pool == "softmax":
             self.spread.copy_(self.raw_of_fitted(batch).std(0, correction=0).clamp(min=1e-12))
 
     def raw_of_views(self, batch: Batch) -> Tensor:

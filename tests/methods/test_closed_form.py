@@ -109,6 +109,17 @@ def test_views_are_pooled_alike_before_and_behind_the_logit_map(name, pool):
 
 
 @every_form
+def test_a_softmax_over_views_counts_in_deviations_of_training_scores(name):
+    batch, new = make_batch(views=4), make_batch(n=20, views=4, seed=1)
+    method = fitted(name, batch, "softmax", **GIVEN[name])
+    deviation = method.raw_of_fitted(batch).numpy().std(0)
+    whole, *crops = over_views(method.raw, new, None).numpy().swapaxes(0, 1)
+    mass = np.exp(np.array(crops) / deviation)
+    expected = (whole + (mass * crops).sum(0) / mass.sum(0)) / 2
+    np.testing.assert_allclose(method.raw_of_views(new).numpy(), expected, atol=1e-10)
+
+
+@every_form
 def test_logits_of_training_images_mean_their_share(name):
     batch = make_batch(n=100, views=3)
     method = make_method(name, batch, **GIVEN[name])
