@@ -49,7 +49,7 @@ class GDA(LinearForm):
             None, gt=0, le=1e9, description="ridge on a class's scatter, in tr / (N - 1); none: chosen by folds"
         )
 
-    grid: ClassVar = {"kappa": (1.0, 4.0), "ridge": (0.3, 1.0, 3.0, 10.0, 30.0)}
+    grid: ClassVar = {"kappa": (1.0, 3.0), "ridge": (0.1, 0.3, 1.0, 3.0, 10.0)}
 
     def prepare(self, batch: Batch) -> Prepared:
         x, y = rows_of(batch)
