@@ -83,4 +83,5 @@ class Kernel(ClosedForm):
 
 
 def unit(features: Tensor) -> Tensor:
+    """Features (N, D) at unit length, in float64."""
     return F.normalize(features.double(), dim=-1)

@@ -14,7 +14,7 @@ from lmptlib.methods.closed_form import ClosedFormSettings, LinearForm
 
 class Prepared(NamedTuple):
     mean: Tensor  # (D,)
-    scale: Tensor  # ()
+    scale: float
     images: np.ndarray  # (N, D)
     targets: np.ndarray  # (N, C)
     models: list[LogisticRegression]  # of each class
@@ -39,7 +39,7 @@ class Logistic(LinearForm):
         x = batch.images.double()
         mean = x.mean(0)
         x = x - mean
-        scale = x.square().mean().sqrt().clamp(min=1e-12)
+        scale = max(x.square().mean().sqrt().item(), 1e-12)
         options = {"class_weight": "balanced", "warm_start": True, "tol": 1e-4, "max_iter": 10_000}
         models = [LogisticRegression(**options) for _ in self.text]
         return Prepared(mean, scale, (x / scale).cpu().numpy(), batch.targets.bool().cpu().numpy(), models)
@@ -50,4 +50,4 @@ class Logistic(LinearForm):
             if shown.any() and not shown.all():
                 row[:] = model.set_params(C=values["C"]).fit(prepared.images, shown).coef_
         self.mean.copy_(prepared.mean)
-        self.weight.copy_(torch.from_numpy(weight) / prepared.scale)
+        self.weight.copy_(torch.from_numpy(weight / prepared.scale))

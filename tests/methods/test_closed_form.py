@@ -13,6 +13,7 @@ from lmptlib.evaluation.average_precision import average_precision_of_folds
 from lmptlib.methods import METHODS
 from lmptlib.methods.base import over_views, pooled, view_weights
 from lmptlib.methods.closed_form import ClosedForm
+from lmptlib.methods.ensemble import MEMBERS
 
 GIVEN = {
     "ridge": {"ridge": 1.0},
@@ -27,8 +28,8 @@ every_form = pytest.mark.parametrize("name", GIVEN)
 
 def test_every_closed_form_is_tested_here_and_tries_ten_settings():
     forms = {name for name, method in METHODS.items() if issubclass(method, ClosedForm)}
-    assert forms == GIVEN.keys()
-    for name in forms:
+    assert forms - {"ensemble"} == GIVEN.keys() == MEMBERS.keys()
+    for name in GIVEN:
         candidates = make_method(name, make_batch()).candidates()
         assert len({tuple(values.items()) for values in candidates}) == 10
 
