@@ -16,6 +16,7 @@ class Texts:
     """Stands where a CLIP would: its texts have these features (C, D)."""
 
     features: Tensor
+    logit_scale: float = 10.0
 
     def encode_texts(self, texts: list[str]) -> Tensor:
         assert len(texts) == len(self.features)

@@ -157,6 +157,8 @@ def most_sober(
     """The first option that is as good as the best out of fold, within a standard error over classes; all with their mAP."""
     ap = np.array([ap_out_of_fold(scores(option), batch) for option in options])
     trials = [{**option, "total": mean} for option, mean in zip(options, map(mean_of, ap))]
+    if not ap.size:
+        return options[0], trials
     gaps = ap[np.argmax([trial["total"] for trial in trials])] - ap
     errors = gaps.std(1) / np.sqrt(max(gaps.shape[1] - 1, 1))
     as_good = [mean_of(gap) <= error for gap, error in zip(gaps, errors)]
