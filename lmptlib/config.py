@@ -260,7 +260,7 @@ def _complaint(field: FieldInfo, problem: Any) -> str:
         return str(problem["ctx"]["error"])
     if problem["type"] == "literal_error":
         return f"is one of {', '.join(literals(field.annotation))}, not '{value}'"
-    if problem["type"] in ("greater_than_equal", "less_than_equal", "finite_number"):
+    if problem["type"] in ("greater_than", "less_than", "greater_than_equal", "less_than_equal", "finite_number"):
         return f"must be {limits(field)}, not {value}"
     return f"must be {WORDS[type_of(field)[0]]}, not {value!r}"
 

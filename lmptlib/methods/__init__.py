@@ -7,9 +7,13 @@ from lmptlib.errors import nearest
 from lmptlib.methods.base import Learning, Method
 from lmptlib.methods.coop import CoOp
 from lmptlib.methods.ensemble import Ensemble
+from lmptlib.methods.gda import GDA
+from lmptlib.methods.kernel import Kernel
 from lmptlib.methods.lda import LDA
 from lmptlib.methods.linear_probe import LinearProbe
 from lmptlib.methods.lmpt import LMPT
+from lmptlib.methods.logistic import Logistic
+from lmptlib.methods.mil_lda import MilLDA
 from lmptlib.methods.prompts_and_probe import PromptsAndProbe
 from lmptlib.methods.ridge import Ridge
 from lmptlib.methods.zero_shot import ZeroShot, ZeroShotTemplates
@@ -23,6 +27,10 @@ METHODS: dict[str, type[Method]] = {
     "prompts_and_probe": PromptsAndProbe,
     "ridge": Ridge,
     "lda": LDA,
+    "gda": GDA,
+    "logistic": Logistic,
+    "kernel": Kernel,
+    "mil_lda": MilLDA,
     "ensemble": Ensemble,  # of closed forms, with a share of the prompts
 }
 

@@ -31,7 +31,7 @@ class ClosedForm(Method):
     grid: ClassVar[dict[str, tuple[float, ...]]] = {}  # what folds choose among
     reads = ("images", "flipped", "crops", "folds")
     text: Tensor  # (C, D), of the hand-written prompts
-    spread: Tensor  # (C,), deviation of the training images' raw scores
+    spread: Tensor  # (C,), deviation of the training images' raw scores, where a softmax over views needs it
     logit_map: LogitMap
 
     def __init__(self, settings: BaseModel, problem: Problem):
@@ -46,13 +46,17 @@ class ClosedForm(Method):
         """What all fits to these training images share, whatever the settings."""
         raise NotImplementedError
 
-    def fit(self, prepared: Any, **values: float) -> None:
+    def fit(self, prepared: Any, values: dict[str, float]) -> None:
         """The classifier of these settings, into the buffers."""
         raise NotImplementedError
 
     def raw(self, batch: Batch, text: Tensor | None = None) -> Tensor:
         """Scores (B, C) of `batch.images`, before the logit map."""
         raise NotImplementedError
+
+    def raw_of_fitted(self, batch: Batch) -> Tensor:
+        """Raw scores (N, C) of the training images that it was fitted to, in their order."""
+        return self.raw(batch)
 
     def candidates(self) -> list[dict[str, float]]:
         """The settings that folds choose among: every combination of those in `grid` that are None, with the given ones."""
@@ -71,7 +75,12 @@ class ClosedForm(Method):
         self.out_of_fold = self.logit_map(raw)
 
     def select(self, batch: Batch) -> Tensor:
-        """Choose the settings; the raw scores (N, C) that training images have out of fold under them."""
+        """Choose the settings; the raw scores (N, C) that training images have out of fold under them.
+
+        Raises ValueError where all images are in one fold.
+        """
+        if len(batch.folds.unique()) < 2:
+            raise ValueError("folds need training images that differ: all are the same picture")
         candidates = self.candidates()
         raw = torch.zeros(len(candidates), *batch.targets.shape, dtype=torch.float64, device=self.text.device)
         for fold in batch.folds.unique():
@@ -89,9 +98,9 @@ class ClosedForm(Method):
 
     def fit_to(self, batch: Batch, prepared: Any, values: dict[str, float]) -> None:
         """`fit`, and the spread of the scores."""
-        self.fit(prepared, **values)
-        if batch.crops is not None:
-            self.spread.copy_(self.raw(batch).std(0).clamp(min=1e-12))
+        self.fit(prepared, values)
+        if batch.crops is not None and self.problem.pool == "softmax":
+            self.spread.copy_(self.raw_of_fitted(batch).std(0, correction=0).clamp(min=1e-12))
 
     def raw_of_views(self, batch: Batch) -> Tensor:
         """Raw scores (B, C) of images with their crops, where the batch has any."""

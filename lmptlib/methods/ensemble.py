@@ -13,10 +13,21 @@ from torch import Tensor, nn
 from lmptlib.methods.base import Batch, Problem, over_views, pooled, view_weights
 from lmptlib.methods.closed_form import ClosedForm, ClosedFormSettings, ap_out_of_fold, mean_of
 from lmptlib.methods.cosine import centre
+from lmptlib.methods.gda import GDA
+from lmptlib.methods.kernel import Kernel
 from lmptlib.methods.lda import LDA
+from lmptlib.methods.logistic import Logistic
+from lmptlib.methods.mil_lda import MilLDA
 from lmptlib.methods.ridge import Ridge
 
-MEMBERS: dict[str, type[ClosedForm]] = {"ridge": Ridge, "lda": LDA}
+MEMBERS: dict[str, type[ClosedForm]] = {
+    "ridge": Ridge,
+    "lda": LDA,
+    "gda": GDA,
+    "logistic": Logistic,
+    "kernel": Kernel,
+    "mil_lda": MilLDA,
+}
 TEXT_SHARES = (0.0, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2.0)
 QUARTERS = 4  # a member's weight is so many of them
 
@@ -146,7 +157,7 @@ def most_sober(
     """The first option that is as good as the best out of fold, within a standard error over classes; all with their mAP."""
     ap = np.array([ap_out_of_fold(scores(option), batch) for option in options])
     trials = [{**option, "total": mean} for option, mean in zip(options, map(mean_of, ap))]
-    if not ap.size:  # no class has two images, and nothing tells options apart
+    if not ap.size:
         return options[0], trials
     gaps = ap[np.argmax([trial["total"] for trial in trials])] - ap
     errors = gaps.std(1) / np.sqrt(max(gaps.shape[1] - 1, 1))

@@ -50,21 +50,25 @@ class LDA(LinearForm):
     def prepare(self, batch: Batch) -> Prepared:
         x, y = rows_of(batch)
         mean = x.mean(0)
-        x = x - mean
-        return Prepared(mean, batch.targets.sum(0).double(), mean_differences(x, y), *eigen(residuals(x, y)))
+        x, counts = x - mean, batch.targets.sum(0).double()
+        return Prepared(mean, counts, mean_differences(x, y, 1 - y), *eigen(residuals(x, y)))
 
-    def fit(self, prepared: Prepared, kappa: float, rho: float) -> None:  # type: ignore[override]
-        directions = with_text(prepared.differences, prepared.counts, self.text, kappa)
-        shrunk = (1 - rho) * prepared.values + rho * prepared.values.mean()
+    def fit(self, prepared: Prepared, values: dict[str, float]) -> None:
+        directions = with_text(prepared.differences, prepared.counts, self.text, values["kappa"])
+        shrunk = (1 - values["rho"]) * prepared.values + values["rho"] * prepared.values.mean()
         self.mean.copy_(prepared.mean)
-        self.weight.copy_(directions @ prepared.vectors / shrunk @ prepared.vectors.T)
+        # Where labels explain all of the features there is no covariance left to divide by.
+        self.weight.copy_(directions @ prepared.vectors / shrunk.clamp(min=1e-12) @ prepared.vectors.T)
 
 
-def mean_differences(x: Tensor, y: Tensor) -> Tensor:
-    """Mean of each class's positives less that of its negatives, (C, D); zero where a class has none of either."""
-    positives, negatives = y.sum(0)[:, None], (1 - y).sum(0)[:, None]
-    difference = y.T @ x / positives.clamp(min=1) - (1 - y).T @ x / negatives.clamp(min=1)
-    return torch.where((positives > 0) & (negatives > 0), difference, 0.0)
+def mean_differences(x: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+    """Mean of each class's positives less that of its negatives, (C, D); zero where a class has none of either.
+
+    x (N, D); positive and negative (N, C), 1 where a row is one.
+    """
+    n_positive, n_negative = positive.sum(0)[:, None], negative.sum(0)[:, None]
+    difference = positive.T @ x / n_positive.clamp(min=1) - negative.T @ x / n_negative.clamp(min=1)
+    return torch.where((n_positive > 0) & (n_negative > 0), difference, 0.0)
 
 
 def residuals(x: Tensor, y: Tensor) -> Tensor:

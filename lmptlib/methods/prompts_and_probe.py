@@ -1,4 +1,4 @@
-"""LMPT relative to the other classes, with a linear probe beside the prompts: the method of recipe `best`."""
+"""LMPT relative to the other classes, with a linear probe beside the prompts."""
 
 import torch.nn.functional as F
 from pydantic import Field

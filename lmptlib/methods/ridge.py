@@ -38,6 +38,6 @@ class Ridge(LinearForm):
         values, vectors = torch.linalg.eigh(x.T @ x)
         return Prepared(mean, values, vectors, vectors.T @ (x.T @ (y - y.mean(0))))
 
-    def fit(self, prepared: Prepared, ridge: float) -> None:  # type: ignore[override]
+    def fit(self, prepared: Prepared, values: dict[str, float]) -> None:
         self.mean.copy_(prepared.mean)
-        self.weight.copy_((prepared.vectors @ (prepared.targets / (prepared.values + ridge)[:, None])).T)
+        self.weight.copy_((prepared.vectors @ (prepared.targets / (prepared.values + values["ridge"])[:, None])).T)

@@ -63,7 +63,7 @@ def test_a_single_class_is_ranked_by_its_logits(tiny, make_run, method):
     (tiny.folder / "captions.txt").write_text("\n".join(captions))
     tiny.edit(val="val.txt")
     settings = {"select": "val"} if method != "zero_shot" else {}
-    run = make_run(method=method, recipe="best" if method == "prompts_and_probe" else None, **settings)
+    run = make_run(method=method, recipe="prompts_and_probe" if method == "prompts_and_probe" else None, **settings)
     scores = run.metrics["scores"]
     assert scores["softmax"]["total"] == scores["logit"]["total"]
     labels, ranked = run.scores()["labels"][:, 0], run.scores()["scores"][:, 0]

@@ -25,7 +25,7 @@ CONFIGURATIONS: dict[str, dict] = {
     "coop_random": {"method": "coop", "n_ctx": 16, "class_specific": False, "class_position": "middle"},
     "lmpt": {},
     "lmpt_paper": {"recipe": "paper"},
-    "best": {"recipe": "best"},
+    "prompts_and_probe": {"recipe": "prompts_and_probe"},
     "reported": {"recipe": "reported"},
     "probe": {"recipe": "probe"},
     "token_level": {"level": "token"},

@@ -20,7 +20,7 @@ SETTINGS = {
     "prompts": {"method": "lmpt"},
     "per class": {"method": "coop", "logit_map": "affine_per_class", "n_ctx": 2, "class_specific": False},
     "probe": {"recipe": "probe", "method": "linear_probe"},
-    "best": {"recipe": "best"},
+    "best": {"recipe": "prompts_and_probe"},
 }
 
 

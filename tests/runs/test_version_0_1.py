@@ -52,7 +52,7 @@ def test_scores_and_logits_are_those_of_today(old, make_run):
     settings = {
         "zero_shot": {"method": "zero_shot"},
         "lmpt": {"method": "lmpt"},
-        "best": {"recipe": "best"},
+        "best": {"recipe": "prompts_and_probe"},
         "probe": {"method": "linear_probe", "recipe": "probe"},
     }
     for key, given in settings.items():

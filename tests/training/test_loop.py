@@ -103,7 +103,7 @@ def counted(monkeypatch):
 
 
 SETTINGS = [
-    {}, {"method": "coop", "loss": "pg"}, {"recipe": "best"}, {"recipe": "probe"}, {"level": "token"},
+    {}, {"method": "coop", "loss": "pg"}, {"recipe": "prompts_and_probe"}, {"recipe": "probe"}, {"level": "token"},
     {"recipe": "paper"}, {"logit_map": "affine_per_class", "ema": 0.9, "loss": "cb_focal"},
     {"loss": "pr", "loss_settings": "l1_neg: [1, 2, 3]"}, {"loss": "asl"}, {"loss": "apr"},
 ]  # fmt: skip

@@ -127,7 +127,7 @@ def test_zero_shot_learns_nothing_and_leaves_a_folder(make_run, tiny, tmp_path):
         {"method": "coop", "loss": "db_focal"},
         {"class_position": "front"}, {"class_position": "middle"}, {"class_specific": False, "n_ctx": 16}, {"level": "token"},
         {"logit_map": "affine_per_class"}, {"method": "prompts_and_probe", "centred": False},
-        {"recipe": "best"}, {"ema": 0.9}, {"warmup": 3},
+        {"recipe": "prompts_and_probe"}, {"ema": 0.9}, {"warmup": 3},
         {"sampler": "class_aware"}, {"sampler": "square_root"}, {"sampler": "effective_number"}, {"loss": "pg"},
         {"loss": "pr", "loss_settings": "l1_neg: 5, l2_pos: [1, 1, 2]"}, {"preprocess": "imagenet"},
     ],
@@ -211,7 +211,7 @@ def test_captions_are_needed_by_lmpt_alone(make_run, tiny, tmp_path):
         ),
         ({"method": "coop", "lam": 0.5}, "method 'coop' has no setting 'lam' (it goes with lmpt, prompts_and_probe)"),
         ({"method": "coop", "centred": True}, "method 'coop' has no setting 'centred'"),
-        ({"recipe": "best", "hand_written": 1.5}, "setting 'hand_written' must be from 0 to 1, not 1.5"),
+        ({"recipe": "prompts_and_probe", "hand_written": 1.5}, "setting 'hand_written' must be from 0 to 1, not 1.5"),
         ({"lr": float("inf")}, "setting 'lr' must be at least 0, not inf"),
         ({"seed": True}, "setting 'seed' must be a whole number, not True"),
         ({"sampler": "class-aware"}, "setting 'sampler' is one of shuffle, class_aware"),
@@ -303,7 +303,7 @@ def test_what_zero_shot_does_not_use_does_not_reach_it(make_run, tiny, tmp_path)
     """Recipe best has a linear probe and a share of hand-written prompts: neither is zero-shot's."""
     plain = make_run(method="zero_shot", centred=True)
     stamp = (plain.folder / "metrics.json").stat().st_mtime_ns
-    again = make_run(method="zero_shot", recipe="best", centred=True)
+    again = make_run(method="zero_shot", recipe="prompts_and_probe", centred=True)
     assert (again.folder / "metrics.json").stat().st_mtime_ns == stamp and not again.leaks
     clip, dataset = load_clip(log=silent), load_dataset(str(tiny.path))
     text = template_features(clip, dataset.class_names)
@@ -408,7 +408,8 @@ def test_tables_of_runs(make_run, tiny, tmp_path):
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"optimizer": "sgd", "lr": 0.02, "ema": 0.9, "warmup": 3, "sampler": "class_aware"}, {"recipe": "best"}, {"recipe": "probe"}],
+    [{}, {"optimizer": "sgd", "lr": 0.02, "ema": 0.9, "warmup": 3, "sampler": "class_aware"},
+     {"recipe": "prompts_and_probe"}, {"recipe": "probe"}],
 )  # fmt: skip
 def test_a_stopped_run_goes_on_to_the_same_result(tiny, tmp_path, settings):
     config = resolve(dataset=str(tiny.path), epochs=4, batch_size=8, **settings)

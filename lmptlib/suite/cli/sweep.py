@@ -27,7 +27,7 @@ def sweep(
 ) -> None:
     """Run GRID, a YAML file or a name, and print one table.
 
-    Names: losses, ablation, rivals, probabilities, and the printed tables lmpt_table2, lmpt_table3, pg_table2 to
+    Names: losses, ablation, rivals, gains, probabilities, and the printed tables lmpt_table2, lmpt_table3, pg_table2 to
     pg_table5. A file has `settings` of every run, named `rows` of settings, a `grid` of lists to combine, `seeds`,
     `ensembles`, a `baseline`: the README has one.
 
