@@ -14,6 +14,7 @@ from lmptlib.suite import notebooks
 from lmptlib.suite.parameters import ParameterError, begin, given_settings, read_text, write_text
 
 TRAIN = notebooks.find_notebook("train")
+OWN_DATA = notebooks.find_notebook("own_data")
 DECLARED = """from typing import Optional
 
 seed: int = 0  # of the draw
@@ -148,6 +149,11 @@ def test_the_runner_puts_other_settings_into_the_text():
         with pytest.raises(ParameterError) as error:
             notebooks.read_parameters(notebooks.find_notebook(name), other)
         assert str(error.value) == message
+
+
+def test_a_default_of_its_own_is_a_setting():
+    own = {path: notebooks.own_defaults(notebooks.parameters(path)) for path in (OWN_DATA, TRAIN)}
+    assert own == {OWN_DATA: {"recipe": "best"}, TRAIN: {}}
 
 
 def plain_papermill(executed, *pairs: str) -> subprocess.CompletedProcess:

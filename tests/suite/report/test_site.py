@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from tiny import make_tiny
 
 from lmptlib.config import fitting, resolve
+from lmptlib.evaluation.metrics import OUT_OF_FOLD
 from lmptlib.runs.run import Run
 from lmptlib.suite.cli.main import main
 from lmptlib.suite.report.executed import find_executed
@@ -185,6 +186,15 @@ def test_a_runs_page_and_row_are_its_numbers(runs, tmp_path):
     losses = [json.loads(line)["loss"] for line in (runs[1].folder / "history.jsonl").read_text().splitlines()]
     drawn = Read((site / f"run-{runs[1].folder.name}.html").read_text()).figures()[1]["data"][0]["y"]
     assert np.frombuffer(base64.b64decode(drawn["bdata"]), drawn["dtype"]) == pytest.approx(losses)
+
+
+def test_a_figure_out_of_fold_stands_apart_from_those_of_the_test(make_run, tmp_path):
+    run = make_run(method="lda")
+    site = write_site([], [run], tmp_path / "site", "Runs").parent
+    total = f"{run.metrics['out_of_fold']['total']:.1f}"
+    page, index = (Read((site / name).read_text()).text for name in (f"run-{run.folder.name}.html", "index.html"))
+    assert f"{OUT_OF_FOLD}{total}" in page and "chose among 10 settings" in page
+    assert "out of fold" in index and total in index
 
 
 def test_a_failure_leaves_the_earlier_site(notebook, tmp_path):
