@@ -6,25 +6,37 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from lmptlib.data.dataset import GROUPS
+from lmptlib.runs.tables import interval_text
 from lmptlib.suite.figures.style import COLOURS, SYMBOLS, apply_layout, interval, run_colour
+
+# More runs with an interval at each class hide each other.
+_DRAWN = 2
 
 
 def per_class_ap(table: pd.DataFrame, ranking: str = "softmax") -> go.Figure:
     """AP of each class across runs, most frequent class first, with the training counts behind.
 
-    table: columns class, group, train, run, ap (percent); several rows of one run and class (seeds) become mean and range.
+    table: columns class, group, train, run, ap, low, high (percent), as of `lmptlib.runs.tables.class_table`. Several rows
+    of one run and class (seeds) become mean and range. With one seed hovering tells the 95% interval over test images, and
+    one or two runs have it drawn.
     """
     classes = table.drop_duplicates("class").sort_values("train", ascending=False)
+    n_runs = table["run"].nunique()
     figure = make_subplots(specs=[[{"secondary_y": True}]])
     counts = go.Bar(x=classes["class"], y=classes["train"], name="training images", opacity=0.25, showlegend=False)
     counts.update(marker_color=classes["group"].map(COLOURS).tolist(), hovertemplate="%{y} training images")
     figure.add_trace(counts, secondary_y=True)
     for i, (run, part) in enumerate(table.groupby("run", sort=False)):
-        ap = part.groupby("class")["ap"].agg(["mean", "min", "max"]).reindex(classes["class"])
-        line = go.Scatter(x=ap.index, y=ap["mean"], mode="lines+markers", name=run, hovertemplate="%{y:.1f}")
+        seeds = part.groupby("class")
+        ap = seeds["ap"].agg(["mean", "min", "max"]).join(seeds[["low", "high"]].first()).reindex(classes["class"])
+        line = go.Scatter(x=ap.index, y=ap["mean"], mode="lines+markers", name=run)
         line.update(marker={"size": 8, "symbol": i}, line={"color": run_colour(i), "width": 1.5})
-        if (ap["max"] > ap["min"]).any():
-            line.error_y = interval(ap["mean"], ap["min"], ap["max"], thickness=1)
+        several = (seeds.size() > 1).any()
+        ends = ("min", "max") if several else ("low", "high")
+        line.customdata = [interval_text(*of) for of in ap[list(ends)].to_numpy(float)]
+        line.hovertemplate = "%{y:.1f} (" + ("seeds " if several else "") + "%{customdata})"
+        if several or n_runs <= _DRAWN:
+            line.error_y = interval(ap["mean"], ap[ends[0]], ap[ends[1]], thickness=1)
         figure.add_trace(line)
     figure.update_yaxes(title=f"AP, {ranking} ranking (%)", range=[0, 101], secondary_y=False)
     figure.update_yaxes(title="training images (log)", type="log", dtick=1, showgrid=False, secondary_y=True)
