@@ -87,13 +87,20 @@ def resampled_means(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) 
     unbiased = ap - (centre - source)
     means = summarise(unbiased, groups)
     around = summarise(unbiased + np.sqrt(n / (n - 1)) * (draws - centre), groups)
-    sure = summarise(np.where(labels.sum(0) >= FEWEST, 0.0, np.nan), groups)
-    return {name: means[name] + sure[name] + _about_zero(values) for name, values in around.items()}
+    members = {name: (groups == name) | (name == "total") for name in means}
+    return {name: means[name] + _deviations(values, labels[:, members[name]].sum(0)) for name, values in around.items()}
 
 
-def _about_zero(values: np.ndarray) -> np.ndarray:
-    """Values less their mean; a draw in which nothing could be said does not deviate."""
-    return np.zeros(len(values)) if np.isnan(values).all() else np.nan_to_num(values - np.nanmean(values))
+def _deviations(means: np.ndarray, n_positive: np.ndarray) -> np.ndarray:
+    """Deviations of a mean of classes over draws (R,), NaN without a class of positives enough, stretched where they are few.
+
+    2.1 deviations are what t has with 18 degrees: with fewer positives beyond one a class, as many as t has with these.
+    """
+    if n_positive.max(initial=0) < FEWEST:
+        return np.full(len(means), np.nan)
+    stretch = stats.t.ppf(0.975, (n_positive - 1).sum()) / _WIDTH
+    # a draw in which nothing could be said does not deviate
+    return max(stretch, 1) * np.nan_to_num(means - np.nanmean(means))
 
 
 def resampled_average_precision(

@@ -125,6 +125,21 @@ def test_draws_depend_on_the_number_of_images_alone():
     assert all(np.isnan(values).all() for values in nothing.values())
 
 
+@pytest.mark.parametrize(("counts", "degrees"), [([10], 9), ([10, 3], 11), ([40, 1], None)])
+def test_deviations_are_those_of_the_draws_and_stretched_as_t_is_for_few_positives(counts, degrees):
+    """By hand from APs in the draws, which are as many multinomial ones with seed 0."""
+    labels = np.arange(120)[:, None] < counts
+    scores = np.random.default_rng(0).normal(size=labels.shape) + labels
+    weights = np.random.default_rng(0).multinomial(120, np.full(120, 1 / 120), size=200)
+    draws, source = resampled_average_precision(labels, scores, weights)
+    middle = average_precision(labels, scores) - np.nanmean(draws, 0) + source
+    scale = [np.sqrt(n / (n - 1)) if n > 1 else np.sqrt(2) for n in counts]
+    means = np.nanmean(middle + scale * (draws - np.nanmean(draws, 0)), 1)
+    half = (stats.t.ppf(0.975, degrees) if degrees else 2.1) * np.nanstd(means, ddof=1)
+    found = mean_interval(resampled_means(labels, scores, np.full(len(counts), "tail"))["tail"])
+    np.testing.assert_allclose(found, np.clip(middle.mean() + np.array([-half, half]), 0, 1), atol=1e-3)
+
+
 def test_the_bias_of_few_positives_is_taken_off():
     """Over many sets: the measured mean is too high, the centre of the draws is not."""
     counts, groups = np.full(6, 12), np.full(6, "head")
