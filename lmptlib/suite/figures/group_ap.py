@@ -6,6 +6,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from lmptlib.data.dataset import GROUPS
+from lmptlib.evaluation.intervals import TOO_FEW
 from lmptlib.runs.tables import difference_text, interval_text
 from lmptlib.suite.figures.style import COLOURS, SYMBOLS, apply_layout, interval, run_colour, without
 
@@ -29,7 +30,7 @@ def intervals(table: pd.DataFrame, of: str = "difference") -> go.Figure:
     """Rows of a sweep as dots with 95% intervals, a panel a group. table: columns row, group and those of `of`.
 
     of: `difference` (with difference_low, difference_high) or `mean` (with low, high), as `lmptlib.runs.comparison.compare`
-    has them. A dot without an interval is open.
+    has them. A dot without an interval is open, and a difference says why.
     """
     low, high = ("low", "high") if of == "mean" else (f"{of}_low", f"{of}_high")
     table = table.dropna(subset=of)
@@ -45,11 +46,12 @@ def intervals(table: pd.DataFrame, of: str = "difference") -> go.Figure:
         if of == "difference":
             dots.update(customdata=list(map(difference_text, part[of], part[low], part[high])))
             dots.hovertemplate = "%{y}: %{customdata}<extra></extra>"
+            dots.update(mode="markers+text", text=[TOO_FEW if bare else "" for bare in part[low].isna()])
+            dots.update(textposition="top center", textfont_size=11)
         figure.add_trace(dots, row=1, col=column)
         if of == "difference":
             figure.add_vline(x=0, line={"color": "black", "width": 1, "dash": "dash"}, row=1, col=column)
     figure.update_xaxes(title="mAP (%)" if of == "mean" else "difference of mAP")
     figure.update_yaxes(range=[-0.6, table["row"].nunique() - 0.4])
     title = "mAP over seeds" if of == "mean" else "Paired differences"
-    title += ", with 95% intervals" + (without(table[low]) if of == "difference" else "")
-    return apply_layout(figure, title, height=190 + 34 * table["row"].nunique())
+    return apply_layout(figure, f"{title}, with 95% intervals", height=190 + 34 * table["row"].nunique())

@@ -26,8 +26,7 @@ def test_classes_go_from_frequent_to_rare_with_their_counts_behind():
     np.testing.assert_array_equal(drawn["clip"].error_y.array, [4, 7, np.nan])
     np.testing.assert_array_equal(drawn["clip"].error_y.arrayminus, [5, 9, np.nan])
     assert list(drawn["clip"].customdata) == ["55.0–64.0", "41.0–57.0", "too few positives"]
-    assert list(drawn["coop"].customdata) == ["70.0–74.0", "52.0–56.0", "30.0–34.0"]
-    assert "seeds" in drawn["coop"].hovertemplate and "seeds" not in drawn["clip"].hovertemplate
+    assert list(drawn["coop"].customdata) == ["seeds 70.0–74.0", "seeds 52.0–56.0", "seeds 30.0–34.0"]
     assert list(drawn["coop"].y) == [72, 54, 32] and list(drawn["coop"].error_y.array) == [2, 2, 2]
     assert {line.line.color for line in lines} == set(RUN_COLOURS[:2])
     _, *many = class_ap.per_class_ap(table(a=[[1, 2, 3]], b=[[1, 2, 3]], c=[[1, 2, 3]])).data
@@ -62,6 +61,8 @@ def test_dumbbells_go_from_the_open_baseline_to_filled_rows(others):
             line, before, after = figure.data[9 * i + 3 * j : 9 * i + 3 * j + 3]
             end = [72 + i, 54, 32][j]
             assert list(before.x) == [[60], [50], [40]][j] and list(after.x) == [end] and list(after.y) == [label]
+            said = ["55.0–64.0", "41.0–57.0", "too few positives"][j]
+            assert list(before.customdata) == [said] and next(iter(after.customdata)).startswith("seeds ")
             assert list(line.x[:2]) == [before.x[0], after.x[0]] and np.isnan(line.x[2])
             assert list(after.error_x.array) == list(after.error_x.arrayminus) == [2]
             colours = {line.line.color, before.marker.line.color, after.marker.color}
