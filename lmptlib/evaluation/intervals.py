@@ -1,7 +1,8 @@
 """How sure an average precision is: 95% intervals for the AP of infinitely many test images of the same class frequencies.
 
-They hold what the choice of test images does, and neither seeds nor another way to find images. `docs/intervals.md` has how
-often they cover."""
+They hold what the choice of test images does, and neither seeds nor another way to find images. `docs/intervals.md` says how
+they were found, and how often they cover.
+"""
 
 from functools import lru_cache
 
@@ -28,7 +29,7 @@ def class_intervals(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
     On the logit of AP, with t of n - 1 degrees for n positives. From 30 positives on its variance is that of the images'
     influences, positives and negatives apart, since their numbers are fixed. With fewer positives, influences are not known
     well enough, and it is 1 / (n AP (1 - AP)), as if each positive were wholly in its place or not: wide and never short.
-    Where less than five positives are out of place, n (1 - AP) < 5, it is the larger of the two. An AP of 1 counts as half
+    Where fewer than five positives are out of place, n (1 - AP) < 5, it is the larger of the two. An AP of 1 counts as half
     a positive short of it, and the interval ends at 1.
     """
     found = np.full((labels.shape[1], 2), np.nan)
@@ -68,7 +69,7 @@ def influences(positive: np.ndarray, scores: np.ndarray) -> np.ndarray:
 
 
 def resampled_means(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> dict[str, np.ndarray]:
-    """mAP total and by group over 200 bootstrap draws of the images, (R,) each in [0, 1], around mAP less its bias.
+    """mAP total and by group over 200 bootstrap draws of the images, (R,) each, around mAP less its bias.
 
     labels and scores (N, C), groups (C,). The draws depend on the number of images alone, so that those of runs on the same
     images are paired: their differences are those of the runs. NaN for what has no class of at least 10 positives.
