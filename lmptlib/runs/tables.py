@@ -8,6 +8,7 @@ import pandas as pd
 
 from lmptlib.data.dataset import GROUPS
 from lmptlib.evaluation.calibration import f1_scores, thresholds
+from lmptlib.evaluation.intervals import TOO_FEW
 from lmptlib.evaluation.rankings import RANKINGS
 from lmptlib.methods import learns
 from lmptlib.runs.ensemble import Ensemble
@@ -67,7 +68,10 @@ def curve_table(runs: Iterable[Run], quantity: str = "probability") -> pd.DataFr
 
 
 def group_table(runs: Iterable[Run], ranking: str = "softmax") -> pd.DataFrame:
-    """One row a run and group (total, head, medium, tail): columns run, name, value, low, high in percent."""
+    """One row a run and group (total, head, medium, tail): columns run, name, value, low, high in percent.
+
+    low and high are the 95% interval over test images, NaN with too few positives.
+    """
     rows = []
     for label, run in labelled(runs):
         scores = run.metrics["scores"][ranking]
@@ -78,10 +82,37 @@ def group_table(runs: Iterable[Run], ranking: str = "softmax") -> pd.DataFrame:
 
 
 def class_table(runs: Iterable[Run], ranking: str = "softmax") -> pd.DataFrame:
-    """One row a run and class: columns run, class, group, train, ap in percent."""
-    columns = ["run", "class", "group", "train", "ap"]
-    tables = [run.classes.assign(run=label, ap=run.classes[ranking])[columns] for label, run in labelled(runs)]
+    """One row a run and class: columns run, class, group, train, ap, low, high in percent.
+
+    low and high are the 95% interval over test images, NaN with too few positives.
+    """
+    names = {ranking: "ap", f"{ranking} low": "low", f"{ranking} high": "high"}
+    columns = ["run", "class", "group", "train", "ap", "low", "high"]
+    tables = [run.classes.rename(columns=names).assign(run=label)[columns] for label, run in labelled(runs)]
     return pd.concat(tables, ignore_index=True)
+
+
+def interval_text(low: float, high: float) -> str:
+    """A 95% interval for reading, `12.3–45.6`; `too few positives` where there is none."""
+    return TOO_FEW if np.isnan(low) else f"{low:.1f}–{high:.1f}"
+
+
+def difference_text(difference: float, low: float, high: float) -> str:
+    """A difference and its 95% interval for reading, `+1.2 [-0.3, +2.7]`; `+1.2 (too few positives)` without one."""
+    interval = f"({TOO_FEW})" if np.isnan(low) else f"[{low:+.1f}, {high:+.1f}]"
+    return f"{difference:+.1f} {interval}"
+
+
+def difference_texts(table: pd.DataFrame) -> list[str]:
+    """`difference_text` of each line of a table of differences, as of `compare`; empty in a line without one."""
+    of_lines = table[["difference", "difference_low", "difference_high"]].to_numpy(float)
+    return ["" if np.isnan(of[0]) else difference_text(*of) for of in of_lines]
+
+
+def readable(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of differences for reading: numbers with two places, each difference and its interval in one column."""
+    shown = table.drop(columns=["difference_low", "difference_high"]).round(2)
+    return shown.assign(difference=difference_texts(table))
 
 
 def f1_table(rows: dict[str, list[Run]], ranking: str = "logit") -> pd.DataFrame:
