@@ -45,18 +45,23 @@ def weighted_average_precision(labels: np.ndarray, scores: np.ndarray, weights: 
     return result
 
 
-def average_precision_of_folds(labels: np.ndarray, scores: np.ndarray, folds: np.ndarray) -> np.ndarray:
-    """AP of each class, (C,), of scores (N, C) that each fold's images have from a fit to the others.
-
-    Fits differ in level and scale: scores are standardised by class within each fold (N,), then pooled. NaN for a class
-    with fewer than two positives, whose fold has learned it from none.
-    """
+def standardised_by_fold(scores: np.ndarray, folds: np.ndarray) -> np.ndarray:
+    """Scores (N, C) less their class's mean in their fold (N,), in its deviations: fits to other folds differ in both."""
     standard = np.zeros(scores.shape)
     for fold in np.unique(folds):
         part = scores[folds == fold]
         deviation = part.std(0)
         standard[folds == fold] = (part - part.mean(0)) / np.where(deviation > 0, deviation, 1)
-    ap = weighted_average_precision(labels, standard, np.ones((1, len(labels))))[0]
+    return standard
+
+
+def average_precision_of_folds(labels: np.ndarray, scores: np.ndarray, folds: np.ndarray) -> np.ndarray:
+    """AP of each class, (C,), of scores (N, C) that each fold's images have from a fit to the others.
+
+    Scores are standardised by class within each fold (N,), then pooled. NaN for a class with fewer than two positives,
+    whose fold has learned it from none.
+    """
+    ap = weighted_average_precision(labels, standardised_by_fold(scores, folds), np.ones((1, len(labels))))[0]
     return np.where(labels.sum(0) > 1, ap, np.nan)
 
 

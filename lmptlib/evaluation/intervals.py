@@ -1,17 +1,162 @@
-"""How sure a mean of average precisions is, over test images."""
+"""How sure an average precision is: 95% intervals for the AP of infinitely many test images of the same class frequencies.
+
+They hold what the choice of test images does, and neither seeds nor another way to find images. `docs/intervals.md` says how
+they were found, and how often they cover.
+"""
+
+from functools import lru_cache
 
 import numpy as np
+from scipy import stats
+from scipy.special import expit, logit
 
 from lmptlib.evaluation.average_precision import summarise, weighted_average_precision
 
+# Positives below which a class has no interval, and a group without a class of so many has none either.
+FEWEST = 10
+# What is shown in the place of an interval that is not there.
+TOO_FEW = "too few positives"
 
-def bootstrap(
-    labels: np.ndarray, scores: np.ndarray, groups: np.ndarray, resamples: int = 1000
-) -> dict[str, np.ndarray]:
-    """mAP total and by group, (R,) each in [0, 1], over R resamples of the test images.
+_MANY = 30
+_MISPLACED = 5
+_DRAWS = 200
+_WIDTH = 2.1
 
-    The resamples depend on the number of images alone, so that runs on the same images share them: differences of two
-    runs are paired.
+
+def class_intervals(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """95% interval of each class's AP, (C, 2) in [0, 1], from labels and scores (N, C); NaN with fewer than 10 positives.
+
+    On the logit of AP, with t of n - 1 degrees for n positives. From 30 positives on its variance is that of the images'
+    influences, positives and negatives apart, since their numbers are fixed. With fewer positives, influences are not known
+    well enough, and it is 1 / (n AP (1 - AP)), as if each positive were wholly in its place or not: wide and never short.
+    Where fewer than five positives are out of place, n (1 - AP) < 5, it is the larger of the two. An AP of 1 counts as half
+    a positive short of it, and the interval ends at 1.
     """
-    weights = np.random.default_rng(0).multinomial(len(labels), np.full(len(labels), 1 / len(labels)), size=resamples)
-    return summarise(weighted_average_precision(labels, scores, weights), groups)
+    found = np.full((labels.shape[1], 2), np.nan)
+    measured = _measured(labels, scores)
+    for c in np.flatnonzero(labels.sum(0) >= FEWEST):
+        found[c] = _class_interval(labels[:, c], scores[:, c], measured[c])
+    return found
+
+
+def _class_interval(positive: np.ndarray, scores: np.ndarray, ap: float) -> tuple[float, float]:
+    n = positive.sum()
+    middle = min(ap, 1 - 0.5 / n)
+    variance = 1 / (n * middle * (1 - middle))
+    if n >= _MANY:
+        moves = influences(positive, scores)
+        sides = (moves[positive], moves[~positive])
+        of_images = sum(len(side) * side.var(ddof=1) for side in sides if len(side) > 1) / (middle * (1 - middle)) ** 2
+        variance = max(of_images, variance) if n * (1 - ap) < _MISPLACED else of_images
+    half = stats.t.ppf(0.975, n - 1) * np.sqrt(variance)
+    return expit(logit(middle) - half), max(expit(logit(middle) + half), ap)
+
+
+def influences(positive: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """How a class's AP changes with the weight of each image, at equal weights of 1: (N,), from labels and scores (N,).
+
+    The derivative of the weighted AP, sum_i w_i P_i / sum_i w_i over positives i with P_i the weighted precision at i's rank.
+    """
+    order = np.argsort(-scores, kind="stable")
+    ranked, hit = scores[order], positive[order]
+    first, last = (np.searchsorted(-ranked, -ranked, side=side) for side in ("left", "right"))
+    precision = np.cumsum(hit)[last - 1] / last
+    # An image more changes the precision at each positive j that ranks no higher, by (1 - P_j) / rank or by -P_j / rank.
+    gained, lost = (np.cumsum((hit * part / last)[::-1])[::-1][first] for part in (1, precision))
+    moves = np.empty(len(order))
+    moves[order] = (hit * (precision - precision[hit].mean() + gained) - lost) / hit.sum()
+    return moves
+
+
+def resampled_means(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> dict[str, np.ndarray]:
+    """mAP total and by group over 200 bootstrap draws of the images, (R,) each, around mAP less its bias.
+
+    labels and scores (N, C), groups (C,). The draws depend on the number of images alone, so that those of runs on the same
+    images are paired: their differences are those of the runs. NaN for what has no class of at least 10 positives.
+
+    A draw takes images with all their labels, so that classes move together. The bias is that of the draws:
+    `resampled_average_precision`. Of n positives a bootstrap spreads by sqrt((n - 1) / n) too little, so a class's
+    deviations are multiplied by the inverse, one positive as two. A class without a positive in a draw is left out of it.
+    A class with an AP of 1 would not deviate at all: it does as if its last positive stood last of all images.
+    """
+    tested = labels.any(0)
+    labels, scores, groups = labels[:, tested], scores[:, tested], groups[tested]
+    ap, n = _measured(labels, scores), np.maximum(labels.sum(0), 2)
+    last_of_perfect = (np.where(labels, scores, np.inf).argmin(0) == np.arange(len(labels))[:, None]) & (ap == 1)
+    draws, source = resampled_average_precision(labels, np.where(last_of_perfect, -np.inf, scores), _draws(len(labels)))
+    centre = np.nanmean(draws, axis=0)
+    unbiased = ap - (centre - source)
+    means = summarise(unbiased, groups)
+    around = summarise(unbiased + np.sqrt(n / (n - 1)) * (draws - centre), groups)
+    members = {name: (groups == name) | (name == "total") for name in means}
+    return {name: means[name] + _deviations(values, labels[:, members[name]].sum(0)) for name, values in around.items()}
+
+
+def _deviations(means: np.ndarray, n_positive: np.ndarray) -> np.ndarray:
+    """Deviations of a mean of classes over draws (R,), NaN without a class of positives enough, stretched where they are few.
+
+    2.1 deviations are what t has with 18 degrees: with fewer positives beyond one a class, as many as t has with these.
+    """
+    if n_positive.max(initial=0) < FEWEST:
+        return np.full(len(means), np.nan)
+    stretch = stats.t.ppf(0.975, (n_positive - 1).sum()) / _WIDTH
+    # a draw in which nothing could be said does not deviate
+    return max(stretch, 1) * np.nan_to_num(means - np.nanmean(means))
+
+
+def resampled_average_precision(
+    labels: np.ndarray, scores: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """AP of each class in R draws of images, (R, C), and in what they are drawn from, (C,). NaN without positives.
+
+    weights (R, N): how often an image is in a draw. Copies of a positive stand one behind the other, so that each counts
+    once in its own precision: the k-th has (A + k) / (A + B + k), with A other positives and B negatives that rank no
+    lower. Counted together, as weights are, each copy would stand behind all others, and AP would be too high.
+
+    What is drawn from has infinitely many images at each place: a positive's precision is the mean of (A + v) / (A + B + v)
+    over v from 0 to 1, which is 1 - B log(1 + 1 / (A + B)). The mean of the draws less it is the bias of AP.
+    """
+    draws, source = np.full((len(weights), labels.shape[1]), np.nan), np.full(labels.shape[1], np.nan)
+    # sums of 1 / 1 to 1 / n
+    harmonic = np.append(0, np.cumsum(1 / np.arange(1, weights.sum(1).max(initial=0) + 1)))
+    for c in np.flatnonzero(labels.any(0)):
+        order = np.argsort(-scores[:, c], kind="stable")
+        ranked, positive = scores[order, c], np.flatnonzero(labels[order, c])
+        last = np.searchsorted(-ranked, -ranked[positive], side="right") - 1
+        hits = np.searchsorted(positive, last, side="right")
+        source[c] = np.mean(1 - (last + 1 - hits) * np.log1p(1 / np.maximum(last, 1)))
+        drawn = weights[:, order]
+        own = drawn[:, positive]
+        seen = np.cumsum(drawn, axis=1, dtype=np.int32)[:, last]
+        negatives = seen - np.cumsum(own, axis=1, dtype=np.int32)[:, hits - 1]
+        lost = (negatives * (harmonic[seen] - harmonic[seen - own])).sum(1)
+        n = own.sum(1, dtype=np.int32)
+        draws[:, c] = 1 - np.divide(lost, n, out=np.full(len(n), np.nan), where=n > 0)
+    return draws, source
+
+
+def _measured(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """AP of each class, (C,): that of scikit-learn, sooner."""
+    return weighted_average_precision(labels, scores, np.ones((1, len(labels))))[0]
+
+
+@lru_cache(maxsize=1)
+def _draws(n_images: int) -> np.ndarray:
+    """How often each image is in each draw of as many images, (R, N). Kept, since every run on the images asks for it."""
+    even = np.full(n_images, 1 / n_images)
+    draws = np.random.default_rng(0).multinomial(n_images, even, size=_DRAWS).astype(np.uint16)
+    draws.setflags(write=False)
+    return draws
+
+
+def mean_interval(resampled: np.ndarray) -> np.ndarray:
+    """95% interval of an mAP, (2,) in [0, 1], from its `resampled_means`, (R,): their mean and 2.1 of their deviations.
+
+    It is not around the measured mAP but around that less its bias: few positives rank too well by chance. NaN where they are.
+    """
+    return np.clip(resampled.mean() + np.array([-1, 1]) * half_width(resampled), 0, 1)
+
+
+def half_width(resampled: np.ndarray) -> float:
+    """Half the 95% interval of a value with draws (R,), as of the difference of two `resampled_means`: 2.1 deviations."""
+    return _WIDTH * resampled.std(ddof=1)

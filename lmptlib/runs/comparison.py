@@ -8,7 +8,7 @@ from scipy import stats
 
 from lmptlib.data.dataset import GROUPS
 from lmptlib.errors import nearest
-from lmptlib.evaluation.intervals import bootstrap
+from lmptlib.evaluation.intervals import half_width, resampled_means
 from lmptlib.runs.ensemble import Ensemble
 from lmptlib.runs.run import Run
 from lmptlib.runs.tables import check_same_data
@@ -21,9 +21,10 @@ def compare(
 
     Columns row, group, n_seeds, mean, sd, low, high (the 95% t interval of the mean over seeds) and, against the
     baseline, difference, difference_low, difference_high: paired on seeds and test images. Its 95% interval adds, in
-    squares, the t interval over seeds and the bootstrap interval over test images; with one seed it is over test images
-    alone. A row without seeds of its own (zero-shot) is paired with every seed. NaN where nothing can be said. Raises
-    ValueError on different data, an unknown baseline or rows that share no seed.
+    squares, the t interval over seeds and the interval over test images (`lmptlib.evaluation.intervals`); with one seed it
+    is over test images alone. A row without seeds of its own (zero-shot) is paired with every seed. NaN where nothing can
+    be said: of an interval of a difference, with too few positives. Raises ValueError on different data, an unknown
+    baseline or rows that share no seed.
     """
     check_same_data(run for part in rows.values() for run in part)
     if baseline is not None and baseline not in rows:
@@ -36,7 +37,7 @@ def compare(
         seeds = [run.seed for run in part]
         for name in names:
             mean, sd = values[name].mean(), values[name].std()
-            half = half_width(values[name]) if len(part) > 1 else np.nan
+            half = _over_seeds(values[name]) if len(part) > 1 else np.nan
             row = {"row": label, "group": name, "n_seeds": len(part), "mean": mean, "sd": sd}
             row |= {"low": mean - half, "high": mean + half}
             if baseline and label != baseline:
@@ -48,11 +49,11 @@ def compare(
 
 
 def _resampled(run: Run | Ensemble, ranking: str) -> pd.DataFrame:
-    """mAP in percent, total and by group: row 0 as measured, the others over resamples of the test images."""
+    """mAP in percent, total and by group: row 0 as measured, the others `resampled_means` of the test images."""
     labels, scores = run.ranking_scores(ranking)
     groups = run.class_rows["group"].to_numpy()
     measured = run.metrics["scores"][ranking]
-    resampled = pd.DataFrame(bootstrap(labels, scores, groups)) * 100
+    resampled = pd.DataFrame(resampled_means(labels, scores, groups)) * 100
     return pd.concat([pd.DataFrame([{name: measured[name] for name in resampled}]), resampled], ignore_index=True)
 
 
@@ -68,13 +69,12 @@ def _difference(
     if not pairs:
         raise ValueError(f"no seed in common to compare on: {our_seeds} and {their_seeds}")
     gaps = np.array([(a[name] - b[name]).to_numpy(float) for a, b in pairs])  # (seeds, 1 + R)
-    gap, resampled = gaps[:, 0].mean(), gaps[:, 1:].mean(0)
-    low, high = np.nanpercentile(resampled, [2.5, 97.5]) if not np.isnan(resampled).all() else (np.nan, np.nan)
-    over_seeds = half_width(gaps[:, 0]) if len(gaps) > 1 else 0.0
-    low, high = gap - np.hypot(gap - low, over_seeds), gap + np.hypot(high - gap, over_seeds)
-    return {"difference": gap, "difference_low": low, "difference_high": high}
+    gap = gaps[:, 0].mean()
+    over_seeds = _over_seeds(gaps[:, 0]) if len(gaps) > 1 else 0.0
+    half = np.hypot(half_width(gaps[:, 1:].mean(0)), over_seeds)
+    return {"difference": gap, "difference_low": gap - half, "difference_high": gap + half}
 
 
-def half_width(values: np.ndarray | pd.Series) -> float:
+def _over_seeds(values: np.ndarray | pd.Series) -> float:
     """Half the 95% t interval of the mean of two or more values."""
     return stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))

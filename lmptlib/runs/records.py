@@ -55,6 +55,8 @@ class _Scores(BaseModel):
     tail: float | None
     ci95: dict[str, tuple[float, float] | None]
     per_class: dict[str, float | None]
+    # None in a run whose intervals are percentiles of resampled images: `Run.metrics` has others.
+    per_class_ci95: dict[str, tuple[float, float] | None] | None = None
 
 
 class _Rankings(BaseModel):

@@ -12,6 +12,7 @@ from torch import Tensor
 from lmptlib.config import Config, resolve
 from lmptlib.data.dataset import GROUPS
 from lmptlib.errors import nearest
+from lmptlib.evaluation.metrics import intervals
 from lmptlib.evaluation.rankings import RANKINGS, ranking_scores
 from lmptlib.methods import learns
 from lmptlib.paths import outputs_folder
@@ -41,7 +42,17 @@ class Run:
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
-        return version_0_1.metrics(read_json(self.folder / "metrics.json", Metrics))
+        """What `metrics.json` says, as `lmptlib.evaluation.metrics.evaluate` does.
+
+        Percentiles of resampled images, which stand there in runs of 0.1, do not cover: their intervals are those of today,
+        from the run's scores.
+        """
+        metrics = version_0_1.metrics(read_json(self.folder / "metrics.json", Metrics))
+        names, groups = tuple(self.class_rows["class"]), self.class_rows["group"].to_numpy()
+        for ranking, entry in metrics["scores"].items():
+            if "per_class_ci95" not in entry:
+                entry |= intervals(*self.ranking_scores(ranking), names, groups)
+        return metrics
 
     @property
     def out_of_fold(self) -> dict[str, Any] | None:
@@ -113,7 +124,7 @@ class Run:
 
     @cached_property
     def classes(self) -> pd.DataFrame:
-        """One row a class: class, group, train (images), n_pos (test images) and AP in percent under each ranking."""
+        """One row a class, as `class_scores` has it."""
         return class_scores(self)
 
     def probabilities(self, every: str = "iteration") -> pd.DataFrame:
@@ -166,11 +177,16 @@ class Run:
 
 
 def class_scores(run: Any) -> pd.DataFrame:
-    """One row a class of a run or an ensemble: class, group, train, n_pos and AP in percent under each ranking."""
+    """One row a class of a run or an ensemble: class, group, train (images), n_pos (test images), and under each ranking
+    AP in percent (column `logit`) and the ends of its 95% interval (`logit low`, `logit high`), NaN with too few positives.
+    """
     table = run.class_rows.copy()
     table["n_pos"] = table["class"].map(run.metrics["n_pos"])
     for ranking in RANKINGS:
-        table[ranking] = table["class"].map(run.metrics["scores"][ranking]["per_class"]).astype(float)
+        scores = run.metrics["scores"][ranking]
+        table[ranking] = table["class"].map(scores["per_class"]).astype(float)
+        ends = [scores["per_class_ci95"][name] or (np.nan, np.nan) for name in table["class"]]
+        table[[f"{ranking} low", f"{ranking} high"]] = ends
     return table
 
 

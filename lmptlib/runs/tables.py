@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from lmptlib.data.dataset import GROUPS
 from lmptlib.evaluation.calibration import f1_scores, thresholds
+from lmptlib.evaluation.intervals import TOO_FEW
+from lmptlib.evaluation.intervals import TOO_FEW
 from lmptlib.evaluation.rankings import RANKINGS
 from lmptlib.methods import learns
 from lmptlib.runs.ensemble import Ensemble
@@ -67,7 +70,10 @@ def curve_table(runs: Iterable[Run], quantity: str = "probability") -> pd.DataFr
 
 
 def group_table(runs: Iterable[Run], ranking: str = "softmax") -> pd.DataFrame:
-    """One row a run and group (total, head, medium, tail): columns run, name, value, low, high in percent."""
+    """One row a run and group (total, head, medium, tail): columns run, name, value, low, high in percent.
+
+    low and high are the 95% interval over test images, NaN with too few positives.
+    """
     rows = []
     for label, run in labelled(runs):
         scores = run.metrics["scores"][ranking]
@@ -78,33 +84,60 @@ def group_table(runs: Iterable[Run], ranking: str = "softmax") -> pd.DataFrame:
 
 
 def purpose_table(run: Run, ranking: str = "logit") -> pd.DataFrame:
-    """What a run's figures are for, as text: mAP out of fold, where it has that, and of the test images with 95% intervals.
+    """What a run's figures are for, as text: mAP out of fold, where it has that, and of the test images, with 95% intervals.
 
     A group whose classes have too few positives for an interval says so; one without classes is left out.
     """
-    scores, of_folds = run.metrics["scores"][ranking], run.out_of_fold
-    groups = [
-        name for name in ("total", *GROUPS) if scores[name] is not None or (of_folds and of_folds[name] is not None)
-    ]
-    rows = {}
-    if of_folds:
-        rows[of_folds["name"]] = {name: _percent(of_folds[name]) for name in groups} | {"for": "choosing settings"}
-    ends = {name: scores["ci95"][name] for name in groups}
-    texts = {name: f"[{pair[0]:.1f}, {pair[1]:.1f}]" if pair else "(too few positives)" for name, pair in ends.items()}
-    told = {name: "" if scores[name] is None else f"{scores[name]:.1f} {texts[name]}" for name in groups}
-    rows[f"test images, {ranking} ranking"] = told | {"for": "telling how good it is"}
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("mAP (%)")
+    figures = {run.out_of_fold["name"]: (run.out_of_fold, "choosing settings")} if run.out_of_fold else {}
+    figures[f"test images, {ranking} ranking"] = (run.metrics["scores"][ranking], "telling how good it is")
+    rows = {
+        name: {group: _with_interval(entry, group) for group in ("total", *GROUPS)} | {"for": purpose}
+        for name, (entry, purpose) in figures.items()
+    }
+    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("mAP (%)")
+    return table.loc[:, (table != "").any()]
 
 
-def _percent(value: float | None) -> str:
-    return "" if value is None else f"{value:.1f}"
+def _with_interval(entry: dict[str, Any], group: str) -> str:
+    """A group's mAP and its interval; nothing where it has none."""
+    if entry[group] is None:
+        return ""
+    ends = entry["ci95"][group]
+    return f"{entry[group]:.1f} " + (f"[{ends[0]:.1f}, {ends[1]:.1f}]" if ends else f"({TOO_FEW})")
 
 
 def class_table(runs: Iterable[Run], ranking: str = "softmax") -> pd.DataFrame:
-    """One row a run and class: columns run, class, group, train, ap in percent."""
-    columns = ["run", "class", "group", "train", "ap"]
-    tables = [run.classes.assign(run=label, ap=run.classes[ranking])[columns] for label, run in labelled(runs)]
+    """One row a run and class: columns run, class, group, train, ap, low, high in percent.
+
+    low and high are the 95% interval over test images, NaN with too few positives.
+    """
+    names = {ranking: "ap", f"{ranking} low": "low", f"{ranking} high": "high"}
+    columns = ["run", "class", "group", "train", "ap", "low", "high"]
+    tables = [run.classes.rename(columns=names).assign(run=label)[columns] for label, run in labelled(runs)]
     return pd.concat(tables, ignore_index=True)
+
+
+def interval_text(low: float, high: float) -> str:
+    """A 95% interval for reading, `12.3–45.6`; `too few positives` where there is none."""
+    return TOO_FEW if np.isnan(low) else f"{low:.1f}–{high:.1f}"
+
+
+def difference_text(difference: float, low: float, high: float) -> str:
+    """A difference and its 95% interval for reading, `+1.2 [-0.3, +2.7]`; `+1.2 (too few positives)` without one."""
+    interval = f"({TOO_FEW})" if np.isnan(low) else f"[{low:+.1f}, {high:+.1f}]"
+    return f"{difference:+.1f} {interval}"
+
+
+def difference_texts(table: pd.DataFrame) -> list[str]:
+    """`difference_text` of each line of a table of differences, as of `compare`; empty in a line without one."""
+    of_lines = table[["difference", "difference_low", "difference_high"]].to_numpy(float)
+    return ["" if np.isnan(of[0]) else difference_text(*of) for of in of_lines]
+
+
+def readable(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of differences for reading: numbers with two places, each difference and its interval in one column."""
+    shown = table.drop(columns=["difference_low", "difference_high"]).round(2)
+    return shown.assign(difference=difference_texts(table))
 
 
 def f1_table(rows: dict[str, list[Run]], ranking: str = "logit") -> pd.DataFrame:

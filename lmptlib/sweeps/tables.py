@@ -10,6 +10,7 @@ from lmptlib.published.tables import published
 from lmptlib.runs.comparison import compare
 from lmptlib.runs.ensemble import Ensemble
 from lmptlib.runs.run import Run
+from lmptlib.runs.tables import difference_texts
 from lmptlib.sweeps.grid import Sweep
 
 PRINTED = ("voc-lt", "coco-lt")
@@ -46,10 +47,7 @@ def sweep_summary(table: pd.DataFrame) -> pd.DataFrame:
     wide = text.pivot_table("value", ["ranking", "row"], "group", aggfunc="first", sort=False)[["total", *GROUPS]]
     total = table[table["group"] == "total"].set_index(["ranking", "row"])
     if total["difference"].notna().any():
-        wide["difference of the total"] = [
-            "" if gap != gap else f"{gap:+.1f} [{low:+.1f}, {high:+.1f}]"
-            for gap, low, high in total[["difference", "difference_low", "difference_high"]].loc[wide.index].to_numpy()
-        ]
+        wide["difference of the total"] = difference_texts(total.loc[wide.index])
     for column in table.columns[table.columns.str.endswith("printed")]:
         wide[column] = total[column].loc[wide.index]
     return wide.reset_index()

@@ -1,11 +1,11 @@
-"""AP and intervals against scikit-learn."""
+"""AP against scikit-learn, and what the metrics of a run hold."""
 
 import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
 from lmptlib.evaluation.average_precision import average_precision, summarise, weighted_average_precision
-from lmptlib.evaluation.intervals import bootstrap
+from lmptlib.evaluation.intervals import class_intervals, mean_interval, resampled_means
 from lmptlib.evaluation.metrics import evaluate
 from lmptlib.evaluation.rankings import softmax_scores
 
@@ -43,7 +43,7 @@ def test_unit_weights_give_the_plain_ap():
 def test_metrics_leave_out_and_count_classes_without_positives():
     labels, cosine = example()
     groups = np.array(["head", "head", "medium", "medium", "tail"])
-    metrics = evaluate(labels, cosine, 10.0, tuple("abcde"), groups, resamples=200)
+    metrics = evaluate(labels, cosine, 10.0, tuple("abcde"), groups)
     assert metrics["n_scored_classes"] == 4 and metrics["n_pos"]["e"] == 0
     cos = metrics["scores"]["logit"]
     assert cos["per_class"]["e"] is None and cos["tail"] is None and cos["ci95"]["tail"] is None
@@ -54,11 +54,25 @@ def test_metrics_leave_out_and_count_classes_without_positives():
     assert low < cos["total"] < high
 
 
+def test_intervals_are_those_of_each_ranking_in_percent():
+    labels, scores = example()
+    found = evaluated()
+    for ranking, ranked in (("logit", scores), ("softmax", softmax_scores(scores, 10.0))):
+        entry, means = found[ranking], resampled_means(labels, ranked, GROUPS_OF_FIVE)
+        for name in ("total", "head"):
+            np.testing.assert_allclose(entry["ci95"][name], 100 * mean_interval(means[name]), atol=1e-4)
+        ends = [entry["per_class_ci95"][name] for name in "ab"]
+        np.testing.assert_allclose(ends, 100 * class_intervals(labels, ranked)[:2], atol=1e-4)
+        # 8, 3 and 0 positives
+        assert [entry["per_class_ci95"][name] for name in "cde"] == [None] * 3
+        assert entry["ci95"]["medium"] is entry["ci95"]["tail"] is None and entry["medium"] is not None
+
+
 GROUPS_OF_FIVE = np.array(["head", "head", "medium", "medium", "tail"])
 
 
-def evaluated(logit_scale=10.0, groups=GROUPS_OF_FIVE, resamples=50) -> dict:
-    return evaluate(*example(), logit_scale, tuple("abcde"), groups, resamples)["scores"]
+def evaluated(logit_scale=10.0, groups=GROUPS_OF_FIVE) -> dict:
+    return evaluate(*example(), logit_scale, tuple("abcde"), groups)["scores"]
 
 
 def test_the_logit_scale_changes_the_softmax_ranking_alone():
@@ -75,43 +89,6 @@ def test_groups_change_their_means_and_nothing_else():
     assert one["total"] == other["total"] and one["per_class"] == other["per_class"]
     assert (other["tail"], other["head"]) == (other["per_class"]["a"], other["per_class"]["d"])
     assert one["tail"] is None and one["head"] != other["head"]
-
-
-def test_resamples_change_the_intervals_alone():
-    few, many = evaluated(resamples=20)["softmax"], evaluated(resamples=400)["softmax"]
-    assert few.pop("ci95") != many.pop("ci95")
-    assert few == many
-
-
-def test_resamples_depend_on_the_images_number_alone():
-    """So that runs on the same images are paired: what ranks alike has the same mAP in each resample."""
-    labels, scores = example()
-    first = bootstrap(labels, scores, GROUPS_OF_FIVE, 30)
-    assert {name: values.shape for name, values in first.items()} == dict.fromkeys(first, (30,))
-    for name, values in bootstrap(labels, 2 * scores + 1, GROUPS_OF_FIVE, 30).items():
-        np.testing.assert_array_equal(values, first[name])
-    assert first["total"].std() > 0.01
-    weights = np.random.default_rng(0).multinomial(80, np.full(80, 1 / 80), size=30)
-    by_hand = [average_precision(labels[rows], scores[rows]) for rows in (np.repeat(np.arange(80), w) for w in weights)]
-    np.testing.assert_allclose(first["head"], [ap[:2].mean() for ap in by_hand])
-
-
-def test_interval_covers_as_often_as_it_says():
-    """Fresh test sets from one population: the 95% interval holds the population's AP about 95% of the time."""
-    rng = np.random.default_rng(0)
-
-    def draw(n):
-        labels = rng.random((n, 1)) < 0.3
-        return labels, rng.normal(size=(n, 1)) + labels
-
-    truth = average_precision(*draw(200_000))[0]
-    covered = 0
-    for _ in range(200):
-        labels, scores = draw(150)
-        weights = rng.multinomial(150, np.full(150, 1 / 150), size=200)
-        low, high = np.nanpercentile(weighted_average_precision(labels, scores, weights), [2.5, 97.5])
-        covered += low <= truth <= high
-    assert 0.88 <= covered / 200 <= 0.99
 
 
 def test_group_means_ignore_missing_classes():

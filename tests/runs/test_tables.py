@@ -17,8 +17,9 @@ def test_each_figure_says_what_it_is_for(make_run):
     run = make_run(method="lda")
     scores = run.metrics["scores"]["logit"]
     scores["ci95"] |= {"total": [10.0, 20.04], "tail": None}
+    run.out_of_fold["ci95"]["total"] = None
     table = purpose_table(run)
-    assert table.loc[OUT_OF_FOLD, "total"] == f"{run.out_of_fold['total']:.1f}"
+    assert table.loc[OUT_OF_FOLD, "total"] == f"{run.out_of_fold['total']:.1f} (too few positives)"
     assert table.loc[OUT_OF_FOLD, "for"] == "choosing settings"
     test = table.loc["test images, logit ranking"]
     assert test["total"] == f"{scores['total']:.1f} [10.0, 20.0]"

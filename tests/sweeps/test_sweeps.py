@@ -14,6 +14,7 @@ from tiny import make_tiny
 
 from lmptlib.config import fitting, resolve
 from lmptlib.evaluation.calibration import thresholds
+from lmptlib.evaluation.intervals import resampled_means
 from lmptlib.evaluation.metrics import evaluate
 from lmptlib.runs.comparison import _difference, compare
 from lmptlib.runs.run import Run, find_runs
@@ -220,7 +221,7 @@ def write_example(folder: Path, seed: int, signal: float, method: str = "coop", 
         "fingerprints": {"dataset": "example", "clip": "none"}, "logit_scale": 1.0, "warnings": [], "versions": {},
         "n_train": 300, "n_val": 60 * val, "n_test": 60,
     }  # fmt: skip
-    metrics = evaluate(labels, scores["scores"], 1.0, names, groups, resamples=10)
+    metrics = evaluate(labels, scores["scores"], 1.0, names, groups)
     run = RunFolder(folder / f"{method}-{signal}-{seed}", "")
     run.path.mkdir(parents=True)
     run.begin(config)
@@ -251,6 +252,14 @@ def test_compare_is_the_calculation_by_hand(tmp_path):
     assert alone["n_seeds"] == 1 and np.isnan([alone["sd"], alone["low"], alone["high"]]).all()
     assert alone["difference"] == pytest.approx(values["CLIP"][0] - np.mean(list(values["one"].values())))
     assert table.loc["one", "difference"].isna().all()
+    # one seed: the draws of the images alone, of a group with positives enough
+    pair = {row: rows[row][i] for row, i in (("one", 2), ("two", 0))}
+    groups = np.array(["tail", "head", "medium", "tail"])
+    drawn = {row: resampled_means(*run.ranking_scores("logit"), groups)["head"] for row, run in pair.items()}
+    found = compare({row: [run] for row, run in pair.items()}, "one").set_index(["row", "group"]).loc[("two", "head")]
+    half = 210 * np.std(drawn["two"] - drawn["one"], ddof=1)
+    assert found["difference_high"] - found["difference"] == pytest.approx(half)
+    assert found["difference"] - found["difference_low"] == pytest.approx(half)
     itself = compare({"one": rows["one"], "again": rows["one"]}, "one").set_index("row").loc["again"]
     assert (itself[["difference", "difference_low", "difference_high"]] == 0).all(axis=None)
 
@@ -437,10 +446,10 @@ def test_the_paired_interval_covers_what_it_should():
     rng, held = np.random.default_rng(0), 0
     for _ in range(400):
         over_images = rng.normal()
-        resampled = rng.normal(over_images, 1.0, 500)
+        resampled = rng.normal(over_images, 1.0, 200)
         gaps = over_images + rng.normal(0, 1.5, 3)
         ours = [pd.DataFrame({"total": [gap, *(resampled + gap - over_images)]}) for gap in gaps]
-        theirs = [pd.DataFrame({"total": np.zeros(501)})] * 3
+        theirs = [pd.DataFrame({"total": np.zeros(201)})] * 3
         found = _difference(ours, theirs, [0, 1, 2], [0, 1, 2], "total")
         held += found["difference_low"] <= 0 <= found["difference_high"]
     assert 0.92 <= held / 400 <= 1.0

@@ -48,7 +48,7 @@ def test_a_run_leaves_everything_behind(make_run, tiny, tmp_path):
     metrics = run.metrics
     assert set(metrics) == {"scores", "n_pos", "n_scored_classes"} and set(metrics["scores"]) == {"softmax", "logit"}
     for entry in metrics["scores"].values():
-        assert set(entry) == {"total", "head", "medium", "tail", "ci95", "per_class"}
+        assert set(entry) == {"total", "head", "medium", "tail", "ci95", "per_class", "per_class_ci95"}
     scores = run.scores()
     ap = 100 * average_precision(scores["labels"], scores["scores"])
     assert metrics["scores"]["logit"]["total"] == pytest.approx(ap.mean(), abs=1e-3)

@@ -11,6 +11,7 @@ from lmptlib.data.dataset import GROUPS
 from lmptlib.evaluation.rankings import RANKINGS
 from lmptlib.runs.comparison import compare
 from lmptlib.runs.run import Run
+from lmptlib.runs.tables import difference_texts
 
 
 def read_answers(text: str | None, exercises: int) -> dict[int, float]:
@@ -88,16 +89,12 @@ def steps(runs: dict[str, list[Run]]) -> pd.DataFrame:
 
 
 def measured(table: pd.DataFrame, row: str) -> pd.DataFrame:
-    """What one row adds to the row before it, for reading: a line a ranking, `difference [low, high]` by group.
+    """What one row adds to the row before it, for reading: a line a ranking, `difference_text` by group.
 
     table: `steps`. Empty where the row was not made.
     """
     part = table[table["row"] == row].dropna(subset="difference")
-    text = [
-        f"{gap:+.1f} [{low:+.1f}, {high:+.1f}]"
-        for gap, low, high in part[["difference", "difference_low", "difference_high"]].to_numpy()
-    ]
-    wide = part.assign(text=text).pivot(index="ranking", columns="group", values="text")
+    wide = part.assign(text=difference_texts(part)).pivot(index="ranking", columns="group", values="text")
     return wide.reindex(columns=["total", *GROUPS]).dropna(axis=1, how="all").rename_axis(columns=f"{row} adds")
 
 

@@ -14,6 +14,7 @@ from lmptlib.config import Config, trials_of
 from lmptlib.data.dataset import GROUPS
 from lmptlib.errors import nearest
 from lmptlib.evaluation.average_precision import average_precision
+from lmptlib.evaluation.intervals import TOO_FEW
 from lmptlib.evaluation.rankings import ranking_scores
 from lmptlib.methods import METHODS
 from lmptlib.methods.coop import CoOp
@@ -130,7 +131,7 @@ def cost_summary(table: pd.DataFrame, runs: Mapping[str, Sequence[Run | Ensemble
     """`scores_and_costs` for reading: a line a row, mAP with its interval by group, the figure out of fold, and the costs."""
     text = table.assign(
         text=[
-            f"{mean:.1f}" + ("" if np.isnan(low) else f" [{low:.1f}, {high:.1f}]")
+            f"{mean:.1f} " + (f"({TOO_FEW})" if np.isnan(low) else f"[{low:.1f}, {high:.1f}]")
             for mean, low, high in table[["mean", "low", "high"]].to_numpy(float)
         ]
     )
@@ -314,14 +315,11 @@ def curve_sentence(gaps: pd.DataFrame, row: str, rival: str) -> str:
     """With how many images of each class a row is ahead of a rival, and from where on it stays behind. gaps: `gap_table`."""
     total = gaps[gaps["group"] == "total"]
     found, shots = judged(total, "shots"), total["shots"].tolist()
-    words = {"ahead": "ahead of it", "open": "not told apart", "behind": "behind", "few": "without an interval"}
+    words = {"ahead": "ahead", "open": "not told apart", "behind": "behind", "few": "without an interval"}
     parts = [f"{words[kind]} with {_listed(found[kind])}" for kind in words if found[kind]]
-    text = f"Along the learning curves, where {rival} stands beside {row} on the same images of each class, {row} is {'; '.join(parts)}"
     start = next((place for place in range(len(shots)) if set(shots[place:]) <= set(found["behind"])), None)
-    more = (
-        "" if start is None else f": it stays behind from {shots[start]} on" if start else ": it is behind throughout"
-    )
-    return f"{text}{more}."
+    more = "" if start is None else f", and stays so from {shots[start]} on" if start else ": throughout"
+    return f"By images of each class, '{row}' against '{rival}' is {'; '.join(parts)}{more}."
 
 
 def answer(compared: pd.DataFrame, cost: pd.DataFrame, row: str, rival: str, zero_shot: str, where: str) -> str:
@@ -340,7 +338,7 @@ def answer(compared: pd.DataFrame, cost: pd.DataFrame, row: str, rival: str, zer
         "ahead": "ahead in",
         "behind": "behind in",
         "open": "not told apart in",
-        "few": "with too few positives in",
+        "few": f"with {TOO_FEW} in",
     }
     parts = [f"{words[kind]} {_listed(groups)}" for kind, groups in found.items() if groups]
     texts = [f"{line['group']} {_gap_text(line)}" for line in gaps.to_dict("records")]
@@ -348,10 +346,10 @@ def answer(compared: pd.DataFrame, cost: pd.DataFrame, row: str, rival: str, zer
     ratio = spent[row] / spent[rival]
     times = f"{ratio:.1f} times as long" if ratio > 1 else f"{1 / ratio:.1f} times as fast"
     return (
-        f"{verdict.get(total, 'It cannot be told')}. On {where}, {row}, the best of the rows that tune prompts, has mAP "
-        f"{means[row]:.1f}; {rival}, out of fold the best of those that do not, {means[rival]:.1f}; {zero_shot} "
-        f"{means[zero_shot]:.1f}. Against {rival}, {row} is {'; '.join(parts)} (differences: {', '.join(texts)}). It sets "
-        f"{numbers[row]:,} numbers in {_seconds(spent[row])}, the choice of settings included, {rival} {numbers[rival]:,} in "
+        f"{verdict.get(total, 'It cannot be told')}. On {where}, '{row}' has mAP {means[row]:.1f}, the most of the rows that tune "
+        f"prompts; '{rival}', the first of the others out of fold, {means[rival]:.1f}; '{zero_shot}' {means[zero_shot]:.1f}. "
+        f"'{row}' is {'; '.join(parts)} (differences: {', '.join(texts)}). It sets {numbers[row]:,} numbers in "
+        f"{_seconds(spent[row])}, the choice of settings included; '{rival}' sets {numbers[rival]:,} in "
         f"{_seconds(spent[rival])}: {times}."
     )
 

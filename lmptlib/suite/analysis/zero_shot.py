@@ -7,7 +7,7 @@ import pandas as pd
 
 from lmptlib.data.dataset import GROUPS
 from lmptlib.evaluation.average_precision import average_precision, summarise
-from lmptlib.evaluation.intervals import bootstrap
+from lmptlib.evaluation.intervals import half_width, mean_interval, resampled_means
 
 
 def read_templates(text: str) -> tuple[str, ...]:
@@ -33,36 +33,28 @@ def offsets(cosine: np.ndarray) -> pd.Series:
 
 
 def ranking_table(
-    labels: np.ndarray,
-    scores: dict[str, np.ndarray],
-    groups: np.ndarray,
-    baseline: str | None = None,
-    resamples: int = 1000,
+    labels: np.ndarray, scores: dict[str, np.ndarray], groups: np.ndarray, baseline: str | None = None
 ) -> pd.DataFrame:
     """mAP in percent of several scores (N, C) on the same labels (N, C), with 95% intervals over the images.
 
     Columns row, group (total, head, medium, tail where they have classes), mean, low, high and, against the baseline,
-    difference, difference_low, difference_high, paired on the resampled images.
+    difference, difference_low, difference_high, paired on the images. An interval is NaN where there are too few positives.
     """
     means = {row: summarise(average_precision(labels, values), groups) for row, values in scores.items()}
-    spread = {row: bootstrap(labels, values, groups, resamples) for row, values in scores.items()}
+    drawn = {row: resampled_means(labels, values, groups) for row, values in scores.items()}
     table = []
     for row in scores:
         for group in ("total", *GROUPS):
             if np.isnan(means[row][group]):
                 continue
-            mean, low, high = _interval(means[row][group], spread[row][group])
-            entry = {"row": row, "group": group, "mean": mean, "low": low, "high": high}
+            low, high = mean_interval(drawn[row][group])
+            entry = {"row": row, "group": group, "mean": means[row][group], "low": low, "high": high}
             if baseline is not None and row != baseline:
-                gap, low, high = _interval(
-                    means[row][group] - means[baseline][group], spread[row][group] - spread[baseline][group]
-                )
-                entry |= {"difference": gap, "difference_low": low, "difference_high": high}
+                gap = means[row][group] - means[baseline][group]
+                half = half_width(drawn[row][group] - drawn[baseline][group])
+                entry |= {"difference": gap, "difference_low": gap - half, "difference_high": gap + half}
             table.append(entry)
-    columns = ["row", "group", "mean", "low", "high", "difference", "difference_low", "difference_high"]
-    return pd.DataFrame(table, columns=columns)
-
-
-def _interval(value: np.ndarray, resampled: np.ndarray) -> list[float]:
-    """A value and its 2.5 and 97.5 percentiles over resamples, in percent."""
-    return (100 * np.array([value, *np.nanpercentile(resampled, [2.5, 97.5])])).tolist()
+    numbers = ["mean", "low", "high", "difference", "difference_low", "difference_high"]
+    shown = pd.DataFrame(table, columns=["row", "group", *numbers])
+    shown[numbers] = 100 * shown[numbers].astype(float)
+    return shown

@@ -6,31 +6,50 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from lmptlib.data.dataset import GROUPS
+from lmptlib.runs.tables import interval_text
 from lmptlib.suite.figures.style import COLOURS, SYMBOLS, apply_layout, interval, run_colour
+
+# More runs with an interval at each class hide each other.
+_DRAWN = 2
 
 
 def per_class_ap(table: pd.DataFrame, ranking: str = "softmax") -> go.Figure:
     """AP of each class across runs, most frequent class first, with the training counts behind.
 
-    table: columns class, group, train, run, ap (percent); several rows of one run and class (seeds) become mean and range.
+    table: columns class, group, train, run, ap, low, high (percent), as of `lmptlib.runs.tables.class_table`. Several rows
+    of one run and class (seeds) become mean and range. With one seed hovering tells the 95% interval over test images, and
+    one or two runs have it drawn.
     """
     classes = table.drop_duplicates("class").sort_values("train", ascending=False)
+    n_runs = table["run"].nunique()
     figure = make_subplots(specs=[[{"secondary_y": True}]])
     counts = go.Bar(x=classes["class"], y=classes["train"], name="training images", opacity=0.25, showlegend=False)
     counts.update(marker_color=classes["group"].map(COLOURS).tolist(), hovertemplate="%{y} training images")
     figure.add_trace(counts, secondary_y=True)
     for i, (run, part) in enumerate(table.groupby("run", sort=False)):
-        ap = part.groupby("class")["ap"].agg(["mean", "min", "max"]).reindex(classes["class"])
-        line = go.Scatter(x=ap.index, y=ap["mean"], mode="lines+markers", name=run, hovertemplate="%{y:.1f}")
+        seeds = part.groupby("class")
+        ap = seeds["ap"].agg(["mean", "min", "max"]).join(seeds[["low", "high"]].first()).reindex(classes["class"])
+        several = (seeds.size() > 1).any()
+        line = go.Scatter(x=ap.index, y=ap["mean"], mode="lines+markers", name=run)
         line.update(marker={"size": 8, "symbol": i}, line={"color": run_colour(i), "width": 1.5})
-        if (ap["max"] > ap["min"]).any():
-            line.error_y = interval(ap["mean"], ap["min"], ap["max"], thickness=1)
+        ends = ("min", "max") if several else ("low", "high")
+        line.update(customdata=_told(part).reindex(ap.index), hovertemplate="%{y:.1f} (%{customdata})")
+        if several or n_runs <= _DRAWN:
+            line.error_y = interval(ap["mean"], ap[ends[0]], ap[ends[1]], thickness=1)
         figure.add_trace(line)
     figure.update_yaxes(title=f"AP, {ranking} ranking (%)", range=[0, 101], secondary_y=False)
     figure.update_yaxes(title="training images (log)", type="log", dtick=1, showgrid=False, secondary_y=True)
     figure.update_xaxes(tickangle=-45)
     legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
     return apply_layout(figure, "AP of each class, from frequent to rare", height=580, legend=legend, title_y=0.97)
+
+
+def _told(part: pd.DataFrame) -> pd.Series:
+    """What hovering tells of each class of one run beside its AP: the 95% interval, or the range of several seeds."""
+    seeds = part.groupby("class")
+    if (seeds.size() > 1).any():
+        return seeds["ap"].agg(lambda ap: f"seeds {ap.min():.1f}–{ap.max():.1f}")
+    return seeds[["low", "high"]].first().apply(lambda ends: interval_text(*ends), axis=1)
 
 
 def class_rows(table: pd.DataFrame) -> pd.DataFrame:
@@ -84,10 +103,11 @@ def _mark_groups(figure: go.Figure, groups: pd.Index) -> None:
 def ap_dumbbells(table: pd.DataFrame, baseline: str) -> go.Figure:
     """AP of each class from the baseline (open) to each other row (filled), a panel a row, most frequent class on top.
 
-    table: columns row, class, group, train, ap (percent), as of a sweep or of a run before and after. Points are means
-    over seeds, thin lines their range.
+    table: columns row, class, group, train, ap, low, high (percent), as of a sweep or of a run before and after. Points are
+    means over seeds, thin lines their range; with one seed hovering tells the 95% interval over test images.
     """
     wide = class_rows(table)
+    told = {row: _told(part) for row, part in table.groupby("row", sort=False)}
     groups = wide.index.get_level_values("group")
     labels = [f"{name} ({count})" for name, _, count in wide.index]
     others = [row for row in table["row"].unique() if row != baseline]
@@ -101,6 +121,8 @@ def ap_dumbbells(table: pd.DataFrame, baseline: str) -> go.Figure:
             part = wide[groups == group]
             # The columns lie in two levels: one of the first is a frame, which the stubs do not know.
             traces = _dumbbells(part[baseline], part[other], group)  # type: ignore[arg-type]
+            for points, row in zip(traces[1:], (baseline, other)):
+                points.customdata = told[row].reindex(part.index.get_level_values("class"))
             traces[-1].showlegend = i == 0
             figure.add_traces(traces, rows=i // columns + 1, cols=i % columns + 1)
     figure.update_xaxes(range=[0, 101])
@@ -121,6 +143,6 @@ def _dumbbells(before: pd.DataFrame, after: pd.DataFrame, group: str) -> list[go
         marker = {"color": fill, "size": size, "symbol": SYMBOLS[group], "line": {"width": 2, "color": colour}}
         spread = interval(part["mean"], part["min"], part["max"], color="#777777", thickness=1, width=3)
         points = go.Scatter(x=part["mean"], y=labels, mode="markers", marker=marker, error_x=spread)
-        hover = "%{y}: %{x:.1f}<extra></extra>"
+        hover = "%{y}: %{x:.1f} (%{customdata})<extra></extra>"
         traces.append(points.update(name=group, legendgroup=group, showlegend=False, hovertemplate=hover))
     return traces

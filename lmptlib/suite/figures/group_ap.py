@@ -6,26 +6,31 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from lmptlib.data.dataset import GROUPS
-from lmptlib.suite.figures.style import COLOURS, SYMBOLS, apply_layout, interval, run_colour
+from lmptlib.evaluation.intervals import TOO_FEW
+from lmptlib.runs.tables import difference_text, interval_text
+from lmptlib.suite.figures.style import COLOURS, SYMBOLS, apply_layout, interval, run_colour, without
 
 
 def group_map(table: pd.DataFrame, ranking: str = "softmax") -> go.Figure:
-    """mAP total and by group across runs, with intervals. table: columns run, name, value, low, high (percent)."""
+    """mAP total and by group across runs, with intervals. table: as of `lmptlib.runs.tables.group_table`."""
     figure = go.Figure()
     for i, (run, part) in enumerate(table.groupby("run", sort=False)):
         bars = go.Bar(x=part["name"], y=part["value"], name=run, marker_color=run_colour(i))
         bars.update(text=part["value"].round(1), textposition="inside", insidetextanchor="start")
+        bars.update(customdata=list(map(interval_text, part["low"], part["high"])))
+        bars.update(hovertemplate="%{x}: %{y:.1f} (%{customdata})")
         figure.add_trace(bars.update(error_y=interval(part["value"], part["low"], part["high"])))
-    top = np.nanmax(table["high"].to_numpy(float))
+    top = np.nanmax(table[["value", "high"]].to_numpy(float))
     figure.update_yaxes(title=f"mAP, {ranking} ranking (%)", range=[0, min(100, 1.1 * top)])
-    return apply_layout(figure, "mAP by class group, with 95% bootstrap intervals over test images", barmode="group")
+    title = "mAP by class group, with 95% intervals over test images"
+    return apply_layout(figure, title + without(table.dropna(subset="value")["low"]), barmode="group")
 
 
 def intervals(table: pd.DataFrame, of: str = "difference") -> go.Figure:
     """Rows of a sweep as dots with 95% intervals, a panel a group. table: columns row, group and those of `of`.
 
     of: `difference` (with difference_low, difference_high) or `mean` (with low, high), as `lmptlib.runs.comparison.compare`
-    has them.
+    has them. A dot without an interval is open, and a difference says why.
     """
     low, high = ("low", "high") if of == "mean" else (f"{of}_low", f"{of}_high")
     table = table.dropna(subset=of)
@@ -33,10 +38,17 @@ def intervals(table: pd.DataFrame, of: str = "difference") -> go.Figure:
     figure = make_subplots(rows=1, cols=len(names), shared_yaxes=True, subplot_titles=names, horizontal_spacing=0.02)
     for column, name in enumerate(names, 1):
         part = table[table["group"] == name].iloc[::-1]
-        marker = {"color": COLOURS.get(name, "#222222"), "symbol": SYMBOLS.get(name, "circle"), "size": 11}
+        symbols = [SYMBOLS.get(name, "circle") + ("-open" if bare else "") for bare in part[low].isna()]
+        marker = {"color": COLOURS.get(name, "#222222"), "symbol": symbols, "size": 11}
         spread = interval(part[of], part[low], part[high], thickness=2, width=5)
         dots = go.Scatter(x=part[of], y=part["row"], mode="markers", marker=marker, error_x=spread, showlegend=False)
-        figure.add_trace(dots.update(hovertemplate="%{y}: %{x:.2f}<extra></extra>"), row=1, col=column)
+        dots.update(hovertemplate="%{y}: %{x:.2f}<extra></extra>")
+        if of == "difference":
+            dots.update(customdata=list(map(difference_text, part[of], part[low], part[high])))
+            dots.hovertemplate = "%{y}: %{customdata}<extra></extra>"
+            dots.update(mode="markers+text", text=[TOO_FEW if bare else "" for bare in part[low].isna()])
+            dots.update(textposition="top center", textfont_size=11)
+        figure.add_trace(dots, row=1, col=column)
         if of == "difference":
             figure.add_vline(x=0, line={"color": "black", "width": 1, "dash": "dash"}, row=1, col=column)
     figure.update_xaxes(title="mAP (%)" if of == "mean" else "difference of mAP")

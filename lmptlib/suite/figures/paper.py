@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.pyplot import close, subplots
 
 from lmptlib.data.dataset import GROUPS
+from lmptlib.evaluation.intervals import TOO_FEW
 from lmptlib.suite.figures.class_ap import class_rows
 from lmptlib.suite.figures.style import COLOURS, SHORT
 
@@ -72,7 +73,10 @@ def ap_heatmap(table: pd.DataFrame, baseline: str) -> Figure:
 
 
 def intervals(table: pd.DataFrame, of: str = "difference") -> Figure:
-    """Rows of a sweep as dots with 95% intervals, a panel a group: `mean` or `difference` of `lmptlib.runs.compare`."""
+    """Rows of a sweep as dots with 95% intervals, a panel a group: `mean` or `difference` of `lmptlib.runs.compare`.
+
+    A difference without an interval has too few positives, and says so.
+    """
     low, high = ("low", "high") if of == "mean" else (f"{of}_low", f"{of}_high")
     table = table.dropna(subset=of)
     rows = table["row"].unique()[::-1].tolist()
@@ -87,6 +91,9 @@ def intervals(table: pd.DataFrame, of: str = "difference") -> Figure:
             axis.errorbar(part[of], np.arange(len(rows)), xerr=spread, fmt="o", capsize=3, color=colour)
             if of == "difference":
                 axis.axvline(0, color="black", linewidth=1, linestyle="--")
+                for place in np.flatnonzero(part[of].notna() & part[low].isna()):
+                    at = (part[of].iloc[place], place)
+                    axis.annotate(TOO_FEW, at, (0, 5), textcoords="offset points", ha="center", fontsize=8)
             axis.grid(visible=False, axis="y")
     grid.set(yticks=range(len(rows)), yticklabels=rows, ylim=(-0.6, len(rows) - 0.4))
     grid.set(xlabel="mAP (%)" if of == "mean" else "difference of mAP").set_titles("{col_name}")

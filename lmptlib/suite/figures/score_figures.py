@@ -5,7 +5,8 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from lmptlib.suite.figures.style import COLOURS, apply_layout, interval, run_colour
+from lmptlib.runs.tables import interval_text
+from lmptlib.suite.figures.style import COLOURS, apply_layout, interval, run_colour, without
 
 # Whether the class is in the image -> name and colour.
 _PRESENCE = {False: ("it is not", "#B0B0B0"), True: ("the class is there", "#D55E00")}
@@ -47,12 +48,16 @@ def ranking_intervals(table: pd.DataFrame) -> go.Figure:
         marker = {"color": run_colour(i), "symbol": i, "size": 11}
         spread = interval(part["mean"], part["low"], part["high"], thickness=2, width=5)
         dots = go.Scatter(x=part["mean"], y=part["row"], mode="markers", marker=marker, error_x=spread)
-        dots.update(showlegend=False, hovertemplate="%{y}: %{x:.1f}<extra></extra>")
+        dots.update(showlegend=False, customdata=list(map(interval_text, part["low"], part["high"])))
+        dots.hovertemplate = "%{y}: %{x:.1f} (%{customdata})<extra></extra>"
         figure.add_trace(dots, row=1, col=i + 1)
-    pad = 0.05 * (table["high"].max() - table["low"].min())
-    figure.update_xaxes(title="mAP (%)", range=[table["low"].min() - pad, table["high"].max() + pad])
+    ends = table[["mean", "low", "high"]].to_numpy(float)
+    least, most = np.nanmin(ends), np.nanmax(ends)
+    pad = 0.05 * (most - least)
+    figure.update_xaxes(title="mAP (%)", range=[least - pad, most + pad])
     figure.update_yaxes(range=[-0.6, table["row"].nunique() - 0.4])
-    return apply_layout(figure, "mAP by ranking, with 95% intervals", height=190 + 34 * table["row"].nunique())
+    title = "mAP by ranking, with 95% intervals over test images" + without(table["low"])
+    return apply_layout(figure, title, height=190 + 34 * table["row"].nunique())
 
 
 def temperature(table: pd.DataFrame, levels: pd.DataFrame, own: float) -> go.Figure:

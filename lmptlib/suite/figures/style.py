@@ -5,6 +5,8 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from lmptlib.evaluation.intervals import TOO_FEW
+
 COLOURS = {"head": "#23508E", "medium": "#E69F00", "tail": "#CC4678"}
 
 SYMBOLS = {"head": "circle", "medium": "square", "tail": "diamond"}
@@ -23,8 +25,13 @@ def run_colour(place: int) -> str:
 
 
 def interval(value: pd.Series, low: pd.Series, high: pd.Series, **look: Any) -> dict:
-    """Error bars from low to high around values, as plotly's error_x and error_y take them."""
+    """Error bars from low to high around values, as plotly's error_x and error_y take them; none where they are NaN."""
     return {"type": "data", "array": high - value, "arrayminus": value - low, **look}
+
+
+def without(low: pd.Series) -> str:
+    """The end of a title over values whose intervals begin at `low`: what it means that one has none."""
+    return f" (none: {TOO_FEW})" if low.isna().any() else ""
 
 
 def apply_layout(figure: go.Figure, title: str, height: int = 460, **axes: Any) -> go.Figure:

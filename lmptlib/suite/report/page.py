@@ -4,9 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.io.json import to_json_plotly
+
+from lmptlib.runs.tables import interval_text
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,11 @@ def _percent(value: float | None) -> str:
     return "–" if pd.isna(value) else f"{value:.1f}"
 
 
+def _interval_below(value: float | None, interval: tuple[float, float] | None) -> str:
+    """What stands below a value: its interval, or why it has none; nothing below a value that is not there."""
+    return "" if pd.isna(value) else interval_text(*interval or (np.nan, np.nan))
+
+
 _TEMPLATES = Environment(
     loader=PackageLoader("lmptlib.suite.report"),
     autoescape=True,
@@ -43,4 +51,4 @@ _TEMPLATES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_TEMPLATES.filters |= {"figure_json": _figure_json, "percent": _percent}
+_TEMPLATES.filters |= {"figure_json": _figure_json, "percent": _percent, "interval_below": _interval_below}

@@ -31,7 +31,7 @@ def loss_comparison(runs: dict[str, list[Run]]) -> ipywidgets.VBox:
     def show(_: dict | None = None) -> None:
         with figure.batch_update():
             for trace, new in zip(figure.data, drawn().data):
-                trace.x, trace.error_x = new.x, new.error_x
+                trace.x, trace.error_x, trace.customdata = new.x, new.error_x, new.customdata
             figure.layout.title.text = f"AP of each class: from {before.value} (open) to {after.value} (filled)"
             figure.layout.annotations[0].text = f"{ranking.value} ranking"
 

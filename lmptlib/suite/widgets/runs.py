@@ -10,7 +10,16 @@ from lmptlib.data.dataset import GROUPS
 from lmptlib.evaluation.rankings import RANKINGS
 from lmptlib.runs.comparison import compare
 from lmptlib.runs.run import Run
-from lmptlib.runs.tables import by_dataset, by_label, class_table, curve_table, group_table, labelled, settings_table
+from lmptlib.runs.tables import (
+    by_dataset,
+    by_label,
+    class_table,
+    curve_table,
+    group_table,
+    labelled,
+    readable,
+    settings_table,
+)
 from lmptlib.suite.figures.class_ap import per_class_ap
 from lmptlib.suite.figures.curve_figures import training_curves
 from lmptlib.suite.figures.group_ap import group_map, intervals
@@ -123,7 +132,7 @@ class RunExplorer(ipywidgets.VBox):
             # seeds that do not pair
             self.differences.value = html.escape(str(error))
             return
-        self.differences.value = f"{table_html(table.round(2))}{csv_link(table, 'differences.csv')}"
+        self.differences.value = f"{table_html(readable(table))}{csv_link(table, 'differences.csv')}"
         if table["difference"].notna().any():
             title = f"Paired differences from {baseline}, with 95% intervals"
             redraw(self.gaps, intervals(table).update_layout(title=title), **_LOOK)

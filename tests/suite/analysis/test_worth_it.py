@@ -110,13 +110,15 @@ def test_where_prompts_stop_is_said():
     ahead, level, behind = [5.0, 5.1, 5.2], [-4.0, 0.0, 4.0], [-5.0, -5.1, -5.2]
     gaps = worth_it.gap_table(curves({"1": ahead, "2": level, "4": behind, "all": behind}), "a", "b")
     text = worth_it.curve_sentence(gaps, "a", "b")
-    assert "a is ahead of it with 1; not told apart with 2; behind with 4 and all: it stays behind from 4 on." in text
+    assert (
+        "'a' against 'b' is ahead with 1; not told apart with 2; behind with 4 and all, and stays so from 4 on." in text
+    )
     gaps = worth_it.gap_table(curves({"1": behind, "2": level}), "a", "b")
-    assert worth_it.curve_sentence(gaps, "a", "b").endswith("a is not told apart with 2; behind with 1.")
+    assert worth_it.curve_sentence(gaps, "a", "b").endswith("not told apart with 2; behind with 1.")
     gaps = worth_it.gap_table(curves({"1": behind, "2": behind}), "a", "b")
-    assert worth_it.curve_sentence(gaps, "a", "b").endswith("it is behind throughout.")
+    assert worth_it.curve_sentence(gaps, "a", "b").endswith("behind with 1 and 2: throughout.")
     gaps = worth_it.gap_table(curves({"1": [5.0]}), "a", "b")
-    assert worth_it.curve_sentence(gaps, "a", "b").endswith("a is without an interval with 1.")
+    assert worth_it.curve_sentence(gaps, "a", "b").endswith("is without an interval with 1.")
 
 
 def test_the_prior_by_the_images_that_a_class_has():
@@ -142,18 +144,18 @@ COST = pd.DataFrame({"searched": [90.0, 3.0], "learned": [20000, 5000]}, index=[
 @pytest.mark.parametrize(
     ("total", "tail", "verdict", "words"),
     [
-        ((-5, -7, -3), (2, 1, 3), "No, not in total.", "ours is ahead in tail; behind in total"),
-        ((-5, -11, 1), (-2, -3, -1), "Not shown in total.", "ours is behind in tail; not told apart in total"),
-        ((5, 3, 7), (2, -1, 5), "Yes, in total.", "ours is ahead in total; not told apart in tail"),
+        ((-5, -7, -3), (2, 1, 3), "No, not in total.", "'ours' is ahead in tail; behind in total"),
+        ((-5, -11, 1), (-2, -3, -1), "Not shown in total.", "'ours' is behind in tail; not told apart in total"),
+        ((5, 3, 7), (2, -1, 5), "Yes, in total.", "'ours' is ahead in total; not told apart in tail"),
         ((5, 3, 7), (9, np.nan, np.nan), "Yes, in total.", "ahead in total; with too few positives in tail"),
         ((5, np.nan, np.nan), (9, 1, 12), "It cannot be told.", "ahead in tail; with too few positives in total"),
     ],
 )
 def test_the_answer_says_what_the_tables_do(total, tail, verdict, words):
     text = worth_it.answer(compared(total, tail), COST, "ours", "theirs", "clip", "data")
-    assert text.startswith(f"{verdict} On data, ours") and words in text and " head" not in text
-    assert "mAP 45.0; theirs" in text and "clip 40.0" in text
-    assert "20,000 numbers in 90 s" in text and "theirs 5,000 in 3.0 s: 30.0 times as long" in text
+    assert text.startswith(f"{verdict} On data, 'ours' has mAP 45.0") and words in text and " head" not in text
+    assert "'theirs', the first of the others out of fold, 50.0; 'clip' 40.0" in text
+    assert "20,000 numbers in 90 s" in text and "'theirs' sets 5,000 in 3.0 s: 30.0 times as long" in text
     gap = f"total {total[0]:+.1f}" + ("" if np.isnan(total[1]) else f" [{total[1]:+.1f}, {total[2]:+.1f}]")
     assert gap in text
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from lmptlib.evaluation.intervals import bootstrap
+from lmptlib.evaluation.intervals import mean_interval, resampled_means
 from lmptlib.evaluation.rankings import relative, softmax_scores
 from lmptlib.suite.analysis.zero_shot import offsets, ranking_table, read_templates
 from lmptlib.suite.widgets.zero_shot import zero_shot_explorer
@@ -25,16 +25,20 @@ def test_the_variance_falls_into_its_parts():
 
 def test_the_table_has_means_and_paired_differences():
     better = COSINE + 0.2 * LABELS
-    table = ranking_table(LABELS, {"plain": COSINE, "better": better}, GROUPS, "plain", resamples=200)
+    table = ranking_table(LABELS, {"plain": COSINE, "better": better}, GROUPS, "plain")
     table = table.set_index(["row", "group"])
     by_class = [100 * average_precision_score(y, s) for y, s in zip(LABELS.T, better.T)]
     assert table.loc[("better", "total"), "mean"] == pytest.approx(np.mean(by_class))
     assert table.loc[("better", "tail"), "mean"] == pytest.approx(np.mean(by_class[2:]))
     assert table.loc[("plain", "total"), ["difference", "difference_low"]].isna().all()
-    gaps = bootstrap(LABELS, better, GROUPS, 200)["total"] - bootstrap(LABELS, COSINE, GROUPS, 200)["total"]
-    found = table.loc[("better", "total"), ["difference_low", "difference_high"]].astype(float)
-    np.testing.assert_allclose(found, 100 * np.percentile(gaps, [2.5, 97.5]))
-    only_tail = ranking_table(LABELS[:, 2:], {"plain": COSINE[:, 2:]}, GROUPS[2:], resamples=20)
+    drawn, plain = (resampled_means(LABELS, values, GROUPS)["total"] for values in (better, COSINE))
+    found = table.loc[("better", "total")].astype(float)
+    np.testing.assert_allclose(found[["low", "high"]], 100 * mean_interval(drawn))
+    assert found["difference"] == pytest.approx(found["mean"] - table.loc[("plain", "total"), "mean"])
+    half = 210 * np.std(drawn - plain, ddof=1)
+    gap = found["difference"]
+    np.testing.assert_allclose(found[["difference_low", "difference_high"]], [gap - half, gap + half])
+    only_tail = ranking_table(LABELS[:, 2:], {"plain": COSINE[:, 2:]}, GROUPS[2:])
     assert list(only_tail["group"]) == ["total", "tail"]
 
 

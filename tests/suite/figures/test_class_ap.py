@@ -11,8 +11,9 @@ CLASSES = pd.DataFrame({"class": ["dog", "cow", "owl"], "group": ["head", "mediu
 
 
 def table(**ap: list[list[float]]) -> pd.DataFrame:
-    """row -> a list a seed of the AP of dog, cow and owl."""
-    return pd.concat([CLASSES.assign(row=row, run=row, ap=one) for row, seeds in ap.items() for one in seeds])
+    """row -> a list a seed of the AP of dog, cow and owl; an owl has too few positives for an interval."""
+    rows = [CLASSES.assign(row=row, run=row, ap=one) for row, seeds in ap.items() for one in seeds]
+    return pd.concat([one.assign(low=one["ap"] - [5, 9, np.nan], high=one["ap"] + [4, 7, np.nan]) for one in rows])
 
 
 def test_classes_go_from_frequent_to_rare_with_their_counts_behind():
@@ -21,9 +22,15 @@ def test_classes_go_from_frequent_to_rare_with_their_counts_behind():
     assert list(counts.x) == ["dog", "cow", "owl"] and list(counts.y) == [300, 40, 7]
     assert list(counts.marker.color) == list(COLOURS.values())
     drawn = {line.name: line for line in lines}
-    assert list(drawn["clip"].y) == [60, 50, 40] and drawn["clip"].error_y.array is None
+    assert list(drawn["clip"].y) == [60, 50, 40]
+    np.testing.assert_array_equal(drawn["clip"].error_y.array, [4, 7, np.nan])
+    np.testing.assert_array_equal(drawn["clip"].error_y.arrayminus, [5, 9, np.nan])
+    assert list(drawn["clip"].customdata) == ["55.0–64.0", "41.0–57.0", "too few positives"]
+    assert list(drawn["coop"].customdata) == ["seeds 70.0–74.0", "seeds 52.0–56.0", "seeds 30.0–34.0"]
     assert list(drawn["coop"].y) == [72, 54, 32] and list(drawn["coop"].error_y.array) == [2, 2, 2]
     assert {line.line.color for line in lines} == set(RUN_COLOURS[:2])
+    _, *many = class_ap.per_class_ap(table(a=[[1, 2, 3]], b=[[1, 2, 3]], c=[[1, 2, 3]])).data
+    assert [line.error_y.array for line in many] == [None] * 3 and many[2].customdata[2] == "too few positives"
 
 
 def test_rows_of_classes_are_rarest_first_and_have_the_range_of_the_seeds():
@@ -54,6 +61,8 @@ def test_dumbbells_go_from_the_open_baseline_to_filled_rows(others):
             line, before, after = figure.data[9 * i + 3 * j : 9 * i + 3 * j + 3]
             end = [72 + i, 54, 32][j]
             assert list(before.x) == [[60], [50], [40]][j] and list(after.x) == [end] and list(after.y) == [label]
+            said = ["55.0–64.0", "41.0–57.0", "too few positives"][j]
+            assert list(before.customdata) == [said] and next(iter(after.customdata)).startswith("seeds ")
             assert list(line.x[:2]) == [before.x[0], after.x[0]] and np.isnan(line.x[2])
             assert list(after.error_x.array) == list(after.error_x.arrayminus) == [2]
             colours = {line.line.color, before.marker.line.color, after.marker.color}

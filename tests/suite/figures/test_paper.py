@@ -45,7 +45,10 @@ def test_dots_stand_at_the_differences():
     axis = paper.intervals(table).axes[0]
     dots = dict(zip(axis.lines[0].get_xdata(), axis.lines[0].get_ydata()))
     labels = [label.get_text() for label in axis.get_yticklabels()]
-    assert {labels[int(place)]: value for value, place in dots.items()} == {"coop": 2, "lmpt": -1}
+    assert {labels[int(place)]: value for value, place in dots.items()} == {"coop": 2, "lmpt": -1} and not axis.texts
+    table.loc[0, ["difference_low", "difference_high"]] = np.nan
+    (note,) = paper.intervals(table).axes[0].texts
+    assert note.get_text() == "too few positives" and note.xy == (2, 1)
 
 
 def test_the_latex_table_has_the_best_in_bold_and_what_was_printed(tmp_path):

@@ -36,6 +36,10 @@ def test_rankings_stand_on_one_scale():
         np.testing.assert_array_equal(dots.x + dots.error_x.array, part["high"])
         np.testing.assert_array_equal(dots.x - dots.error_x.arrayminus, part["low"])
     assert figure.layout.xaxis.range == figure.layout.xaxis2.range == (34, 56)
+    table.loc[3, ["low", "high"]] = np.nan
+    figure = score_figures.ranking_intervals(table)
+    assert list(figure.data[1].customdata) == ["too few positives", "40.0–43.0"]
+    assert figure.layout.title.text.endswith("(none: too few positives)")
 
 
 def test_clips_own_scale_is_marked_on_the_curve():
