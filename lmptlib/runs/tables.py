@@ -10,7 +10,6 @@ import pandas as pd
 from lmptlib.data.dataset import GROUPS
 from lmptlib.evaluation.calibration import f1_scores, thresholds
 from lmptlib.evaluation.intervals import TOO_FEW
-from lmptlib.evaluation.intervals import TOO_FEW
 from lmptlib.evaluation.rankings import RANKINGS
 from lmptlib.methods import learns
 from lmptlib.runs.ensemble import Ensemble
