@@ -207,6 +207,10 @@ def resolve(**settings: Any) -> Config:
             config.learning.loss, config.learning.preset, read_loss_settings(config.learning.loss_settings)
         )
         trials_of(config)
+    if config.views == 1 and METHODS[method].needs_crops(config.settings):
+        raise ValueError(f"method '{method}' needs crops: views 5 or 14")
+    if config.views == 1 and config.pool != COMMON["pool"].default:
+        raise ValueError("setting 'pool' goes with views 5 or 14")
     return config
 
 
@@ -226,6 +230,9 @@ def trials_of(config: Config) -> list[dict[str, Any]]:
     if not named:
         raise ValueError("select 'folds' needs trials: name them, as in trials 'lr: [1e-3, 1e-2]'")
     axes = {name: values if isinstance(values, list) else [values] for name, values in named.items()}
+    for name, axis in axes.items():
+        if not axis or None in axis or any(value in axis[:i] for i, value in enumerate(axis)):
+            raise ValueError(f"trials of '{name}' are different values, at least one")
     trials = [read_settings(dict(zip(axes, values))) for values in itertools.product(*axes.values())]
     if len(trials) > MOST_TRIALS:
         raise ValueError(f"{len(trials)} trials; {MOST_TRIALS} at most: name fewer values")

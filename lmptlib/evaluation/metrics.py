@@ -2,7 +2,12 @@
 
 import numpy as np
 
-from lmptlib.evaluation.average_precision import average_precision, standardised_by_fold, summarise
+from lmptlib.evaluation.average_precision import (
+    average_precision,
+    average_precision_of_folds,
+    standardised_by_fold,
+    summarise,
+)
 from lmptlib.evaluation.intervals import class_intervals, mean_interval, resampled_means
 from lmptlib.evaluation.rankings import RANKINGS, ranking_scores
 
@@ -39,7 +44,7 @@ def evaluate_folds(
     Classes with fewer than two images are left out of the means, and named.
     """
     standard, judged = standardised_by_fold(scores, folds), labels.sum(0) > 1
-    ap = np.where(judged, average_precision(labels, standard), np.nan)
+    ap = average_precision_of_folds(labels, scores, folds)
     entry: dict = {"name": OUT_OF_FOLD, "n_folds": len(np.unique(folds))}
     entry |= {name: percent(float(value)) for name, value in summarise(ap, groups).items()}
     named = tuple(name for name, judge in zip(class_names, judged) if judge)

@@ -5,7 +5,6 @@ from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import torch
-import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 from torch import Tensor, nn
@@ -152,6 +151,11 @@ class Method(nn.Module):
         self.trials: list[dict[str, Any]] = []
         self.out_of_fold: Tensor | None = None
 
+    @classmethod
+    def needs_crops(cls, settings: Any) -> bool:
+        """Whether it cannot be trained without crops of the training images."""
+        return False
+
     def phases(self) -> list[Phase]:
         """The stretches of training, in order; none where nothing is trained step by step."""
         return []
@@ -208,7 +212,7 @@ def over_views(function: Callable, batch: Batch, text: Tensor | None) -> Tensor:
 def view_weights(crops: Tensor, pool: str) -> Tensor:
     """What each crop counts, (B, V, C), by its scores (B, V, C): the largest of a class alone, all alike, or by a softmax."""
     if pool == "max":
-        return F.one_hot(crops.argmax(1), crops.shape[1]).transpose(1, 2).to(crops.dtype)
+        return torch.zeros_like(crops).scatter_(1, crops.argmax(1, keepdim=True), 1.0)
     return torch.full_like(crops, 1 / crops.shape[1]) if pool == "mean" else crops.softmax(1)
 
 

@@ -77,7 +77,8 @@ class ClosedForm(Method):
     def select(self, batch: Batch) -> Tensor:
         """Choose the settings; the raw scores (N, C) that training images have out of fold under them.
 
-        Raises ValueError where all images are in one fold.
+        Where no class has two images nothing can be judged, and the middle of the grid is taken. Raises ValueError where all
+        images are in one fold.
         """
         if len(batch.folds.unique()) < 2:
             raise ValueError("folds need training images that differ: all are the same picture")
@@ -92,7 +93,7 @@ class ClosedForm(Method):
                 scores[held] = self.raw_of_views(batch.rows(held))
         figures = [mean_of(ap_out_of_fold(scores, batch)) for scores in raw]
         self.trials = [{**values, "total": figure} for values, figure in zip(candidates, figures)]
-        best = int(np.argmax(figures))
+        best = len(candidates) // 2 if None in figures else int(np.argmax(figures))
         self.chosen = candidates[best]
         return raw[best]
 
@@ -153,6 +154,6 @@ def ap_out_of_fold(scores: Tensor, batch: Batch) -> np.ndarray:
     return ap[~np.isnan(ap)]
 
 
-def mean_of(values: np.ndarray) -> float:
-    """The mean; 0 of none."""
-    return float(values.mean()) if len(values) else 0.0
+def mean_of(values: np.ndarray) -> float | None:
+    """The mean; None of none."""
+    return float(values.mean()) if len(values) else None

@@ -73,8 +73,8 @@ class Member(nn.Module):
 def _check_members(members: str) -> str:
     for name in _names(members):
         if name not in MEMBERS:
-            raise ValueError(f"setting 'members' names closed forms, some of {', '.join(MEMBERS)}, not '{name}'")
-    return members
+            raise ValueError(f"names closed forms, some of {', '.join(MEMBERS)}, not '{name}'")
+    return ", ".join(_names(members))
 
 
 def _names(members: str) -> list[str]:
@@ -108,14 +108,20 @@ class Ensemble(ClosedForm):
         self.standard_text = Standard(len(problem.class_names))
         self.register_buffer("weights", torch.full((len(made),), 1 / len(made), dtype=torch.float64))
 
+    @classmethod
+    def needs_crops(cls, settings: Any) -> bool:
+        return any(MEMBERS[name].needs_crops(settings) for name in _names(settings.members))
+
     def solve(self, batch: Batch) -> None:
+        self.trials = []
         text = self.standard_text.fit(self.cosines(batch))
         mixed = [self.solve_member(name, member, batch, text) for name, member in self.parts]
-        weights, self.trials = most_sober(
+        weights, trials = most_sober(
             [dict(zip(self.names, weights)) for weights in even_first(len(mixed))],
             lambda weights: weighted(weights.values(), mixed),
             batch,
         )
+        self.trials += [{"of": "weights", **trial} for trial in trials]
         self.weights.copy_(torch.tensor(list(weights.values())))
         self.chosen["weights"] = weights
         self.finish(weighted(weights.values(), mixed), batch)
@@ -125,7 +131,8 @@ class Ensemble(ClosedForm):
         member.method.solve(batch)
         own = member.own.fit(member.method.out_of_fold)
         shares = [{"text": share} for share in sorted(TEXT_SHARES, reverse=True)]
-        share, _ = most_sober(shares, lambda share: own + share["text"] * text, batch)
+        share, trials = most_sober(shares, lambda share: own + share["text"] * text, batch)
+        self.trials += [{"of": name, **trial} for trial in (*member.method.trials, *trials)]
         member.share.fill_(share["text"])
         self.chosen[name] = member.method.chosen | share
         return member.mixed.fit(own + member.share * text)
@@ -156,13 +163,12 @@ def most_sober(
 ) -> tuple[dict[str, float], list[dict[str, float]]]:
     """The first option that is as good as the best out of fold, within a standard error over classes; all with their mAP."""
     ap = np.array([ap_out_of_fold(scores(option), batch) for option in options])
-    trials = [{**option, "total": mean} for option, mean in zip(options, map(mean_of, ap))]
+    trials = [{**option, "total": mean_of(of_option)} for option, of_option in zip(options, ap)]
     if not ap.size:
         return options[0], trials
-    gaps = ap[np.argmax([trial["total"] for trial in trials])] - ap
+    gaps = ap[ap.mean(1).argmax()] - ap
     errors = gaps.std(1) / np.sqrt(max(gaps.shape[1] - 1, 1))
-    as_good = [mean_of(gap) <= error for gap, error in zip(gaps, errors)]
-    return options[as_good.index(True)], trials
+    return options[int((gaps.mean(1) <= errors).argmax())], trials
 
 
 def even_first(n: int) -> list[tuple[float, ...]]:

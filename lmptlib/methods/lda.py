@@ -74,7 +74,8 @@ def mean_differences(x: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
 def residuals(x: Tensor, y: Tensor) -> Tensor:
     """Features (N, D) less what labels (N, C) and an intercept explain of them."""
     design = torch.cat([torch.ones_like(y[:, :1]), y], dim=1)
-    return x - design @ (torch.linalg.pinv(design) @ x)
+    # By the Gram matrix, (C + 1, C + 1): labels may hold each other, so that it has no inverse.
+    return x - design @ (torch.linalg.pinv(design.T @ design, hermitian=True) @ (design.T @ x))
 
 
 def eigen(x: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,5 +1,7 @@
 """Linear discriminants that look for the view in which a class is seen."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -24,9 +26,11 @@ class MilLDA(LDA):
     explains of them: where a label is neither, it explains nothing. Kappa counts against photographs, as in lda.
     """
 
+    @classmethod
+    def needs_crops(cls, settings: Any) -> bool:
+        return True
+
     def prepare(self, batch: Batch) -> Prepared:
-        if batch.crops is None:
-            raise ValueError("method 'mil_lda' needs crops: -p views 5 or -p views 14")
         prepared = super().prepare(batch)
         for _ in range(_ROUNDS):
             self.fit(prepared, _CHOOSING)

@@ -61,13 +61,14 @@ class Run:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Its settings by name: those of every run, and those that its method has."""
-        return self.config["settings"]
+        """Its settings by name: those of every run, and those that its method has, as folds chose them for its training."""
+        settings = self.config["settings"]
+        return settings | self.config.get("chosen", {}) if learns(settings["method"]) else settings
 
     @property
     def trained_config(self) -> Config:
         """Its configuration, with the settings that folds chose where a method that learns was trained under them."""
-        config = resolve(**self.settings)
+        config = resolve(**self.config["settings"])
         return config.with_settings(**self.config.get("chosen", {})) if config.learning else config
 
     @property
@@ -162,6 +163,8 @@ class Run:
 
     def scores(self) -> dict[str, np.ndarray]:
         """`scores`, `logits` and `labels` (N, C) of the test images; with a validation split `val_scores` and so on.
+
+        Where folds chose, `fold_scores` and so on are of the training images by fits without them, and `folds` (N,) says which.
 
         `scores` is what the run ranks by: the cosine of image and prompt, or a probe's logit. The sigmoid of `logits` is
         its probability.

@@ -4,7 +4,8 @@ outputs/<run>/config.json            the resolved configuration, fingerprints, v
               history.jsonl          a line an epoch: losses, learning rate, gradient norms, seconds
               checkpoint.pt          after each epoch, where the run goes on from; gone when it is finished
               probabilities.npz      mean probabilities of positives and negatives per class (PG Eq. 6)
-              scores.npz             scores, logits and labels of test and validation images
+              scores.npz             scores, logits and labels of test and validation images; those of training images out
+                                     of fold, and their folds, where folds chose
               prompts.safetensors    what was learned, text features before and after
               metrics.json           AP per class and group under both rankings, with intervals
               notebook.ipynb         the executed notebook, where one made the run

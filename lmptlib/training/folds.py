@@ -3,6 +3,8 @@
 import hashlib
 import io
 import json
+import zipfile
+import zlib
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +16,7 @@ from torch import Tensor
 from lmptlib.config import Config, trials_of
 from lmptlib.data.images import READING
 from lmptlib.data.stratified import draw_folds
+from lmptlib.errors import NonFiniteLoss, first_line
 from lmptlib.evaluation.average_precision import average_precision_of_folds
 from lmptlib.evaluation.rankings import ranking_scores
 from lmptlib.paths import write_atomically
@@ -26,27 +29,38 @@ from lmptlib.training.state import TrainState
 N_FOLDS = 3  # of a method that learns step by step; closed forms have five
 
 
-def choose(config: Config, inputs: Inputs, fingerprints: dict[str, str], log: Callable[[str], None]) -> Selection:
+def choose(
+    config: Config, inputs: Inputs, fingerprints: dict[str, str], log: Callable[[str], None], force: bool = False
+) -> Selection:
     """Train every trial of a configuration on two of three folds in turn, and take the one that ranks the third best.
 
-    The search is made with seed 0 and kept in the cache folder: all seeds of a configuration share it.
+    The search is made with seed 0 and kept in the cache folder: all seeds of a configuration share it. `force` makes it
+    anew. A trial whose loss is not finite drops out. Raises ValueError where nothing can be judged.
     """
     search = config.with_settings(seed=0)
     content = json.dumps([search.effective(), fingerprints, FORMAT, READING], sort_keys=True)
     path = inputs.cache / f"folds-{hashlib.sha256(content.encode()).hexdigest()[:32]}.npz"
-    if path.is_file():
-        return _load(path)
+    if not force and (found := _load(path, log)):
+        return found
     train = inputs.dataset.train
     folds = draw_folds(train.labels, train.digests(inputs.cache), N_FOLDS)
-    trials, found = trials_of(search), []
-    for number, values in enumerate(trials, 1):
-        scores, logits = _out_of_fold(search.with_settings(select="last", trials="", **values), inputs, folds)
-        ap = average_precision_of_folds(train.labels, scores, folds)
-        found.append((float(np.nanmean(ap)), scores, logits))
-        log(f"trial {number} of {len(trials)}, {values}: mAP {100 * found[-1][0]:.2f} out of fold")
-    best = int(np.argmax([total for total, _, _ in found]))
-    table = [{**values, "total": total} for values, (total, _, _) in zip(trials, found)]
-    selection = Selection(folds, *found[best][1:], trials[best], table)
+    if len(np.unique(folds)) < N_FOLDS or not (train.labels.sum(0) > 1).any():
+        raise ValueError(f"{inputs.dataset.name}: select 'folds' needs three pictures, and a class with two of them")
+    trials, table = trials_of(search), []
+    finite: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # of the number of a trial, its scores and logits
+    for number, values in enumerate(trials):
+        told, total = f"trial {number + 1} of {len(trials)}, {values}", None
+        try:
+            finite[number] = _out_of_fold(search.with_settings(select="last", trials="", **values), inputs, folds)
+            total = float(np.nanmean(average_precision_of_folds(train.labels, finite[number][0], folds)))
+            log(f"{told}: mAP {100 * total:.2f} out of fold")
+        except NonFiniteLoss as error:
+            log(f"{told}: {error}")
+        table.append({**values, "total": total})
+    if not finite:
+        raise NonFiniteLoss("no trial has a finite loss: name others, with a lower lr")
+    best = max(finite, key=lambda number: table[number]["total"])
+    selection = Selection(folds, *finite[best], trials[best], table)
     _store(selection, path)
     return selection
 
@@ -110,7 +124,14 @@ def _store(selection: Selection, path: Path) -> None:
     write_atomically(path, buffer.getvalue())
 
 
-def _load(path: Path) -> Selection:
-    with np.load(path) as file:
-        chosen, trials = json.loads(str(file["told"]))
-        return Selection(file["folds"], file["scores"], file["logits"], chosen, trials)
+def _load(path: Path, log: Callable[[str], None]) -> Selection | None:
+    """A stored search; None where there is none, and after a line where it is damaged."""
+    if not path.is_file():
+        return None
+    try:
+        with np.load(path) as file:
+            chosen, trials = json.loads(str(file["told"]))
+            return Selection(file["folds"], file["scores"], file["logits"], chosen, trials)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        log(f"{path}: damaged ({first_line(error)}); the search is made anew")
+        return None

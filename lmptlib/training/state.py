@@ -25,6 +25,8 @@ from lmptlib.training.inputs import Inputs
 from lmptlib.training.recorder import Recorder
 from lmptlib.training.selection import Selection
 
+_AT_ONCE = 4096  # images scored at once: their scores by each crop take 4,096 x 14 x C numbers
+
 
 def learning_rate(step: int, n_steps: int, warmup: int) -> float:
     """The factor on the learning rate: cosine from 1 to 0, with a linear rise from a third over `warmup` iterations."""
@@ -226,9 +228,12 @@ class TrainState:
     def evaluate(self, split: str) -> tuple[np.ndarray, np.ndarray]:
         """Scores and logits (N, C) of the images of train, val or test, as the method ranks them."""
         self.method.eval()
-        found = self.method.ranked(self.inputs.to_score(split), self.encoded())
+        batch, text = self.inputs.to_score(split), self.encoded()
+        rows = torch.arange(len(batch.targets), device=self.inputs.device).split(_AT_ONCE)
+        parts = [self.method.ranked(batch.rows(part), text) for part in rows]
         self.method.train()
-        return found[0].cpu().numpy(), found[1].cpu().numpy()
+        scores, logits = (torch.cat(each).cpu().numpy() for each in zip(*parts))
+        return scores, logits
 
     def mean_ap(self, split: str, ranking: str = "softmax") -> float:
         """mAP in percent of the live weights on a split: val, train or, which is leakage where it chooses, test."""
@@ -237,9 +242,9 @@ class TrainState:
 
     @torch.no_grad()
     def _record_epoch(self) -> None:
-        """Exact probabilities over the training set, of the method as it trains. Raises NonFiniteLoss."""
-        logits = None
-        if not self.phases or "pixels" not in self.phase.needs:
+        """Exact probabilities over the training set, of the method as it trains, or out of fold. Raises NonFiniteLoss."""
+        logits = self.method.out_of_fold
+        if logits is None and (not self.phases or "pixels" not in self.phase.needs):
             logits = self.method.logits(self.inputs.whole(), self.encoded())
             if not logits.isfinite().all():
                 if not hasattr(self, "before"):

@@ -62,12 +62,14 @@ def _work(
     for note in cut_texts(clip, dataset.class_names, captions or ()):
         log(f"note: {dataset.name}: {note}")
     inputs = Inputs(dataset, clip, plan.cache, log, config.views)
-    for name in ("val", "test"):
-        if name in dataset.splits:
-            inputs.to_score(name)  # what cannot be read is said before training, and not after
+    for name in dataset.splits:
+        inputs.of_split(name)  # what cannot be read is said before training, and before crops, which take longer
+    for name in dataset.splits:
+        if name != "train":
+            inputs.to_score(name)
     selection = None
     if config.learning and config.learning.select == "folds":
-        selection = choose(config, inputs, plan.fingerprints, log)
+        selection = choose(config, inputs, plan.fingerprints, log, force)
         config = config.with_settings(select="last", trials="", **selection.chosen)
     state = TrainState(config, inputs, selection)
     checkpoint = None if force else folder.checkpoint(log)
@@ -165,6 +167,7 @@ def _evaluate(state: TrainState) -> tuple[dict[str, Any], dict[str, np.ndarray]]
     if selection := state.selection:
         labels = state.inputs.labels("train")
         found |= {"fold_scores": selection.scores, "fold_logits": selection.logits, "fold_labels": labels}
+        found["folds"] = selection.folds
         of_folds = evaluate_folds(labels, selection.scores, selection.folds, dataset.class_names, dataset.groups)
         metrics["out_of_fold"] = of_folds | {"chosen": selection.chosen, "trials": selection.trials}
     return metrics, found

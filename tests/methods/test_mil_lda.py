@@ -57,9 +57,3 @@ def test_weights_are_what_loops_give(n_classes):
     weight, mean = by_loops(batch, text, 3.0, 0.4)
     np.testing.assert_allclose(ours.weight.numpy(), weight, atol=1e-9)
     np.testing.assert_allclose(ours.mean.numpy(), mean, atol=1e-12)
-
-
-def test_without_crops_it_says_what_to_do():
-    batch = make_batch()
-    with pytest.raises(ValueError, match=r"^method 'mil_lda' needs crops: -p views 5 or -p views 14$"):
-        make_method("mil_lda", batch).solve(batch)

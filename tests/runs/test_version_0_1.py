@@ -79,7 +79,13 @@ def test_tables_and_comparison_read_them(old, make_run):
     assert [*by_dataset(finished)] == ["tiny"]
     table = results_table(old.values())
     assert table["method"].tolist() == ["zero_shot", "lmpt", "prompts_and_probe", "linear_probe", "lmpt"]
-    assert table["recipe"].tolist() == ["", "calibrated", "best", "probe", "calibrated (stopped after 1 of 2 epochs)"]
+    assert table["recipe"].tolist() == [
+        "",
+        "calibrated",
+        "prompts_and_probe",
+        "probe",
+        "calibrated (stopped after 1 of 2 epochs)",
+    ]
     assert table["logit total"].notna().all() and table["softmax tail"].notna().all()
     assert settings_table(finished)["sampler"].tolist() == ["", "shuffle", "class_aware", "class_aware"]
     assert len(group_table(finished, "logit")) == 16 and len(class_table(finished, "softmax")) == 16

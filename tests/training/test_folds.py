@@ -12,6 +12,7 @@ from lmptlib.clip.loading import load_clip
 from lmptlib.config import resolve, trials_of
 from lmptlib.data.loading import load_dataset
 from lmptlib.data.stratified import draw_folds
+from lmptlib.errors import NonFiniteLoss
 from lmptlib.evaluation.metrics import OUT_OF_FOLD
 from lmptlib.methods.base import Batch
 from lmptlib.runs.classifier import Classifier
@@ -63,8 +64,40 @@ def test_the_run_is_that_of_the_chosen_settings(make_run):
     plain = make_run(method="linear_probe", **run.config["chosen"])
     for name in ("scores", "logits"):
         np.testing.assert_array_equal(run.scores()[name], plain.scores()[name])
-    assert make_run(**PROBE, seed=1).metrics["out_of_fold"] == run.metrics["out_of_fold"]
+    assert run.settings["loss"] == run.config["chosen"]["loss"] and run.settings["loss"] in run.label
     assert Classifier(run.folder).config.settings.lr == run.config["chosen"]["lr"]
+
+
+def test_seeds_share_one_search_and_other_data_do_not(tiny, tmp_path):
+    """Trials that are made are told: none for another seed, all of them for another label, caption or image, or by force."""
+
+    def trials(method: str = "linear_probe", force: bool = False, **settings) -> int:
+        given = {"dataset": str(tiny.path), "cache": str(tmp_path / "cache"), "epochs": 1, "batch_size": 8}
+        config = resolve(**given, method=method, select="folds", trials="lr: [1e-3, 1e-1]", **settings)
+        lines: list[str] = []
+        train(config, tmp_path / "out", force, lines.append)
+        return sum(line.startswith("trial ") for line in lines)
+
+    assert [trials(), trials(seed=1), trials(seed=2, force=True), trials(seed=3)] == [2, 0, 2, 0]
+    assert trials(ema=0.5) == 2
+    tiny.replace("train.txt", "train/3.jpg 0 3", "train/3.jpg 0 2")
+    assert trials() == 2
+    tiny.replace("captions.txt", "train/3.jpg a photo", "train/3.jpg a picture")
+    assert trials() == 2
+    (tiny.folder / "train" / "3.jpg").write_bytes((tiny.folder / "train" / "4.jpg").read_bytes())
+    assert trials() == 2
+    stored = max((tmp_path / "cache").glob("folds-*.npz"), key=lambda path: path.stat().st_mtime)
+    stored.write_bytes(stored.read_bytes()[:100])
+    assert trials(seed=4) == 2
+
+
+def test_a_trial_that_breaks_drops_out(make_run):
+    """And where all break the run fails, naming what to do."""
+    run = make_run(method="linear_probe", select="folds", trials="lr: [1e30, 1e-2]", optimizer="sgd")
+    assert [trial["total"] is None for trial in run.metrics["out_of_fold"]["trials"]] == [True, False]
+    assert run.config["chosen"] == {"lr": 1e-2}
+    with pytest.raises(NonFiniteLoss, match="no trial has a finite loss"):
+        make_run(method="linear_probe", select="folds", trials="lr: [1e30, 1e29]", optimizer="sgd")
 
 
 @pytest.mark.parametrize(
@@ -83,7 +116,12 @@ def test_the_run_is_that_of_the_chosen_settings(make_run):
         ({"select": "folds", "trials": "seed: [0, 1]"}, "trials cannot vary 'seed'"),
         ({"views": 3}, "is one of 1, 5, 14, not '3'"),
         ({"pool": "min"}, "setting 'pool' is one of max, mean, softmax, not 'min'"),
-        ({"method": "ensemble", "members": "ridge, svm"}, "names closed forms, some of ridge, lda"),
+        ({"pool": "mean"}, "setting 'pool' goes with views 5 or 14"),
+        ({"select": "folds", "trials": "lr: []"}, "trials of 'lr' are different values, at least one"),
+        ({"select": "folds", "trials": "lr: [0.1, 0.1]"}, "trials of 'lr' are different values, at least one"),
+        ({"method": "mil_lda"}, "method 'mil_lda' needs crops: views 5 or 14"),
+        ({"recipe": "best", "views": 1, "method": None}, "method 'ensemble' needs crops: views 5 or 14"),
+        ({"method": "ensemble", "members": "ridge, svm"}, "setting 'members' names closed forms, some of ridge, lda"),
         ({"method": "ridge", "ridge": 0.0}, "setting 'ridge' must be above 0"),
     ],
 )
@@ -103,7 +141,11 @@ def test_trials_may_change_what_others_go_with():
 def test_settings_without_effect_change_no_key(tiny, tmp_path):
     """A run of one view has the key that it had before there were views, and `pool` is nothing to it."""
     plain = plan_run(resolve(dataset=str(tiny.path)), tmp_path)
-    assert plan_run(resolve(dataset=str(tiny.path), pool="mean"), tmp_path).key == plain.key
+    spelled = [
+        plan_run(resolve(dataset=str(tiny.path), method="ensemble", members=text), tmp_path).key
+        for text in ("ridge, lda", "ridge,lda")
+    ]
+    assert spelled[0] == spelled[1]
     assert plan_run(resolve(dataset=str(tiny.path), views=5), tmp_path).key != plain.key
     assert not {"views", "pool", "trials"} & resolve(dataset=str(tiny.path)).effective().keys()
 
