@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from frozen import fitted, make_batch, make_method
+from frozen import fitted, make_batch
 
 
 def lda(x, positives, negatives, known, design, counts, text, kappa, rho):
