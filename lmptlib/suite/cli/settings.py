@@ -50,7 +50,7 @@ def _show_method(name: str) -> None:
 
     click.echo(f"{name}: {_first_line(METHODS[name])}")
     click.echo(f"its settings, -p NAME VALUE; defaults as recipe {COMMON['recipe'].default} has them")
-    _show(METHODS[name].Settings.model_fields, {"default": resolve(method=name).flat()})
+    _show(METHODS[name].Settings.model_fields, {"default": resolve(method=name, views=5).flat()})
 
 
 def _show_loss(name: str) -> None:
