@@ -5,7 +5,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from lmptlib.data.dataset import GROUPS
-from lmptlib.suite.figures.style import COLOURS, SYMBOLS, apply_layout, interval, run_colour
+from lmptlib.suite.figures.style import COLOURS, RUN_COLOURS, SYMBOLS, apply_layout, interval, run_colour
 
 # Column of the costs -> title of its axis.
 COSTS = {
@@ -29,6 +29,7 @@ def cost(table: pd.DataFrame, x: str = "searched") -> go.Figure:
         for place, group in enumerate(groups):
             part = table[(table["row"] == name) & (table["group"] == group)]
             symbol = "diamond" if table.loc[table["row"] == name, "prompts"].any() else "circle"
+            symbol += "-open" if i >= len(RUN_COLOURS) else ""  # where colours begin again
             spread = interval(part["mean"], part["low"], part["high"], thickness=1.5, width=4)
             dots = go.Scatter(x=part[x], y=part["mean"], error_y=spread, mode="markers", name=name, legendgroup=name)
             dots.update(marker={"color": run_colour(i), "symbol": symbol, "size": 12}, showlegend=place == 0)
