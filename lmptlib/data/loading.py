@@ -218,7 +218,7 @@ def _warnings(class_names: tuple[str, ...], train: Split, test: Split) -> list[s
         without = f"training images without a label ({len(unlabelled):,}, {train.source.name} {named})"
         warnings.append(f"{without} count as negatives of every class")
     if train.captions is None:
-        warnings.append("no captions: zero_shot and coop can be run, lmpt cannot")
+        warnings.append("no captions: methods that learn from them, lmpt and prompts_and_probe, cannot be run")
     if untested := _without_image(class_names, test):
         warnings.append(f"no AP, no test image: {', '.join(untested)}")
     everywhere = [name for name, shown in zip(class_names, test.labels.sum(0)) if shown == len(test)]

@@ -128,7 +128,7 @@ def _path_problem(row: Row, root: Path) -> str | None:
     if row.image == ".":
         return "no image in it"
     if os.path.isabs(row.image) or row.image.split(os.sep)[0] == "..":
-        return f"{shorten(row.image)} is not below {root}; data_root names another folder"
+        return f"{shorten(row.image)} is not below {root}; paths are written from there on, and data_root names another folder"
     control = any(unicodedata.category(letter) in ("Cc", "Cs") for letter in row.image)
     return f"a control character in the image path {shorten(row.image)!r}" if control else None
 

@@ -193,6 +193,7 @@ def results_table(runs: Iterable[Run]) -> pd.DataFrame:
         row |= {"model": Path(settings["model"]).stem, "method": settings["method"]}
         learned = learns(settings["method"])
         row |= {key: settings[key] if learned else "" for key in ("loss", "recipe", "seed")}
+        row["recipe"] = settings["recipe"] if "select" in settings else ""  # what is not zero-shot has settings by it
         row["recipe"] += f" ({', '.join(run.marks)})" if run.marks else ""
         for ranking in RANKINGS:
             for name in ("total", *GROUPS):

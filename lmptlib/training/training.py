@@ -13,7 +13,7 @@ from lmptlib import __version__
 from lmptlib.clip.loading import load_clip
 from lmptlib.clip.text import cut_texts
 from lmptlib.config import Config
-from lmptlib.evaluation.metrics import evaluate, evaluate_folds
+from lmptlib.evaluation.metrics import OUT_OF_FOLD, evaluate, evaluate_folds
 from lmptlib.methods import METHODS
 from lmptlib.training import version_0_1
 from lmptlib.training.folder import RunFolder
@@ -98,6 +98,8 @@ def _work(
         interrupt = error
     state.finish()
     metrics = _write(plan, state, past + time.time() - started)
+    if state.selection:
+        log(f"{OUT_OF_FOLD}: mAP {_percent(metrics['out_of_fold']['total'])}; chosen: {state.selection.chosen}")
     log(_result(plan, state, metrics))
     if interrupt:
         raise interrupt

@@ -13,7 +13,7 @@ from lmptlib.suite.parameters import known_settings
 
 pytestmark = pytest.mark.xdist_group("browser")  # one worker drives it
 PATHS = sorted(shipped("notebooks").glob("*.ipynb"))
-QUICK = ("03_train", "05_embeddings")  # run by `make test`; `make test-browser` runs them all
+QUICK = ("05_embeddings",)
 NOTEBOOKS = [pytest.param(p, id=p.stem, marks=[] if p.stem in QUICK else pytest.mark.every_notebook) for p in PATHS]
 SMALL = {"epochs": 2, "batch_size": 8, "n_seeds": 1, "n_images": 10, "interactive": True}
 

@@ -110,7 +110,7 @@ SMALL = {
 }
 WITHOUT_STEPS = ("15_own_data",)  # its recipe has no epochs
 QUIET = {"kernel_name": "python3", "progress_bar": False, "execution_timeout": 300}
-IN_BATCH = ("03_train", "10_loss_table", "14_compare_runs")
+IN_BATCH = ("14_compare_runs",)  # those of the demo run so in its test
 
 
 @pytest.mark.parametrize(

@@ -58,14 +58,14 @@ def test_two_processes_on_one_run(tiny, tmp_path):
 
 
 def test_an_interrupted_process_writes_its_run(tiny, tmp_path):
-    process = start_training(tiny.path, tmp_path / "broken", 150)
-    wait_for(process, "epoch  3/150")
+    process = start_training(tiny.path, tmp_path / "broken", 1000)
+    wait_for(process, "epoch  3/1000")
     process.send_signal(signal.SIGINT)
     printed, errors = process.communicate(timeout=120)
     assert process.returncode == -signal.SIGINT and errors.splitlines()[-1] == "KeyboardInterrupt"
     (folder,) = (tmp_path / "broken").glob("tiny-*")
     epochs = Run(folder).stopped
-    assert 3 <= epochs < 150 and f"stopped after {epochs} of 150 epochs; written to {folder}" in printed
+    assert 3 <= epochs < 1000 and f"stopped after {epochs} of 1000 epochs; written to {folder}" in printed
 
 
 def truncate(path: Path) -> None:

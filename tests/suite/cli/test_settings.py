@@ -35,7 +35,7 @@ def test_without_a_name_all_are_listed():
 @pytest.mark.parametrize("name", METHODS)
 def test_a_method_shows_its_own(name):
     lines = shown(name)
-    fields, defaults = METHODS[name].Settings.model_fields, resolve(method=name).flat()
+    fields, defaults = METHODS[name].Settings.model_fields, resolve(method=name, views=5).flat()
     assert lines[0].startswith(f"{name}: ") and list(cells(lines[2:])) == ["setting", *fields]
     for key, (default, kind, meaning) in cells(lines[3:]).items():
         assert default == (str(defaults[key]).lower() or "''") or float(default) == defaults[key]
