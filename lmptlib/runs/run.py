@@ -151,13 +151,15 @@ class Run:
         return read_arrays(self.folder / "probabilities.npz", _PROBABILITIES)
 
     def ranking_scores(self, ranking: str, split: str = "test") -> tuple[np.ndarray, np.ndarray]:
-        """Labels and scores (N, C) of the test or `val` images under a ranking, softmax or logit.
+        """Labels and scores (N, C) of the test or `val` images under a ranking, softmax or logit; `fold`: of training
+        images out of fold.
 
-        Raises ValueError where there is no validation split.
+        Raises ValueError where there is no validation split, and no figure out of fold.
         """
-        prefix, scores = "" if split == "test" else "val_", self.scores()
+        prefix, scores = {"test": "", "val": "val_", "fold": "fold_"}[split], self.scores()
         if f"{prefix}labels" not in scores:
-            raise ValueError(f"{self.folder.name}: the data set has no validation split")
+            lacks = "the data set has no validation split" if split == "val" else "folds chose nothing"
+            raise ValueError(f"{self.folder.name}: {lacks}")
         ranked = ranking_scores(scores[f"{prefix}scores"], ranking, self.config["logit_scale"])
         return scores[f"{prefix}labels"], ranked
 

@@ -142,16 +142,16 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
 def f1_table(rows: dict[str, list[Run]], ranking: str = "logit") -> pd.DataFrame:
     """CF1 and OF1 of the test images in percent, mean and deviation over seeds, with thresholds from the validation split.
 
-    Empty where the data set has no validation split: thresholds are never chosen on the test images.
+    Where the data set has none, from training images out of fold, for rows whose settings folds chose; other rows are left
+    out: thresholds are never chosen on the test images.
     """
     table = []
     for label, part in rows.items():
         for run in part:
-            if run.has_val:
+            if run.has_val or run.metrics.get("out_of_fold"):
+                chosen_on = run.ranking_scores(ranking, "val" if run.has_val else "fold")
                 labels, scores = run.ranking_scores(ranking)
-                table.append(
-                    {"row": label, **f1_scores(labels, scores >= thresholds(*run.ranking_scores(ranking, "val")))}
-                )
+                table.append({"row": label, **f1_scores(labels, scores >= thresholds(*chosen_on))})
     if not table:
         return pd.DataFrame(columns=["CF1", "OF1"])
     return 100 * pd.DataFrame(table).groupby("row", sort=False).agg(["mean", "std"])

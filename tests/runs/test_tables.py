@@ -1,9 +1,10 @@
 """Tables of runs: figures out of fold beside those of test images."""
 
 import numpy as np
+import pytest
 
 from lmptlib.evaluation.metrics import OUT_OF_FOLD
-from lmptlib.runs.tables import purpose_table, results_table
+from lmptlib.runs.tables import f1_table, purpose_table, results_table
 
 
 def test_results_have_the_figure_out_of_fold_where_there_is_one(make_run):
@@ -26,3 +27,19 @@ def test_each_figure_says_what_it_is_for(make_run):
     assert test["tail"] == f"{scores['tail']:.1f} (too few positives)"
     assert "head" not in table.columns, "the tiny data set has tail classes alone"
     assert list(purpose_table(make_run(method="zero_shot")).index) == ["test images, logit ranking"]
+
+
+def test_thresholds_come_from_training_images_out_of_fold_where_there_is_no_validation_split(make_run):
+    runs = {"gda": [make_run(method="gda")], "zero-shot": [make_run(method="zero_shot")]}
+    found, scores = f1_table(runs), runs["gda"][0].scores()
+    assert list(found.index) == ["gda"]
+    # By hand: the best F1 of each class among cuts at its own scores out of fold.
+    cuts = []
+    for shown, values in zip(scores["fold_labels"].T, scores["fold_scores"].T):
+        f1 = [2 * (shown & (values >= cut)).sum() / (shown.sum() + (values >= cut).sum()) for cut in np.sort(values)]
+        cuts.append(np.sort(values)[int(np.argmax(f1))])
+    predicted, labels = scores["scores"] >= np.array(cuts), scores["labels"]
+    expected = 200 * (predicted & labels).sum() / (predicted.sum() + labels.sum())
+    assert found.loc["gda", ("OF1", "mean")] == pytest.approx(expected)
+    with pytest.raises(ValueError, match="folds chose nothing"):
+        runs["zero-shot"][0].ranking_scores("logit", "fold")
