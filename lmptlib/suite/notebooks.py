@@ -54,7 +54,7 @@ def find_notebook(name: str) -> Path:
         if path.is_file():
             return path
         raise NotebookError(f"no notebook {name}")
-    paths = sorted(shipped("notebooks").glob("*.ipynb"))
+    paths = sorted(shipped("notebooks").glob("[0-9]*.ipynb"))
     by_name = {p.stem.partition("_")[2]: p for p in paths}
     plain = re.sub(r"^\d+_", "", name)
     if plain not in by_name:

@@ -12,7 +12,7 @@ from lmptlib.suite.notebooks import find_notebook, parameters
 from lmptlib.suite.parameters import known_settings
 
 pytestmark = pytest.mark.xdist_group("browser")  # one worker drives it
-PATHS = sorted(shipped("notebooks").glob("*.ipynb"))
+PATHS = sorted(shipped("notebooks").glob("[0-9]*.ipynb"))
 QUICK = ("05_embeddings",)
 NOTEBOOKS = [pytest.param(p, id=p.stem, marks=[] if p.stem in QUICK else pytest.mark.every_notebook) for p in PATHS]
 SMALL = {"epochs": 2, "batch_size": 8, "n_seeds": 1, "n_images": 10, "interactive": True}

@@ -16,7 +16,7 @@ from lmptlib.paths import shipped
 from lmptlib.suite import notebooks
 from lmptlib.suite.cli.demo import DEMO
 
-PATHS = sorted(shipped("notebooks").glob("*.ipynb"))
+PATHS = sorted(shipped("notebooks").glob("[0-9]*.ipynb"))
 
 
 def read(path: Path) -> nbformat.NotebookNode:
@@ -53,6 +53,64 @@ def test_form(path):
         assert not [node for node in ast.walk(ast.parse(source)) if isinstance(node, (ast.ClassDef, ast.FunctionDef))]
         assert "interact(" not in source and "widgets.Output" not in source and "tqdm" not in source
     assert read(path).metadata.kernelspec.name == "python3"
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_it_opens_with_its_question_a_figure_and_a_sentence(path):
+    """The lesson view: what only sets up is folded, and the first screen holds the figure."""
+    header, *code = read(path).cells[:4]
+    lead = header.source.split("\n\n")[1]
+    assert header.source.split("\n")[0].endswith("?") and len(lead) < 260 and not lead.startswith(("|", "<"))
+    assert "<details>" in header.source and "glossary.ipynb" in header.source
+    for cell in code:
+        assert cell.cell_type == "code" and cell.metadata.jupyter.source_hidden, "set-up and opening are folded"
+    assert re.search(r"\.show\(\)|lesson\.show", code[-1].source) and "lesson.say(" in code[-1].source
+
+
+def folded(cell) -> bool:
+    return cell.metadata.get("jupyter", {}).get("source_hidden", False)
+
+
+@pytest.mark.parametrize("path", [path for path in PATHS if path.stem < "13"], ids=lambda path: path.stem)
+def test_it_asks_before_it_tells(path):
+    """At least one guess before a result, one exercise that checks itself, three quiz questions and a box at the end."""
+    source = "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "code")
+    assert f'Lesson("{path.stem}", out, interactive)' in source
+    assert "lesson.predict(" in source and re.search(r"lesson\.ask\([^*]", source)
+    assert re.search(r"lesson\.ask\(\*", source) and "lesson.take_away(" in source
+    hiding = [cell for cell in read(path).cells if re.search(r"lesson\.(predict|ask|take_away)", cell.source)]
+    assert all(folded(cell) for cell in hiding)
+
+
+# What is no result: settings and rules that hold whatever the data, as they stand in the text.
+FIXED = (
+    r"95 ?%", r"0,81", r"\bEqs?\. ?\(?\d+\)?", r"\b(Table|Figure|Figures|Section|Quiz|Exercise|Part|PG|LMPT)s? \d+",
+    r"VOC ?\d{4}", r"COCO ?\d{4}", r"ViT-[BL]/\d+", r"ResNet-\d+", r"\bF1\b", r"at least 100, 20 to 99,( and)? fewer than 20", r"\bn\^\(.*?\)",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_no_result_number_stands_in_markdown(path):
+    """A number with a point, in percent, signed, or above a dozen, outside of code, formulas and the header's time."""
+    for cell in read(path).cells:
+        if cell.cell_type != "markdown":
+            continue
+        text = re.sub(r"`[^`]*`|\$\$?[^$]+\$\$?|\]\([^)]*\)|^\| time \|.*$|\d\d_\w+", " ", cell.source, flags=re.M)
+        for rule in FIXED:
+            text = re.sub(rule, " ", text)
+        numbers = re.findall(r"(?<![\w.])[+−-]?\d[\d,]*(?:\.\d+)?(?: ?%)?", text)
+        results = [n for n in numbers if re.search(r"[.%+−-]", n) or float(n.replace(",", "")) > 12]
+        assert not results, f"cell {cell.id}: {results}: let code say it, of the run at hand"
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_notebooks_are_named_by_links_that_lead_somewhere(path):
+    for cell in read(path).cells:
+        if cell.cell_type == "markdown":
+            links = re.findall(r"\[[^]]*\]\((\w+\.ipynb)\)", cell.source)
+            assert all((path.parent / link).is_file() for link in links)
+            bare = re.sub(r"\[[^]]*\]\([^)]*\)|`lmpt[^`]*`", " ", cell.source)
+            assert not re.findall(r"\b\d\d_[a-z]\w+", bare), "a notebook's name is a link"
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from lmptlib import __version__
+from lmptlib.suite.cli.answers import answers
 from lmptlib.suite.cli.data import data
 from lmptlib.suite.cli.demo import demo
 from lmptlib.suite.cli.info import info
@@ -66,7 +67,7 @@ def main() -> None:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
-for command in (run, demo, results, report, info, sweep, recipes, settings, data):
+for command in (run, demo, results, report, answers, info, sweep, recipes, settings, data):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Text of notebooks as HTML that is safe to show: markdown, formulas as MathML, other people's HTML."""
 
 import re
+from collections.abc import Collection
 from urllib.parse import unquote
 from xml.etree.ElementTree import tostring
 
@@ -8,6 +9,8 @@ import mistune
 import nh3
 from latex2mathml.converter import convert_to_element
 
+# A link to a notebook beside this one.
+NOTEBOOK = r"(\w+)\.ipynb"
 _MATHML = {
     "math", "menclose", "mfrac", "mi", "mn", "mo", "mover", "mpadded", "mphantom", "mroot", "mrow", "mspace",
     "msqrt", "mstyle", "msub", "msubsup", "msup", "mtable", "mtd", "mtext", "mtr", "munder", "munderover",
@@ -34,7 +37,8 @@ def markdown(text: str, pictures: dict[str, str] | None = None) -> str:
 def clean(text: str, pictures: dict[str, str] | None = None) -> str:
     """HTML of a notebook as the page shows it: known tags alone, nothing that runs, restyles or fetches.
 
-    Links to the web stay; pictures stay where they are embedded or in `pictures`, by address, else their text does.
+    Links to the web and to notebooks stay; pictures stay where they are embedded or in `pictures`, by address, else their
+    text does.
     """
     embedded = pictures or {}
 
@@ -43,7 +47,9 @@ def clean(text: str, pictures: dict[str, str] | None = None) -> str:
             value = embedded.get(unquote(value), value)
             return value if value.startswith("data:image/") else None
         if name == "href":
-            return value if value.startswith(("https://", "http://", "mailto:")) else None
+            return (
+                value if value.startswith(("https://", "http://", "mailto:")) or re.fullmatch(NOTEBOOK, value) else None
+            )
         return value
 
     return nh3.clean(
@@ -54,6 +60,21 @@ def clean(text: str, pictures: dict[str, str] | None = None) -> str:
         filter_style_properties={"text-align"},
         url_schemes={"https", "http", "mailto", "data", "attachment"},
     )
+
+
+def follow_notebooks(text: str, pages: Collection[str]) -> str:
+    """Cleaned HTML whose links to notebooks lead to the pages of these names; of a notebook without a page its name stays.
+
+    `11_ablation.ipynb` is found as `11_ablation-emoji-lt` too.
+    """
+
+    def page(link: re.Match) -> str:
+        name, words = link[1], link[2]
+        found = next((page for page in pages if page == name or page.startswith(f"{name}-")), None)
+        return f'<a href="{found}.html">{words}</a>' if found else words
+
+    # as `clean` writes links: the page's own, to what can be downloaded, stay
+    return re.sub(rf'<a href="{NOTEBOOK}" rel="noopener noreferrer">(.*?)</a>', page, text, flags=re.DOTALL)
 
 
 def formula(latex: str, display: str = "inline") -> str:

@@ -8,9 +8,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import nbformat
 from nbformat import NotebookNode
 
-from lmptlib.paths import safe_name
+from lmptlib.paths import safe_name, shipped
 from lmptlib.suite.report.executed import read_executed
 from lmptlib.suite.report.html import clean, markdown
 from lmptlib.suite.report.page import Page
@@ -47,6 +48,13 @@ def notebook_page(path: Path) -> Page:
     has_heading = any(piece.kind == "words" and "<h1>" in piece.content for piece in pieces)
     content = {"pieces": pieces, "has_heading": has_heading}
     return Page(safe_name(name), title, question, about, "notebook.html", content, path)
+
+
+def glossary_page() -> Page:
+    """The page of the words that notebooks use."""
+    notebook = nbformat.read(shipped("notebooks") / "glossary.ipynb", as_version=4)
+    pieces = [piece for cell in notebook.cells for piece in _pieces(cell)]
+    return Page("glossary", "Glossary", "", "", "notebook.html", {"pieces": pieces, "has_heading": True})
 
 
 def _opening(notebook: NotebookNode, name: str) -> tuple[str, str]:

@@ -14,7 +14,7 @@ def redraw(widget: go.FigureWidget, figure: go.Figure, **layout: Any) -> None:
     del new["template"]
     for axis in figure.select_yaxes():
         # matched axes keep the names that stood on them before
-        new[axis.plotly_name].pop("matches", None)
+        new.get(axis.plotly_name, {}).pop("matches", None)
     widget.data = ()
     widget.add_traces(figure.data)
     widget.update_layout(new, overwrite=True)

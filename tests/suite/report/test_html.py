@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from lmptlib.suite.report.html import clean, formula, markdown
+from lmptlib.suite.report.html import clean, follow_notebooks, formula, markdown
 
 ATTACKS = (
     "<script>alert(1)</script>kept",
@@ -116,3 +116,12 @@ def test_a_formula_is_no_way_in():
     attack = r"\text{<img src=x onerror=alert(1)>}\href{javascript:alert(1)}{x}\style{background:url(//x.org)}{y}"
     for tag, attributes in Tags(markdown(f"${attack}$")).found:
         assert tag in {"p", "math", "mrow", "mtext", "mi"} and attributes.keys() <= {"display"}
+
+
+def test_links_to_notebooks_lead_to_their_pages():
+    text = markdown(
+        "[next](03_train.ipynb), [there](11_ablation.ipynb), [gone](05_x.ipynb) [out](../a.ipynb) [f](a.html)"
+    )
+    shown = follow_notebooks(text, ["03_train", "11_ablation-emoji-lt"])
+    assert 'href="03_train.html">next</a>' in shown and 'href="11_ablation-emoji-lt.html">there</a>' in shown
+    assert "gone" in shown and "05_x" not in shown and "a.ipynb" not in shown and "a.html" not in shown

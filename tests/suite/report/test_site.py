@@ -148,7 +148,7 @@ def test_what_is_spoilt_in_a_notebook_gives_way(tmp_path):
 def test_nothing_is_fetched_and_every_address_is_there(notebook, runs, tmp_path):
     twin = write(tmp_path / "elsewhere" / "10_moved-tiny.ipynb", nbformat.v4.new_markdown_cell("only words"))
     site = write_site([notebook, twin], runs, tmp_path / "site", "All").parent
-    assert len(list(site.glob("*.html"))) == 5 and len(list(site.glob("*.ipynb"))) == 2
+    assert len(list(site.glob("*.html"))) == 6 and len(list(site.glob("*.ipynb"))) == 2
     web = []
     for path in site.glob("*.html"):
         for tag, attributes in Read(path.read_text()).tags:
@@ -166,7 +166,7 @@ def test_nothing_is_fetched_and_every_address_is_there(notebook, runs, tmp_path)
         seen.append(name)
         tags = Read((site / name).read_text()).tags
         name = next((a["href"] for _, a in tags if a.get("rel") == "next"), None)
-    assert len(seen) == 4 and seen[0] == "10_moved-tiny.html" and seen[1] == "10_moved-tiny-2.html"
+    assert len(seen) == 5 and seen[0] == "10_moved-tiny.html" and seen[1] == "10_moved-tiny-2.html"
 
 
 def test_a_runs_page_and_row_are_its_numbers(runs, tmp_path):

@@ -1,0 +1,68 @@
+"""A notebook's lesson: questions as widgets where somebody sits before it, the truth alone in batch."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import ipywidgets
+import pandas as pd
+import plotly.graph_objects as go
+from IPython.display import HTML, Markdown, display
+
+from lmptlib.suite.lessons.answers import Answers
+from lmptlib.suite.lessons.questions import Choice, Guess, Number, Order
+from lmptlib.suite.lessons.views import Result, guess_figure, order_table, view
+from lmptlib.suite.widgets.tables import table_html
+
+
+class Lesson:
+    """What a notebook asks and says. notebook: its name with its number; out: the folder whose `answers.json` keeps answers."""
+
+    def __init__(self, notebook: str, out: str | Path | None = None, interactive: bool = True):
+        self.notebook, self.interactive, self.answers = notebook, interactive, Answers.of(out)
+        self._open = False  # a line of an epoch stands there, which the next one overwrites
+
+    def log(self, line: str) -> None:
+        """Print a line of a training; the epochs take one line, each in the place of the one before."""
+        epoch = re.match(r"epoch +\d+/\d+ ", line) is not None
+        print(f"\r{line:<100}" if epoch else f"\n{line}" if self._open else line, end="" if epoch else "\n", flush=True)
+        self._open = epoch
+
+    def say(self, *sentences: str) -> None:
+        """Show sentences, Markdown, that were made of the run at hand."""
+        display(Markdown("\n\n".join(filter(None, sentences))))
+
+    def predict(self, question: Guess | Order, *results: Result) -> None:
+        """Ask for a guess; `results` (figures, tables, Markdown) come with the truth, and in batch at once."""
+        if self.interactive:
+            display(view(question, self.notebook, self.answers, results))
+            return
+        if isinstance(question, Order):
+            truth: Result = order_table(question)
+        else:
+            truth = guess_figure(question, None, shown=True)
+        for result in (question.ask, truth, *results):
+            display(_static(result))
+
+    def ask(self, *questions: Number | Choice) -> None:
+        """Ask for numbers or choices; in batch the questions stand there without their answers."""
+        if self.interactive:
+            display(ipywidgets.VBox([view(question, self.notebook, self.answers) for question in questions]))
+        else:
+            self.say(*map(_written, questions))
+
+    def take_away(self, *sentences: str) -> None:
+        """The box at the end: what to remember."""
+        lines = "\n".join(f"> - {sentence}" for sentence in sentences)
+        display(Markdown(f"> **Take away**\n>\n{lines}"))
+
+
+def _static(result: Result) -> Any:
+    if isinstance(result, go.Figure):
+        return result
+    return HTML(table_html(result)) if isinstance(result, pd.DataFrame) else Markdown(result)
+
+
+def _written(question: Number | Choice) -> str:
+    options = question.shown if isinstance(question, Choice) else ()
+    return "\n".join([question.ask, "", *(f"- {option}" for option in options)])
