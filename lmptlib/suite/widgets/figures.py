@@ -1,8 +1,25 @@
 """Figures that a widget keeps: a fresh FigureWidget costs megabytes, and JupyterLab may leave it blank."""
 
+from copy import deepcopy
 from typing import Any
 
 import plotly.graph_objects as go
+
+
+class LiveFigure(go.FigureWidget):
+    """A figure that a reloaded page shows as it is now, and not as it was made.
+
+    plotly tells the page of each change, and leaves what the kernel tells a new page as it was at first.
+    """
+
+    def get_state(self, key: Any = None, drop_defaults: bool = False) -> dict[str, Any]:
+        # once it is made; and silently, for the pages that are open have it already
+        if key is None and "_data" in vars(self):
+            self._trait_values |= {
+                "_widget_data": deepcopy(self._data),
+                "_widget_layout": deepcopy(self._layout_obj._props),
+            }
+        return super().get_state(key, drop_defaults)
 
 
 def redraw(widget: go.FigureWidget, figure: go.Figure, **layout: Any) -> None:

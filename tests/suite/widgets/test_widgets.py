@@ -1,6 +1,7 @@
 """Explorers: a control is changed, and its effect read from the figure."""
 
 import numpy as np
+import plotly.graph_objects as go
 import pytest
 
 from lmptlib.config import fitting, resolve
@@ -9,6 +10,7 @@ from lmptlib.runs.run import Run
 from lmptlib.suite.analysis.landscape import landscape
 from lmptlib.suite.widgets.comparison import loss_comparison
 from lmptlib.suite.widgets.curves import class_curves, probability_explorer
+from lmptlib.suite.widgets.figures import LiveFigure, redraw
 from lmptlib.suite.widgets.landscape import loss_sliders
 from lmptlib.training.training import train
 
@@ -123,3 +125,14 @@ def test_the_chosen_runs_are_shown_side_by_side(tiny, tmp_path):
             np.testing.assert_array_equal(trace.y, values)
         assert traces[9].y[0] == trained[loss].metrics["scores"]["logit"]["total"]
     assert [title.text for title in figure.layout.annotations[:2]] == ["pg", "bce"]
+
+
+def test_a_reloaded_page_gets_the_figure_as_it_is_now():
+    figure = LiveFigure(go.Figure(go.Bar(x=["a"], y=[1.0])))
+    redraw(
+        figure, go.Figure([go.Bar(x=["b"], y=[2.0]), go.Bar(x=["c"], y=[3.0])], {"title": "new", "template": "none"})
+    )
+    state = figure.get_state()
+    assert [list(trace["x"]) for trace in state["_widget_data"]] == [["b"], ["c"]]
+    assert state["_widget_layout"]["title"]["text"] == "new"
+    assert "_widget_data" not in figure.get_state("_config")
