@@ -1,6 +1,7 @@
 """What the site shows of finished runs: a page each, and the tables of the index."""
 
 from datetime import datetime
+from itertools import product
 from typing import Any
 
 import pandas as pd
@@ -9,8 +10,17 @@ from lmptlib.data.dataset import GROUPS
 from lmptlib.evaluation.rankings import RANKINGS
 from lmptlib.methods import learns
 from lmptlib.paths import safe_name
+from lmptlib.runs.labels import described
 from lmptlib.runs.run import Run
-from lmptlib.runs.tables import curve_table, group_table, results_table
+from lmptlib.runs.tables import (
+    by_dataset,
+    by_label,
+    curve_table,
+    group_table,
+    out_of_fold,
+    result_numbers,
+    result_settings,
+)
 from lmptlib.suite.figures import curve_figures, group_ap
 from lmptlib.suite.report.page import Page
 
@@ -37,13 +47,30 @@ def run_page(run: Run) -> Page:
     return Page(_page_name(run), title, "", about, "run.html", content)
 
 
-def result_tables(runs: list[Run]) -> dict[str, list[dict]]:
-    """The rows of a table for each data set and model, by its heading: what a run was, its scores, its page."""
-    tables: dict[str, list[dict]] = {}
-    for run, row in zip(runs, results_table(runs).to_dict("records")):
-        of_folds = run.out_of_fold["total"] if run.out_of_fold else None
-        row |= {"page": _page_name(run), "scores": run.metrics["scores"], "out_of_fold": of_folds}
-        tables.setdefault(f"{row['dataset']} with {row['model']}", []).append(row)
+def result_tables(runs: list[Run]) -> dict[str, dict[str, Any]]:
+    """A table for each data set: its `rows`, and the `settings` in which they differ.
+
+    A row is a configuration: label, what it is, mean, deviation and interval of its mAPs, settings, and its runs' pages.
+    """
+    tables = {}
+    for dataset, part in by_dataset(runs).items():
+        rows = by_label(part)
+        numbers = {(of["ranking"], of["group"], of["row"]): of for of in result_numbers(rows).to_dict("records")}
+        settings = result_settings(rows).drop(columns=["run", "folder"]).astype(str)
+        tables[dataset] = {
+            "settings": list(settings),
+            "rows": [
+                {
+                    "label": label,
+                    "told": described(seeds[0]),
+                    "pages": {run.folder.name: _page_name(run) for run in seeds},
+                    "settings": values,
+                    "numbers": {key: numbers[(*key, label)] for key in product(RANKINGS, COLUMNS["groups"])},
+                    "out_of_fold": out_of_fold(seeds),
+                }
+                for (label, seeds), values in zip(rows.items(), settings.to_numpy().tolist())
+            ],
+        }
     return tables
 
 

@@ -200,7 +200,7 @@ def test_train_once_then_results(tiny, tmp_path):
     assert (folder / "metrics.json").stat().st_mtime_ns > stamp
 
     table = pd.read_csv(StringIO(lmpt("results", "--csv", "--out", out)))
-    assert table["run"].tolist() == [folder.name] and table["seed"].tolist() == [1]
+    assert table["run"].tolist() == ["LMPT"] and table["folder"].tolist() == [folder.name]
     total = json.loads((folder / "metrics.json").read_text())["scores"]["softmax"]["total"]
     assert table["softmax total"].tolist() == [total]
     assert folder.name in lmpt("results", "--out", out)
