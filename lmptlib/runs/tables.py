@@ -176,7 +176,7 @@ def labelled(runs: Iterable[Run]) -> list[tuple[str, Run]]:
 def run_names(runs: Iterable[Run]) -> list[str]:
     """A name a run: its label, with the seed where several share that, and with the folder where they share both."""
     runs = list(runs)
-    names = [label for label, _ in labelled(runs)]
+    names = labels(runs)
     for longer in (lambda name, run: f"{name}, seed {run.seed}", lambda name, run: f"{name} ({run.folder.name})"):
         times = Counter(names)
         names = [longer(name, run) if times[name] > 1 else name for name, run in zip(names, runs)]

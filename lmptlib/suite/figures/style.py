@@ -20,7 +20,7 @@ SHORT = {"head": "H", "medium": "M", "tail": "T"}
 RUN_COLOURS = (
     "#3283FE", "#FB0D0D", "#228833", "#882255", "#52BCA3", "#511CFB", "#6C4516", "#FB00D1", "#98DF8A", "#DEA0FD",
 )  # fmt: skip
-ZERO_SHOT = "#8A8A8A"
+ZERO_SHOT = "#6E6E6E"
 
 # Dashes of positives (and of all that has no sides) and negatives, and hatches of bars: the next where colours begin again.
 RUN_DASHES = (("solid", "dot"), ("longdash", "dashdot"), ("dash", "longdashdot"))

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from lmptlib.data.dataset import GROUPS
-from lmptlib.runs.labels import described
+from lmptlib.runs.labels import check_same_data, described
 from lmptlib.runs.run import Run
 from lmptlib.runs.tables import run_names
 from lmptlib.suite.figures.style import COLOURS, SIDES, run_looks, told
@@ -15,7 +15,7 @@ from lmptlib.suite.figures.style import COLOURS, SIDES, run_looks, told
 
 def class_curves(runs: list[Run]) -> ipywidgets.VBox:
     """Mean probabilities of one class over the epochs, a colour a run; the class is chosen from a list."""
-    classes = runs[0].classes.sort_values("train", ascending=False)
+    classes = check_same_data(runs)[0].classes.sort_values("train", ascending=False)
     figure = go.FigureWidget(layout={"template": "plotly_white", "autosize": True, "height": 420, "font_size": 14})
     values = []
     named = pd.DataFrame(
