@@ -8,7 +8,6 @@ import pandas as pd
 
 from lmptlib.data.dataset import GROUPS
 from lmptlib.evaluation.rankings import RANKINGS
-from lmptlib.methods import learns
 from lmptlib.paths import safe_name
 from lmptlib.runs.labels import described
 from lmptlib.runs.run import Run
@@ -27,21 +26,18 @@ from lmptlib.suite.report.page import Page
 COLUMNS = {"rankings": RANKINGS, "groups": ("total", *GROUPS)}  # of every table with mAPs
 
 
-def run_page(run: Run) -> Page:
-    """The page of a run: mAP by group, curves of the training, AP of each class, settings."""
-    settings = run.config["settings"]
+def run_page(run: Run, name: str) -> Page:
+    """The page of a run, which among the others has a name: mAP by group, curves of the training, AP of each class, settings."""
     written = datetime.fromtimestamp((run.folder / "metrics.json").stat().st_mtime)
     about = f"{run.folder.name} · {written:%Y-%m-%d %H:%M}"
-    title = f"{run.label} on {run.config['dataset']}"
-    if learns(settings["method"]):
-        title += f", seed {settings['seed']}"
+    title = f"{name} on {run.dataset}"
     groups = pd.concat([group_table([run], ranking).assign(run=f"{ranking} ranking") for ranking in RANKINGS])
     content = COLUMNS | {
         "config": run.config,
         "scores": run.metrics["scores"],
         "out_of_fold": run.out_of_fold,
         "group_figure": group_ap.group_map(groups).update_yaxes(title="mAP (%)").to_plotly_json(),
-        "training_figures": _training_figures(run),
+        "training_figures": _training_figures(run, name),
         "classes": run.classes.sort_values("train", ascending=False, kind="stable").to_dict("records"),
     }
     return Page(_page_name(run), title, "", about, "run.html", content)
@@ -78,11 +74,11 @@ def _page_name(run: Run) -> str:
     return f"run-{safe_name(run.folder.name)}"
 
 
-def _training_figures(run: Run) -> list[dict[str, Any]]:
+def _training_figures(run: Run, name: str) -> list[dict[str, Any]]:
     """Losses and probabilities over the training; none for a run that did not train."""
     if run.history.empty:
         return []
-    curves = {run.label: (run.probabilities(), run.probabilities("epoch"))}
+    curves = {name: (run.probabilities(), run.probabilities("epoch"))}
     losses = curve_figures.training_curves(curve_table([run], "loss"), "What training minimises")
     figures = (losses, curve_figures.probability_curves(curves))
     return [figure.to_plotly_json() for figure in figures]

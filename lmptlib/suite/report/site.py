@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from lmptlib import __version__
 from lmptlib.paths import replace_folder
 from lmptlib.runs.run import Run
+from lmptlib.runs.tables import by_dataset, run_names
 from lmptlib.suite.report.notebook_page import notebook_page
 from lmptlib.suite.report.page import Page, render
 from lmptlib.suite.report.run_page import COLUMNS, result_tables, run_page
@@ -28,7 +29,8 @@ def write_site(notebooks: list[Path], runs: list[Run], target: Path, title: str)
     """
     check_place(target)
     runs = sorted(runs, key=lambda run: run.folder.name)
-    pages = _named([notebook_page(path) for path in notebooks] + [run_page(run) for run in runs])
+    names = {run: name for part in by_dataset(runs).values() for run, name in zip(part, run_names(part))}
+    pages = _named([notebook_page(path) for path in notebooks] + [run_page(run, names[run]) for run in runs])
     with replace_folder(target) as draft:
         for file in resources.files("lmptlib.suite.report").joinpath("static").iterdir():
             (draft / file.name).write_bytes(file.read_bytes())
