@@ -8,7 +8,7 @@ from plotly.subplots import make_subplots
 
 from lmptlib.data.dataset import GROUPS
 from lmptlib.suite.figures.pictures import jpeg_uri
-from lmptlib.suite.figures.style import COLOURS, SHORT, apply_layout, run_colour
+from lmptlib.suite.figures.style import COLOURS, SHORT, apply_layout, run_looks
 
 
 def case_figure(images: list[Image.Image], titles: list[str], tops: list[pd.DataFrame], width: int = 320) -> go.Figure:
@@ -96,15 +96,19 @@ def _changes(part: pd.DataFrame, side: str, colour: str) -> go.Bar:
 
 
 def top_probabilities(table: pd.DataFrame, k: int = 6) -> go.Figure:
-    """The k most probable classes of one image under each run, a bar a run. table: columns run, class, group, probability."""
+    """The k most probable classes of one image under each run, a bar a run.
+
+    table: columns run, class, group, probability, and `configuration`, by which a run keeps its colour.
+    """
     wide = table.assign(name=table["class"] + " (" + table["group"].map(SHORT) + ")")
     wide = wide.pivot(index="name", columns="run", values="probability")[table["run"].unique()]
     shown = wide[(wide.rank(ascending=False, method="first") <= k).any(axis=1)]
     shown = shown.loc[shown.max(axis=1).sort_values(kind="stable").index]
     figure = go.Figure()
+    looks = run_looks(table)
     # bars are stacked from below
-    for i, run in reversed(list(enumerate(shown))):
-        marker = {"color": run_colour(i), "pattern_shape": "/x-."[i % 4] if i else ""}
+    for run in reversed(list(shown)):
+        marker = {"color": looks[str(run)].colour, "pattern_shape": looks[str(run)].hatch}
         bars = go.Bar(x=shown[run], y=shown.index, orientation="h", name=run, marker=marker)
         texts = shown[run].map("{:.2f}".format)
         figure.add_trace(bars.update(text=texts, textposition="outside", cliponaxis=False))

@@ -7,7 +7,7 @@ from plotly.subplots import make_subplots
 
 from lmptlib.data.dataset import GROUPS
 from lmptlib.runs.tables import interval_text
-from lmptlib.suite.figures.style import COLOURS, SYMBOLS, apply_layout, interval, run_colour
+from lmptlib.suite.figures.style import COLOURS, SYMBOLS, apply_layout, interval, run_looks, told
 
 # More runs with an interval at each class hide each other.
 _DRAWN = 2
@@ -26,14 +26,16 @@ def per_class_ap(table: pd.DataFrame, ranking: str = "softmax") -> go.Figure:
     counts = go.Bar(x=classes["class"], y=classes["train"], name="training images", opacity=0.25, showlegend=False)
     counts.update(marker_color=classes["group"].map(COLOURS).tolist(), hovertemplate="%{y} training images")
     figure.add_trace(counts, secondary_y=True)
-    for i, (run, part) in enumerate(table.groupby("run", sort=False)):
-        seeds = part.groupby("class")
+    looks = run_looks(table)
+    for run, part in table.groupby("run", sort=False):
+        look, seeds = looks[str(run)], part.groupby("class")
         ap = seeds["ap"].agg(["mean", "min", "max"]).join(seeds[["low", "high"]].first()).reindex(classes["class"])
         several = (seeds.size() > 1).any()
         line = go.Scatter(x=ap.index, y=ap["mean"], mode="lines+markers", name=run)
-        line.update(marker={"size": 8, "symbol": i}, line={"color": run_colour(i), "width": 1.5})
+        line.update(marker={"size": 8, "symbol": look.symbol})
+        line.update(line={"color": look.colour, "dash": look.dashes[0], "width": 1.5})
         ends = ("min", "max") if several else ("low", "high")
-        line.update(customdata=_told(part).reindex(ap.index), hovertemplate="%{y:.1f} (%{customdata})")
+        line.update(customdata=_told(part).reindex(ap.index), hovertemplate=f"%{{y:.1f}} (%{{customdata}}){told(part)}")
         if several or n_runs <= _DRAWN:
             line.error_y = interval(ap["mean"], ap[ends[0]], ap[ends[1]], thickness=1)
         figure.add_trace(line)

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from lmptlib.data.dataset import GROUPS
-from lmptlib.suite.figures.style import COLOURS, SHORT, SIDES, apply_layout, run_colour
+from lmptlib.suite.figures.style import COLOURS, SHORT, SIDES, apply_layout, run_looks, told
 
 _LOSSES = {"loss": "objective", "loss_cls": "classification loss", "loss_cse": "CSE loss"}
 
@@ -47,14 +47,16 @@ def training_curves(table: pd.DataFrame, title: str) -> go.Figure:
     run; a run by itself needs no legend.
     """
     panels, names = table["panel"].unique().tolist(), table["run"].unique().tolist()
+    looks = run_looks(table)
     shared = not set(panels) - set(GROUPS)
     titles = [_LOSSES.get(panel, panel) for panel in panels]
     figure = make_subplots(cols=len(panels), shared_yaxes=shared, subplot_titles=titles, horizontal_spacing=0.05)
     for (run, panel, side), part in table.groupby(["run", "panel", "side"], sort=False):
-        place = names.index(run)
-        line = {"color": run_colour(place), "width": 2.5, "dash": "dot" if side == "negative" else "solid"}
+        look = looks[str(run)]
+        line = {"color": look.colour, "width": 2.5, "dash": look.dashes[side == "negative"]}
         trace = go.Scatter(x=part["epoch"], y=part["value"], mode="lines+markers", line=line, name=run)
-        trace.update(marker={"size": 8, "symbol": place, "maxdisplayed": 6}, hovertemplate=f"{side} %{{y:.3f}}")
+        trace.update(marker={"size": 8, "symbol": look.symbol, "maxdisplayed": 6})
+        trace.hovertemplate = f"{side} %{{y:.3f}}{told(part)}"
         trace.update(legendgroup=run, showlegend=panel == panels[0] and side != "negative" and len(names) > 1)
         figure.add_trace(trace, row=1, col=panels.index(panel) + 1)
     figure.update_xaxes(title="epoch")

@@ -8,17 +8,20 @@ from plotly.subplots import make_subplots
 from lmptlib.data.dataset import GROUPS
 from lmptlib.evaluation.intervals import TOO_FEW
 from lmptlib.runs.tables import difference_text, interval_text
-from lmptlib.suite.figures.style import COLOURS, SYMBOLS, apply_layout, interval, run_colour, without
+from lmptlib.suite.figures.style import COLOURS, SYMBOLS, apply_layout, interval, run_looks, told, without
 
 
 def group_map(table: pd.DataFrame, ranking: str = "softmax") -> go.Figure:
     """mAP total and by group across runs, with intervals. table: as of `lmptlib.runs.tables.group_table`."""
     figure = go.Figure()
-    for i, (run, part) in enumerate(table.groupby("run", sort=False)):
-        bars = go.Bar(x=part["name"], y=part["value"], name=run, marker_color=run_colour(i))
+    looks = run_looks(table)
+    for run, part in table.groupby("run", sort=False):
+        look = looks[str(run)]
+        bars = go.Bar(x=part["name"], y=part["value"], name=run, marker_color=look.colour)
+        bars.update(marker_pattern={"shape": look.hatch, "fgcolor": "white"})
         bars.update(text=part["value"].round(1), textposition="inside", insidetextanchor="start")
         bars.update(customdata=list(map(interval_text, part["low"], part["high"])))
-        bars.update(hovertemplate="%{x}: %{y:.1f} (%{customdata})")
+        bars.update(hovertemplate=f"%{{x}}: %{{y:.1f}} (%{{customdata}}){told(part)}")
         figure.add_trace(bars.update(error_y=interval(part["value"], part["low"], part["high"])))
     top = np.nanmax(table[["value", "high"]].to_numpy(float))
     figure.update_yaxes(title=f"mAP, {ranking} ranking (%)", range=[0, min(100, 1.1 * top)])

@@ -5,10 +5,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from lmptlib.data.dataset import GROUPS
-from lmptlib.suite.figures.style import RUN_COLOURS, apply_layout
-
-# Dashes of positives and negatives; after the last colour, the next pair.
-_DASHES = (("solid", "dot"), ("longdash", "dashdot"), ("dash", "longdashdot"))
+from lmptlib.suite.figures.style import RUN_COLOURS, RUN_DASHES, apply_layout
 
 
 def loss_landscape(table: pd.DataFrame, rows: tuple[str, ...] = ("value", "gradient")) -> go.Figure:
@@ -39,6 +36,6 @@ def loss_landscape(table: pd.DataFrame, rows: tuple[str, ...] = ("value", "gradi
 def _line(x: pd.Series, y: pd.Series, place: int, side: str) -> go.Scatter:
     """One side of the loss at a place in the figure, which gives it colour, symbol and dash."""
     turn, colour = divmod(place, len(RUN_COLOURS))
-    line = {"color": RUN_COLOURS[colour], "width": 2.5, "dash": _DASHES[turn % 3][side == "negative"]}
+    line = {"color": RUN_COLOURS[colour], "width": 2.5, "dash": RUN_DASHES[turn % 3][side == "negative"]}
     marker = {"size": 9, "symbol": colour, "maxdisplayed": 5}
     return go.Scatter(x=x, y=y, mode="lines+markers", line=line, marker=marker)

@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from lmptlib.runs.tables import interval_text
-from lmptlib.suite.figures.style import COLOURS, apply_layout, interval, run_colour, without
+from lmptlib.suite.figures.style import COLOURS, apply_layout, interval, run_colour, run_looks, without
 
 # Whether the class is in the image -> name and colour.
 _PRESENCE = {False: ("it is not", "#B0B0B0"), True: ("the class is there", "#D55E00")}
@@ -19,15 +19,17 @@ def reliability(table: pd.DataFrame) -> go.Figure:
     a run.
     """
     panels, names = table["panel"].unique(), table["run"].unique()
+    looks = run_looks(table)
     figure = make_subplots(cols=len(panels), shared_yaxes=True, subplot_titles=list(panels), horizontal_spacing=0.04)
     for column, panel in enumerate(panels, 1):
         place = {"row": 1, "col": column}
         honest = {"mode": "lines", "line": {"color": "#999999", "dash": "dash"}, "hoverinfo": "skip"}
         figure.add_scatter(x=[0, 1], y=[0, 1], showlegend=False, **honest, **place)
-        for i, name in enumerate(names):
+        for name in names:
             part = table[(table["panel"] == panel) & (table["run"] == name)]
             line = go.Scatter(x=part["stated"], y=part["observed"], customdata=part["count"], name=name)
-            line.update(mode="lines+markers", line_color=run_colour(i), marker={"size": 8, "symbol": i})
+            line.update(mode="lines+markers", line_color=looks[name].colour, line_dash=looks[name].dashes[0])
+            line.marker = {"size": 8, "symbol": looks[name].symbol}
             line.update(legendgroup=name, showlegend=column == 1)
             line.hovertemplate = "stated %{x:.2f}, came true %{y:.2f} of %{customdata}"
             figure.add_trace(line, **place)

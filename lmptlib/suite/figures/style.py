@@ -1,5 +1,7 @@
 """Colours, symbols, dashes and the layout that all figures share."""
 
+import re
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -13,14 +15,79 @@ SYMBOLS = {"head": "circle", "medium": "square", "tail": "diamond"}
 
 SHORT = {"head": "H", "medium": "M", "tail": "T"}
 
-RUN_COLOURS = ("#444444", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#8C6D1F", "#000000")
+# Of runs: far from each other and from the colours of the groups, also for eyes that lack one kind of cone. The last are
+# pale. Zero-shot, which nothing was learned in, has a grey of its own.
+RUN_COLOURS = (
+    "#3283FE", "#FB0D0D", "#228833", "#882255", "#52BCA3", "#511CFB", "#6C4516", "#FB00D1", "#98DF8A", "#DEA0FD",
+)  # fmt: skip
+ZERO_SHOT = "#6E6E6E"
+
+# Dashes of positives (and of all that has no sides) and negatives, and hatches of bars: the next where colours begin again.
+RUN_DASHES = (("solid", "dot"), ("longdash", "dashdot"), ("dash", "longdashdot"))
+RUN_HATCHES = ("", "/", "x", ".", "-", "|")
+
+# What was drawn before, by its key: zero-shot or not, and its place among those. The one thing that figures remember.
+_DRAWN: dict[str, tuple[bool, int]] = {}
 
 # Side of a label -> its sign in a legend and its dash.
 SIDES = {"positive": ("+", "solid"), "negative": ("−", "dot")}
 
 
+@dataclass(frozen=True)
+class Look:
+    """How a run is drawn; `turn` counts how often its colour was there before, in other looks."""
+
+    colour: str
+    symbol: int
+    turn: int = 0
+
+    @property
+    def dashes(self) -> tuple[str, str]:
+        """Of positives and negatives."""
+        return RUN_DASHES[self.turn % len(RUN_DASHES)]
+
+    @property
+    def hatch(self) -> str:
+        """Of bars."""
+        return RUN_HATCHES[self.turn % len(RUN_HATCHES)]
+
+
+def run_looks(table: pd.DataFrame, column: str = "run") -> dict[str, Look]:
+    """How each run of a table is drawn, by its name in `column`.
+
+    A run has one colour wherever it is drawn, in any figure, widget or explorer of a notebook, whatever is drawn beside it:
+    a configuration takes the next colour when it is first drawn, and keeps it. Seeds have the same. It is known by the
+    column `configuration`, which tables of `lmptlib.runs.tables` have; in a table without one, by its name. Zero-shot is
+    grey. Where a figure holds several of one colour, dash, symbol and hatch tell them apart.
+    """
+    keys = table["configuration"] if "configuration" in table else table[column]
+    looks: dict[str, Look] = {}
+    for name, key in dict(zip(table[column], keys)).items():
+        look = _look(str(key))
+        while look in looks.values():
+            look = replace(look, symbol=look.symbol + len(RUN_COLOURS), turn=look.turn + 1)
+        looks[name] = look
+    return looks
+
+
+def _look(key: str) -> Look:
+    if key not in _DRAWN:
+        grey = re.match(r"zero[-_ ]shot|clip$", key, re.IGNORECASE) is not None
+        _DRAWN[key] = (grey, sum(other == grey for other, _ in _DRAWN.values()))
+    grey, place = _DRAWN[key]
+    if grey:
+        return Look(ZERO_SHOT, place, place)
+    turn, colour = divmod(place, len(RUN_COLOURS))
+    return Look(RUN_COLOURS[colour], place, turn)
+
+
+def told(part: pd.DataFrame) -> str:
+    """What hovering tells of one run's whole configuration, below its numbers; nothing where the table has no `settings`."""
+    return "<br>" + part["settings"].iloc[0].replace("; ", "<br>") if "settings" in part else ""
+
+
 def run_colour(place: int) -> str:
-    """The colour of the run at a place in a figure; after the last colour they begin again."""
+    """A colour by place, of what is no run; after the last colour they begin again."""
     return RUN_COLOURS[place % len(RUN_COLOURS)]
 
 

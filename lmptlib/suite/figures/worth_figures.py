@@ -5,7 +5,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from lmptlib.data.dataset import GROUPS
-from lmptlib.suite.figures.style import COLOURS, RUN_COLOURS, SYMBOLS, apply_layout, interval, run_colour
+from lmptlib.suite.figures.style import COLOURS, SYMBOLS, apply_layout, interval, run_colour, run_looks
 
 # Column of the costs -> title of its axis.
 COSTS = {
@@ -25,14 +25,15 @@ def cost(table: pd.DataFrame, x: str = "searched") -> go.Figure:
     lines = -(-len(groups) // columns)
     gaps = {"horizontal_spacing": 0.07, "vertical_spacing": 0.14}
     figure = make_subplots(rows=lines, cols=columns, subplot_titles=list(groups), **gaps)
-    for i, name in enumerate(names):
+    looks = run_looks(table, "row")
+    for name in names:
         for place, group in enumerate(groups):
             part = table[(table["row"] == name) & (table["group"] == group)]
             symbol = "diamond" if table.loc[table["row"] == name, "prompts"].any() else "circle"
-            symbol += "-open" if i >= len(RUN_COLOURS) else ""  # where colours begin again
+            symbol += "-open" if looks[name].turn % 2 else ""  # where colours begin again
             spread = interval(part["mean"], part["low"], part["high"], thickness=1.5, width=4)
             dots = go.Scatter(x=part[x], y=part["mean"], error_y=spread, mode="markers", name=name, legendgroup=name)
-            dots.update(marker={"color": run_colour(i), "symbol": symbol, "size": 12}, showlegend=place == 0)
+            dots.update(marker={"color": looks[name].colour, "symbol": symbol, "size": 12}, showlegend=place == 0)
             dots.update(hovertemplate=f"{name}: %{{y:.1f}}, {x} %{{x:.3g}}<extra></extra>")
             figure.add_trace(dots, row=place // columns + 1, col=place % columns + 1)
     figure.update_xaxes(type="log", dtick=1).update_xaxes(title=COSTS[x], row=lines).update_yaxes(
@@ -54,14 +55,15 @@ def learning_curves(table: pd.DataFrame) -> go.Figure:
     figure = make_subplots(
         rows=lines, cols=columns, subplot_titles=list(groups), horizontal_spacing=0.07, vertical_spacing=0.14
     )
-    for i, name in enumerate(names):
+    looks = run_looks(table, "row")
+    for name in names:
+        look = looks[name]
         for place, group in enumerate(groups):
             part = table[(table["row"] == name) & (table["group"] == group)]
             spread = interval(part["mean"], part["low"], part["high"], thickness=1, width=4)
             line = go.Scatter(x=part["shots"], y=part["mean"], error_y=spread, mode="lines+markers", name=name)
-            line.update(
-                line_color=run_colour(i), marker={"symbol": i, "size": 9}, legendgroup=name, showlegend=place == 0
-            )
+            line.update(line_color=look.colour, line_dash=look.dashes[0], marker={"symbol": look.symbol, "size": 9})
+            line.update(legendgroup=name, showlegend=place == 0)
             line.update(hovertemplate=f"{name}: %{{y:.1f}}<extra></extra>")
             figure.add_trace(line, row=place // columns + 1, col=place % columns + 1)
     figure.update_xaxes(type="category", categoryorder="array", categoryarray=list(shots))

@@ -13,6 +13,7 @@ from lmptlib.clip.model import Clip
 from lmptlib.data.images import open_image
 from lmptlib.runs.classifier import Classifier
 from lmptlib.runs.run import Run
+from lmptlib.runs.tables import run_names
 from lmptlib.suite.figures.case_figures import top_probabilities
 from lmptlib.suite.figures.pictures import jpeg
 from lmptlib.suite.widgets.figures import redraw
@@ -65,12 +66,8 @@ class ClassifyExplorer(ipywidgets.VBox):
         self.classifiers: dict[Run, Classifier] = {}
         self.clips: dict[tuple[str, str], Clip] = {}
         self.features: dict[tuple[str, int, str], Tensor] = {}
-        options = [(f"{run.label}, seed {run.seed} ({run.folder.name})", run) for run in runs]
-        labels = [f"{run.label}, seed {run.seed}" for run in runs]
-        self.labels = {
-            run: label if labels.count(label) == 1 else f"{label} ({run.folder.name[-6:]})"
-            for run, label in zip(runs, labels)
-        }
+        self.labels = dict(zip(runs, run_names(runs)))
+        options = [(f"{label} ({run.folder.name})", run) for run, label in self.labels.items()]
         rows = min(8, max(2, len(runs)))
         wide = {"layout": {"width": "100%"}, "style": {"description_width": "90px"}}
         first = tuple(run for _, run in options[:2])
@@ -130,7 +127,11 @@ class ClassifyExplorer(ipywidgets.VBox):
         if key not in self.features:
             self.features[key] = classifier.features([self.images[name]])
         table = run.class_rows
-        return table.assign(run=self.labels[run], probability=classifier.probabilities(self.features[key])[0])
+        return table.assign(
+            run=self.labels[run],
+            configuration=run.configuration,
+            probability=classifier.probabilities(self.features[key])[0],
+        )
 
     def _say(self, text: str) -> None:
         self.status.value = html.escape(text)

@@ -2,25 +2,34 @@
 
 import ipywidgets
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from lmptlib.data.dataset import GROUPS
+from lmptlib.runs.labels import check_same_data, described
 from lmptlib.runs.run import Run
-from lmptlib.runs.tables import labelled
-from lmptlib.suite.figures.style import COLOURS, SIDES, run_colour
+from lmptlib.runs.tables import run_names
+from lmptlib.suite.figures.style import COLOURS, SIDES, run_looks, told
 
 
 def class_curves(runs: list[Run]) -> ipywidgets.VBox:
     """Mean probabilities of one class over the epochs, a colour a run; the class is chosen from a list."""
-    classes = runs[0].classes.sort_values("train", ascending=False)
+    classes = check_same_data(runs)[0].classes.sort_values("train", ascending=False)
     figure = go.FigureWidget(layout={"template": "plotly_white", "autosize": True, "height": 420, "font_size": 14})
     values = []
-    for i, (label, run) in enumerate(labelled(runs)):
-        for side, (sign, dash) in SIDES.items():
+    named = pd.DataFrame(
+        [(name, run.configuration, described(run)) for name, run in zip(run_names(runs), runs)],
+        columns=["run", "configuration", "settings"],
+    )
+    looks = run_looks(named)
+    for (name, part), run in zip(named.groupby("run", sort=False), runs):
+        for (side, (sign, _)), dash in zip(SIDES.items(), looks[str(name)].dashes):
             values.append(run.class_probabilities()[f"epoch_{side}"])
-            line = {"color": run_colour(i), "dash": dash, "width": 3}
-            figure.add_scatter(name=f"{label} {sign}", mode="lines+markers", line=line)
+            line = {"color": looks[str(name)].colour, "dash": dash, "width": 3}
+            hover = f"{sign} %{{y:.3f}}{told(part)}"
+            figure.add_scatter(name=f"{name} {sign}", mode="lines+markers", line=line, hovertemplate=hover)
+            figure.data[-1].marker.symbol = looks[str(name)].symbol
     figure.update_xaxes(title="epoch")
     figure.update_yaxes(title="mean probability of the true label", range=[0, 1])
     options = [(f"{row['class']} ({row['group']}, {row['train']} images)", index) for index, row in classes.iterrows()]
