@@ -29,13 +29,13 @@ def embedding_map(points: pd.DataFrame, colour: str = "group") -> go.Figure:
     rim = {"width": 2, "color": before["colour"].tolist()}
     figure.add_trace(_points(before, size=9, symbol="x-thin", line=rim).update(name="prompts before"))
     named = {"name": "prompts after", "mode": "markers+text", "textposition": "top center"}
+    named["textfont"] = {"size": 13 if len(after) <= 30 else 9}
     figure.add_trace(_points(after, size=13, symbol="star", line={"width": 1, "color": "white"}).update(named))
     figure.update_xaxes(visible=False).update_yaxes(visible=False, scaleanchor="x")
     axis = {"colorscale": "Cividis_r", "cmin": 0, "cmax": 1, "showscale": colour == "error"}
     axis["colorbar"] = {"title": {"text": "ranking error (0: all its classes on top)", "side": "right"}, "len": 0.9}
-    legend = {"orientation": "h", "y": 0, "yanchor": "top", "itemsizing": "constant"}
     title = f"Images and prompts before (×) and after (★) training, by {colour}"
-    return apply_layout(figure, title, height=760, coloraxis=axis, legend=legend)
+    return apply_layout(figure, title, height=540, coloraxis=axis, legend_itemsizing="constant")
 
 
 def _images(part: pd.DataFrame, group: str) -> go.Scatter:
