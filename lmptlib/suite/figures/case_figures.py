@@ -1,5 +1,7 @@
 """Single images and what runs say of them: pictures beside bars of classes, labels that one run has and another not."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -44,7 +46,7 @@ def case_figure(images: list[Image.Image], titles: list[str], tops: list[pd.Data
     texts = [wrapped(text, letters(1 + columns, 880)) for text in texts]
     n_rows, gap = len(images) * len(lines), room(texts)
     height = 22 * n_bars * n_rows + gap * (n_rows - 1)
-    gaps = {"horizontal_spacing": 0.012, "vertical_spacing": gap / height}
+    gaps = {"horizontal_spacing": 0.012, "vertical_spacing": min(gap / height, 1)}
     figure = make_subplots(rows=n_rows, cols=1 + columns, subplot_titles=texts, **gaps)
     figure.update_xaxes(visible=False).update_yaxes(visible=False, range=[n_bars - 0.4, -0.6])
     for i, (image, top) in enumerate(zip(images, tops)):
@@ -54,7 +56,7 @@ def case_figure(images: list[Image.Image], titles: list[str], tops: list[pd.Data
             below, beside = divmod(place, columns)
             _add_best_classes(figure, top[top["run"] == name], row + below, beside + 2)
     title = f"Best classes: ✓ a label of the image, ✗ none; H head, M medium, T tail{SCALES_DIFFER}"
-    look = {"font_color": "black", "showlegend": False, "margin": {"l": 10, "r": 10, "b": 10}}
+    look: dict[str, Any] = {"font_color": "black", "showlegend": False, "margin": {"l": 10, "r": 10, "b": 10}}
     return apply_layout(figure, title, height + gap + 66, **look)
 
 

@@ -67,7 +67,7 @@ def intervals(table: pd.DataFrame, of: str = "difference") -> go.Figure:
         if of == "difference":
             figure.add_vline(x=0, line={"color": "black", "width": 1, "dash": "dash"}, row=1, col=column)
     figure.update_xaxes(title="mAP (%)" if of == "mean" else "difference of mAP")
-    rows, height = row_labels(table["row"].unique())
+    rows, height = row_labels(table["row"].unique().tolist())
     figure.update_yaxes(rows)
     title = "mAP over seeds" if of == "mean" else "Paired differences"
     return apply_layout(figure, f"{title}, with 95% intervals{SCALES_DIFFER}", height=160 + height)

@@ -65,7 +65,7 @@ def ranking_intervals(table: pd.DataFrame) -> go.Figure:
     least, most = np.nanmin(ends), np.nanmax(ends)
     pad = 0.05 * (most - least)
     figure.update_xaxes(title="mAP (%)", range=[least - pad, most + pad])
-    rows, height = row_labels(table["row"].unique())
+    rows, height = row_labels(table["row"].unique().tolist())
     figure.update_yaxes(rows)
     title = "mAP by ranking, with 95% intervals over test images" + without(table["low"])
     return apply_layout(figure, title, height=160 + height)

@@ -89,7 +89,9 @@ def panels(titles: Sequence[str], each: int, most: int = 3, **axes: Any) -> tupl
     names = [wrapped(title, letters(columns)) for title in titles]
     gap = room(names) + 40
     height = lines * each + (lines - 1) * gap
-    figure = make_subplots(rows=lines, cols=columns, subplot_titles=names, vertical_spacing=gap / height, **axes)
+    figure = make_subplots(
+        rows=lines, cols=columns, subplot_titles=names, vertical_spacing=min(gap / height, 1), **axes
+    )
     return figure, height
 
 
@@ -126,25 +128,30 @@ def _look(axis: Any) -> dict:
     }
 
 
+def titled(text: str) -> dict:
+    """A figure's title in as many lines as it needs, below plotly's buttons."""
+    text = wrapped(text, letters(1, 720))
+    # plotly lifts a title by half of each line beyond the first
+    pad = {"t": _BUTTONS + _TITLE_LINE // 2 * text.count("<br>"), "l": 12}
+    return {"text": text, "font_size": 17, "x": 0, "xanchor": "left", "y": 1, "yanchor": "top", "pad": pad}
+
+
 def apply_layout(figure: go.Figure, title: str, height: int = 460, above: int = 0, **axes: Any) -> go.Figure:
     """Title, height in pixels and the look that all figures share; `axes` are further settings of plotly's layout.
 
     The title stands below plotly's buttons, and `above` pixels over the plot where more than panels' titles comes
     between; the legend stands under the plot, and the figure grows by it. Without a width a figure is as wide as its box.
     """
-    text = wrapped(title, letters(1, 720))
     of_panels = {"xref": "paper", "yref": "paper", "yanchor": "bottom"}
     above = max(above, room([note.text for note in figure.select_annotations(of_panels)]))
-    # plotly lifts a title by half of each line beyond the first
-    lift = _TITLE_LINE // 2 * text.count("<br>")
-    top = _BUTTONS + (_TITLE_LINE + 2 * lift if text else 0)
-    place = {"x": 0, "xanchor": "left", "y": 1, "yanchor": "top", "pad": {"t": _BUTTONS + lift, "l": 12}}
+    placed = titled(title)
+    top = _BUTTONS + (_TITLE_LINE * (1 + placed["text"].count("<br>")) if title else 0)
     look = {
         "template": "plotly_white",
         "autosize": True,
         "font_size": 14,
         "margin": {"l": 70, "r": 30, "t": top + above, "b": 60},
-        "title": {"text": text, "font_size": 17, **place},
+        "title": placed,
         "legend": {"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom", "font_size": 12},
         "height": height + _LEGEND_LINE * _legend_lines(figure),
     }

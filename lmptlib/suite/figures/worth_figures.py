@@ -29,7 +29,7 @@ def cost(table: pd.DataFrame, x: str = "searched") -> go.Figure:
 
     table: columns row, group, mean, low, high (percent), prompts and those of COSTS. x: one of COSTS.
     """
-    groups, names = table["group"].unique(), table["row"].unique()
+    groups, names = table["group"].unique().tolist(), table["row"].unique()
     columns = min(len(groups), 2)
     figure, height = panels(groups, 300 if len(groups) <= 2 else 160, most=2, horizontal_spacing=0.07)
     for i, name in enumerate(names):
@@ -53,7 +53,7 @@ def learning_curves(table: pd.DataFrame) -> go.Figure:
 
     table: columns row, shots, group, mean, low, high (percent), shots in their order.
     """
-    groups, names, shots = table["group"].unique(), table["row"].unique(), table["shots"].unique()
+    groups, names, shots = table["group"].unique().tolist(), table["row"].unique(), table["shots"].unique()
     columns = min(len(groups), 2)
     figure, height = panels(groups, 300 if len(groups) <= 2 else 160, most=2, horizontal_spacing=0.07)
     for i, name in enumerate(names):

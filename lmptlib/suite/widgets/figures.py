@@ -4,6 +4,15 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from lmptlib.suite.figures.style import CONFIG
+
+
+def figure_widget(figure: go.Figure | None = None, **layout: Any) -> go.FigureWidget:
+    """A figure as a widget that fills its box; `layout` goes over its layout, an empty one may be given later."""
+    widget = go.FigureWidget(figure, {"template": "plotly_white", "autosize": True} if figure is None else None)
+    widget._config = widget._config | CONFIG
+    return widget.update_layout(layout)
+
 
 def redraw(widget: go.FigureWidget, figure: go.Figure, **layout: Any) -> None:
     """Another figure in a widget, whose traces and panels may be more or fewer; `layout` goes over its layout."""
