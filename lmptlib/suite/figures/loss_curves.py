@@ -25,12 +25,11 @@ def loss_landscape(table: pd.DataFrame, rows: tuple[str, ...] = ("value", "gradi
                 line.update(name=loss, legendgroup=loss, showlegend=row == 1 and (group, side) == first)
                 line.hovertemplate = f"{loss}, {side}: %{{y:.3f}}<extra></extra>"
                 figure.add_trace(line, row=row, col=groups.index(str(group)) + 1)
-    figure.update_annotations(font_size=18)
     figure.update_xaxes(title="logit z", row=len(rows))
     for row, quantity in enumerate(rows, 1):
         figure.update_yaxes(title=quantity, row=row, col=1)
     title = "Losses over the logit: positives solid, negatives dotted"
-    return apply_layout(figure, title, 120 + 320 * len(rows)).update_layout(font_size=16, hovermode="closest")
+    return apply_layout(figure, title, 150 + 200 * len(rows)).update_layout(hovermode="closest")
 
 
 def _line(x: pd.Series, y: pd.Series, place: int, side: str) -> go.Scatter:

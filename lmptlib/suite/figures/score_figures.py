@@ -6,7 +6,18 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from lmptlib.runs.tables import interval_text
-from lmptlib.suite.figures.style import COLOURS, apply_layout, interval, run_colour, run_looks, without
+from lmptlib.suite.figures.style import (
+    COLOURS,
+    SCALES_DIFFER,
+    apply_layout,
+    interval,
+    letters,
+    row_labels,
+    run_colour,
+    run_looks,
+    without,
+    wrapped,
+)
 
 # Whether the class is in the image -> name and colour.
 _PRESENCE = {False: ("it is not", "#B0B0B0"), True: ("the class is there", "#D55E00")}
@@ -35,7 +46,7 @@ def reliability(table: pd.DataFrame) -> go.Figure:
             figure.add_trace(line, **place)
     figure.update_xaxes(range=[-0.02, 1.02], title="stated probability").update_yaxes(range=[-0.02, 1.02])
     figure.update_yaxes(title="share that came true", col=1)
-    return apply_layout(figure, "Are the probabilities true? Test images, all classes", legend_title="loss")
+    return apply_layout(figure, "Are the probabilities true? Test images, all classes")
 
 
 def ranking_intervals(table: pd.DataFrame) -> go.Figure:
@@ -57,9 +68,10 @@ def ranking_intervals(table: pd.DataFrame) -> go.Figure:
     least, most = np.nanmin(ends), np.nanmax(ends)
     pad = 0.05 * (most - least)
     figure.update_xaxes(title="mAP (%)", range=[least - pad, most + pad])
-    figure.update_yaxes(range=[-0.6, table["row"].nunique() - 0.4])
+    rows, height = row_labels(table["row"].unique().tolist())
+    figure.update_yaxes(rows)
     title = "mAP by ranking, with 95% intervals over test images" + without(table["low"])
-    return apply_layout(figure, title, height=190 + 34 * table["row"].nunique())
+    return apply_layout(figure, title, height=160 + height)
 
 
 def temperature(table: pd.DataFrame, levels: pd.DataFrame, own: float) -> go.Figure:
@@ -85,7 +97,7 @@ def temperature(table: pd.DataFrame, levels: pd.DataFrame, own: float) -> go.Fig
             figure.add_trace(flat.update(showlegend=column == 1), row=1, col=column)
     figure.update_xaxes(type="log", title="scale of the softmax", dtick=1)
     figure.update_yaxes(title="mAP (%)", col=1)
-    return apply_layout(figure, "mAP of the softmax ranking, by its scale", legend={"orientation": "h", "y": -0.28})
+    return apply_layout(figure, "mAP of the softmax ranking, by its scale" + SCALES_DIFFER)
 
 
 def offset_scatter(points: pd.DataFrame, title: str) -> go.Figure:
@@ -111,7 +123,7 @@ def offset_scatter(points: pd.DataFrame, title: str) -> go.Figure:
         figure.layout.annotations[column - 1].text = f"{name}: {n_wrong} wrong above half of the right"
     figure.update_xaxes(title="image's mean cosine over classes")
     figure.update_yaxes(title="score", col=1)
-    return apply_layout(figure, title, height=520, legend={"orientation": "h", "y": -0.18})
+    return apply_layout(figure, title + SCALES_DIFFER, height=500)
 
 
 def score_histograms(points: pd.DataFrame, title: str, n_bins: int = 40) -> go.Figure:
@@ -132,7 +144,7 @@ def score_histograms(points: pd.DataFrame, title: str, n_bins: int = 40) -> go.F
             figure.add_trace(bars.update(name=label, showlegend=column == 1), row=1, col=column)
     figure.update_xaxes(title="score")
     figure.update_yaxes(title="share of the images", col=1)
-    return apply_layout(figure, title, barmode="overlay", legend={"orientation": "h", "y": -0.2})
+    return apply_layout(figure, title + (SCALES_DIFFER if len(names) > 1 else ""), barmode="overlay")
 
 
 def caption_distances(table: pd.DataFrame, margin: float) -> go.Figure:
@@ -149,8 +161,11 @@ def caption_distances(table: pd.DataFrame, margin: float) -> go.Figure:
         box = go.Box(x=part["row"], q1=part["q1"], median=part["median"], q3=part["q3"], name=name)
         box.update(lowerfence=part["low"], upperfence=part["high"], line_color=colour, fillcolor=fill)
         figure.add_trace(box)
+    rows = table["row"].unique()
+    names = [wrapped(row, letters(len(rows), 700)) for row in rows]
+    figure.update_xaxes(tickvals=list(rows), ticktext=names, tickangle=0)
     line = {"color": "black", "width": 1.5, "dash": "dash"}
     figure.add_hline(y=margin, line=line, annotation_text="mean margin", annotation_position="bottom left")
     figure.update_yaxes(title="D = 1 − cos(caption, prompt)", rangemode="tozero")
     title = "Captions and prompts: quartiles, whiskers from 5% to 95%"
-    return apply_layout(figure, title, boxmode="group", legend={"orientation": "h", "y": -0.15})
+    return apply_layout(figure, title, boxmode="group")

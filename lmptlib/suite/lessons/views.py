@@ -12,7 +12,7 @@ from lmptlib.suite.figures.guess_figures import guess_bars, guess_curves
 from lmptlib.suite.lessons.answers import Answer, Answers, given_now
 from lmptlib.suite.lessons.questions import Choice, Guess, Number, Order, Question
 from lmptlib.suite.report.html import markdown
-from lmptlib.suite.widgets.figures import LiveFigure, redraw
+from lmptlib.suite.widgets.figures import figure_widget, redraw
 from lmptlib.suite.widgets.tables import table_html
 
 Result: TypeAlias = go.Figure | pd.DataFrame | str
@@ -160,7 +160,7 @@ class _Revealing(QuestionView):
 
 def _place(result: Result) -> ipywidgets.Widget:
     if isinstance(result, go.Figure):
-        return LiveFigure(layout={"template": "plotly_white"})
+        return figure_widget()
     return ipywidgets.HTML(table_html(result) if isinstance(result, pd.DataFrame) else html(result))
 
 
@@ -181,7 +181,7 @@ class GuessView(_Revealing):
             slider = ipywidgets.FloatSlider(value, min=low, max=high, step=(high - low) / 100, description=name, **look)
             slider.observe(self._draw, names="value")
             self.sliders[name] = slider
-        self.figure = LiveFigure(guess_figure(question, self.given, shown=False))
+        self.figure = figure_widget(guess_figure(question, self.given, shown=False))
         sliders = ipywidgets.Box([*self.sliders.values(), self.button], layout={"flex_flow": "row wrap"})
         self.children = (self.text, sliders, self.figure, self.told, self.hidden)
         if self.kept.tries:

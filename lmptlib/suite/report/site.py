@@ -42,7 +42,9 @@ def write_site(notebooks: list[Path], runs: list[Run], target: Path, title: str)
         for previous, page, following in zip([None, *pages], pages, [*pages[1:], None]):
             links = {"previous": previous, "next": following}
             text = render(page.template, title=title, page=page, **links, **page.content)
-            (draft / f"{page.name}.html").write_text(follow_notebooks(text, [page.name for page in pages]), encoding="utf-8")
+            (draft / f"{page.name}.html").write_text(
+                follow_notebooks(text, [page.name for page in pages]), encoding="utf-8"
+            )
             if page.source:
                 shutil.copyfile(page.source, draft / f"{page.name}.ipynb")
         _keep(target, draft, {path.resolve() for path in notebooks})

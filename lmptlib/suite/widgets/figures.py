@@ -5,6 +5,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from lmptlib.suite.figures.style import CONFIG
+
 
 class LiveFigure(go.FigureWidget):
     """A figure that a reloaded page shows as it is now, and not as it was made.
@@ -20,6 +22,13 @@ class LiveFigure(go.FigureWidget):
                 "_widget_layout": deepcopy(self._layout_obj._props),
             }
         return super().get_state(key, drop_defaults)
+
+
+def figure_widget(figure: go.Figure | None = None, **layout: Any) -> LiveFigure:
+    """A figure as a widget that fills its box; `layout` goes over its layout, an empty one may be given later."""
+    widget = LiveFigure(figure, {"template": "plotly_white", "autosize": True} if figure is None else None)
+    widget._config = widget._config | CONFIG
+    return widget.update_layout(layout)
 
 
 def redraw(widget: go.FigureWidget, figure: go.Figure, **layout: Any) -> None:

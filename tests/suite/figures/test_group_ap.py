@@ -44,7 +44,7 @@ def test_intervals_have_a_panel_a_group_that_is_there(of):
     assert [note.text for note in figure.layout.annotations] == ["total", "head", "tail"]
     assert list(head.marker.symbol) == ["circle-open"] and list(tail.marker.symbol) == ["diamond"]
     if of == "difference":
-        assert list(head.text) == ["too few positives"] and list(tail.text) == [""]
+        assert list(head.text) == ["too few<br>positives"] and list(tail.text) == [""]
         assert list(head.customdata) == ["+1.0 (too few positives)"] and list(tail.customdata) == ["+4.0 [+3.0, +7.0]"]
     assert list(total.y) == ["lmpt", "coop"] and list(total.x) == [-1, 2] and list(tail.x) == [4]
     assert list(total.error_x.array) == [3, 3] and list(total.error_x.arrayminus) == [1, 1]

@@ -55,6 +55,13 @@ def drawn(figure) -> np.ndarray:
     return np.concatenate([trace.y for trace in figure.data[len(figure.data) // 2 :]])
 
 
+def sliders() -> tuple:
+    """What is chosen, the panel of settings, and the figure."""
+    top, below = loss_sliders(LOSS_COUNTS, LOSS_IMAGES, "voc-lt").children
+    panel, plot = below.children
+    return top, panel, plot.children[0]
+
+
 def expected(name: str, **rest) -> np.ndarray:
     table = landscape([name], LOSS_COUNTS, LOSS_IMAGES, "voc-lt", **rest)
     parts = [part for _, part in table.groupby(["group", "side"], sort=False)]
@@ -62,8 +69,8 @@ def expected(name: str, **rest) -> np.ndarray:
 
 
 def test_a_slider_moves_the_curve_as_the_loss_says():
-    top, panel, figure = loss_sliders(LOSS_COUNTS, LOSS_IMAGES, "voc-lt").children
-    chooser, beside = top.children
+    top, panel, figure = sliders()
+    chooser, beside, _ = top.children
     bce = np.concatenate([trace.y for trace in figure.data[: len(figure.data) // 2]])
     assert {trace.line.color for trace in figure.data[: len(figure.data) // 2]} == {"#999999"}
     chooser.value = "focal"
@@ -82,7 +89,7 @@ def test_a_slider_moves_the_curve_as_the_loss_says():
 
 
 def test_pg_has_sliders_by_group_and_the_means_of_the_batch():
-    top, panel, figure = loss_sliders(LOSS_COUNTS, LOSS_IMAGES, "voc-lt").children
+    top, panel, figure = sliders()
     top.children[0].value = "pg"
     controls = {widget.description: widget for widget in panel.children}
     controls["l1_neg tail"].value = 7.5
@@ -95,7 +102,7 @@ def test_pg_has_sliders_by_group_and_the_means_of_the_batch():
 
 @pytest.mark.parametrize("name", ["rw", "focal", "cb_focal", "db_focal", "asl", "ldam", "pg"])  # one a class
 def test_every_setting_has_a_control_and_no_value_of_it_breaks_the_loss(name):
-    top, panel, figure = loss_sliders(LOSS_COUNTS, LOSS_IMAGES, "voc-lt").children
+    top, panel, figure = sliders()
     top.children[0].value = name
     np.testing.assert_allclose(drawn(figure), expected(name), atol=1e-5)
     settings = loss_settings(name)

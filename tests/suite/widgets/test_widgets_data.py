@@ -41,7 +41,7 @@ def test_pictures_are_those_of_the_chosen_classes(dataset):
         ):
             classes.value, matches.value = (person, dog), kind
             assert shown() == expected(images, keep), (part, kind)
-            assert (page.layout.display == "none") == (page.max == 1)
+            assert (page.layout.visibility == "hidden") == (page.max == 1)
             assert found.value == f"{len(expected(images, keep))} of {len(images)} images"
         classes.value = ()
 
