@@ -27,7 +27,7 @@ from lab import CHROMIUM, FLAGS, FRONT, Notebook, start_lab
 from playwright.sync_api import sync_playwright
 
 from lmptlib.paths import home
-from lmptlib.suite.notebooks import find_notebook
+from lmptlib.suite.notebooks import find_notebook, parameters
 
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 SCROLLER = "document.querySelector('.jp-NotebookPanel:not(.lm-mod-hidden) .jp-WindowedPanel-outer')"
@@ -53,19 +53,16 @@ ENDS = f"""() => [...{SCROLLER}.querySelectorAll('.jp-Notebook-cell')].map(e => 
 
 def write_copy(notebook: Path, target: Path, values: dict[str, str]) -> None:
     """A copy of a notebook whose parameters cell has these values."""
+    declared = parameters(notebook)
     content = nbformat.read(notebook, as_version=4)
     cell = next(cell for cell in content.cells if "parameters" in cell.metadata.get("tags", ()))
     for name, value in values.items():
-        written = value if value in ("True", "False", "None") or re.fullmatch(r"[\d.e-]+", value) else repr(value)
-        # A function, as a value may hold what means something in a pattern's replacement.
-        cell.source, found = re.subn(
-            rf"^({name}: .+? = ).*?(?=  #|$)",
-            lambda match, written=written: match[1] + written,
-            cell.source,
-            flags=re.MULTILINE,
-        )
-        if not found:
+        if name not in declared:
             raise click.UsageError(f"{notebook.name} has no parameter '{name}'")
+        written = repr(value) if declared[name].kind == "str" and value != "None" else value
+        before, line, after = re.split(rf"^({name}: .*)$", cell.source, flags=re.MULTILINE)
+        code, mark, comment = line.partition("  #")
+        cell.source = f"{before}{code.partition(' = ')[0]} = {written}{mark}{comment}{after}"
     nbformat.write(content, target)
 
 
@@ -76,7 +73,7 @@ def scroll_to(page, y: float) -> None:
 
 def picture_below(page, stem: Path) -> None:
     """The screens below the first one."""
-    height, seen = page.evaluate(f"{SCROLLER}.clientHeight"), page.evaluate(f"{SCROLLER}.clientHeight")
+    height = seen = page.evaluate(f"{SCROLLER}.clientHeight")
     number = 0
     for i in range(len(page.evaluate(ENDS))):
         while True:
@@ -96,8 +93,8 @@ def picture_below(page, stem: Path) -> None:
 @click.option("--sizes", default="1280x720,1440x900", help="Sizes of the window.")
 @click.option("--themes", default="light,dark", help="JupyterLab's themes: light, dark.")
 @click.option("--whole", is_flag=True, help="All screens of a notebook, not the first alone.")
-@click.option("-p", "parameters", nargs=2, multiple=True, help="A parameter's name and value.")
-def main(notebooks, out, sizes, themes, whole, parameters) -> None:
+@click.option("-p", "values", nargs=2, multiple=True, help="A parameter's name and value.")
+def main(notebooks, out, sizes, themes, whole, values) -> None:
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, start_lab(Path(folder)) as lab, sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
@@ -105,7 +102,7 @@ def main(notebooks, out, sizes, themes, whole, parameters) -> None:
             line = {"notebook": path.stem}
             for theme, size in product(themes.split(","), sizes.split(",")):
                 lab.set("@jupyterlab/apputils-extension:themes", {"theme": THEMES[theme]})
-                write_copy(path, lab.folder / path.name, dict(parameters))
+                write_copy(path, lab.folder / path.name, dict(values))
                 width, height = map(int, size.split("x"))
                 page = browser.new_page(viewport={"width": width, "height": height})
                 notebook = Notebook(page, lab, path.name)
