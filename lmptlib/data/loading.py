@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lmptlib.data import emoji
 from lmptlib.data.checks import check_pictures, repeated_pictures
-from lmptlib.data.dataset import CUTOFFS, Dataset, Split, Task
+from lmptlib.data.dataset import CUTOFFS, Dataset, Split, Task, usual_task
 from lmptlib.data.formats.files import read_yaml_file, shown
 from lmptlib.data.formats.lists import read_classes, read_list, with_captions
 from lmptlib.data.formats.recognition import FORMATS, format_of, not_known
@@ -196,7 +196,9 @@ def load_dataset(
         what = f"add one, or {own}"
         raise DataError([f"{train.source}: class '{name}' has no training image; {what}" for name in empty])
     warnings += _warnings(class_names, train, test)
-    task = Task(cutoffs=tuple(card.get("cutoffs", CUTOFFS)))
+    task = Task(cutoffs=tuple(card["cutoffs"])) if "cutoffs" in card else usual_task(train.labels.sum(0))
+    if task.thirds:
+        warnings.append(task.grouping)
     named = tuple(f"{card['name']}: {warning}" for warning in warnings)
     return Dataset(card["name"], class_names, train, test, splits.get("val"), named, task)
 

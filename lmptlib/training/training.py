@@ -146,6 +146,7 @@ def _record(plan: Plan, state: TrainState) -> dict[str, Any]:
         "n_val": len(dataset.val) if dataset.val else 0,
         "n_test": len(dataset.test),
         "logit_scale": state.method.logit_scale,
+        "grouping": dataset.task.grouping,
         "warnings": dataset.warnings,
         "fingerprints": plan.fingerprints,
         "versions": {"lmptlib": __version__, "torch": torch.__version__, "python": platform.python_version()},

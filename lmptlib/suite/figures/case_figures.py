@@ -8,9 +8,10 @@ from plotly.subplots import make_subplots
 
 from lmptlib.data.dataset import GROUPS
 from lmptlib.suite.figures.pictures import jpeg_uri
-from lmptlib.suite.figures.style import COLOURS, SHORT, apply_layout, run_colour
+from lmptlib.suite.figures.style import COLOURS, SHORT, apply_layout, of_groups, run_colour
 
 
+@of_groups
 def case_figure(images: list[Image.Image], titles: list[str], tops: list[pd.DataFrame], width: int = 320) -> go.Figure:
     """A row an image: the picture, and for each run bars of its best classes (LMPT Fig. 5).
 
@@ -61,6 +62,7 @@ def _add_best_classes(figure: go.Figure, part: pd.DataFrame, row: int, column: i
     figure.update_xaxes(range=[low, high + 0.02 * (high - low)], **panel)
 
 
+@of_groups
 def case_changes(table: pd.DataFrame, against: str) -> go.Figure:
     """Labels fixed (right, filled) and broken (left, hatched) in each class, a panel a run.
 
@@ -95,6 +97,7 @@ def _changes(part: pd.DataFrame, side: str, colour: str) -> go.Bar:
     return bars.update(hovertemplate=f"{side} %{{text}} of %{{customdata}} images<extra></extra>")
 
 
+@of_groups
 def top_probabilities(table: pd.DataFrame, k: int = 6) -> go.Figure:
     """The k most probable classes of one image under each run, a bar a run. table: columns run, class, group, probability."""
     wide = table.assign(name=table["class"] + " (" + table["group"].map(SHORT) + ")")
