@@ -11,6 +11,8 @@ import pandas as pd
 from lmptlib.data.digests import file_digests, verify_digests
 
 GROUPS = ("head", "medium", "tail")
+# What the pictures of a data set are.
+PICTURES = ("photographs", "emoji")
 # LMPT section 4.2, with >= for its >.
 CUTOFFS = (100, 20)
 
@@ -122,7 +124,7 @@ class Dataset:
     """Images, labels, captions and class names of a long-tailed multi-label data set.
 
     class_names: as the classes file writes them. class_counts (C,): training images of each class. groups (C,): the
-    group of each class, one of the task's.
+    group of each class, one of the task's. pictures: one of PICTURES; emoji are drawings, all that `clip-emoji` has seen.
     """
 
     name: str
@@ -132,6 +134,7 @@ class Dataset:
     val: Split | None = None
     warnings: tuple[str, ...] = ()
     task: Task = Task()
+    pictures: str = "photographs"
     class_counts: np.ndarray = field(init=False)
     groups: np.ndarray = field(init=False)
 

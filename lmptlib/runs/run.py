@@ -112,8 +112,8 @@ class Run:
     @property
     def marks(self) -> list[str]:
         """What whoever reads its numbers must know."""
-        leakage = ["TEST-SET LEAKAGE"] if self.leaks else []
-        return leakage + ([f"stopped after {self.stopped} of {self.settings['epochs']} epochs"] if self.stopped else [])
+        known = self.config.get("marks", []) + (["TEST-SET LEAKAGE"] if self.leaks else [])
+        return known + ([f"stopped after {self.stopped} of {self.settings['epochs']} epochs"] if self.stopped else [])
 
     @property
     def stopped(self) -> int | None:

@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 
 from lmptlib.data.dataset import GROUPS
-from lmptlib.evaluation.calibration import f1_scores, thresholds
+from lmptlib.evaluation.calibration import f1_scores
 from lmptlib.evaluation.intervals import TOO_FEW
 from lmptlib.evaluation.rankings import RANKINGS
 from lmptlib.methods import learns
+from lmptlib.runs.decisions import label_rule
 from lmptlib.runs.ensemble import Ensemble
 from lmptlib.runs.run import Run
 
@@ -158,10 +159,10 @@ def f1_table(rows: dict[str, list[Run]], ranking: str = "logit") -> pd.DataFrame
     table = []
     for label, part in rows.items():
         for run in part:
-            if run.has_val or run.metrics.get("out_of_fold"):
-                chosen_on = run.ranking_scores(ranking, "val" if run.has_val else "fold")
+            rule = label_rule(run, ranking)
+            if rule.thresholds is not None:
                 labels, scores = run.ranking_scores(ranking)
-                table.append({"row": label, **f1_scores(labels, scores >= thresholds(*chosen_on))})
+                table.append({"row": label, **f1_scores(labels, scores >= rule.thresholds)})
     if not table:
         return pd.DataFrame(columns=["CF1", "OF1"])
     return 100 * pd.DataFrame(table).groupby("row", sort=False).agg(["mean", "std"])
