@@ -71,6 +71,11 @@ class Ensemble:
         return " + ".join(f"{weight:g} x ({label})" for (weight, _), label in zip(self.parts, named))
 
     @property
+    def grouping(self) -> str:
+        """As `Run.grouping`."""
+        return self.first.grouping
+
+    @property
     def label(self) -> str:
         return labels([self])[0]
 

@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from lmptlib.config import COMMON, read_loss_settings
 from lmptlib.losses import effective_settings, loss_title
 from lmptlib.methods import METHODS, learns, method_title
@@ -199,3 +201,9 @@ def _value(name: Any, value: Any) -> str:
     if name == "trials":
         return " and ".join(read_loss_settings(value))
     return _VALUES.get(value, value.replace("_", "-")) if name != "ctx_init" else f"'{value}'"
+
+
+def with_grouping(table: pd.DataFrame, runs: Iterable[Any]) -> pd.DataFrame:
+    """A table whose `attrs["grouping"]` says how the classes of its runs came into groups, where that is to be said."""
+    table.attrs["grouping"] = next((run.grouping for run in runs), "")
+    return table

@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 
 from lmptlib.data.dataset import GROUPS
-from lmptlib.evaluation.calibration import f1_scores, thresholds
+from lmptlib.evaluation.calibration import f1_scores
 from lmptlib.evaluation.intervals import TOO_FEW
 from lmptlib.evaluation.rankings import RANKINGS
 from lmptlib.methods import learns
 from lmptlib.runs.comparison import compare_rankings, mean_texts
+from lmptlib.runs.decisions import label_rule
 from lmptlib.runs.ensemble import Ensemble
-from lmptlib.runs.labels import check_same_data, described, differing, labels
+from lmptlib.runs.labels import check_same_data, described, differing, labels, with_grouping
 from lmptlib.runs.run import Run
 
 _GROUPS = ("total", *GROUPS)
@@ -54,8 +55,8 @@ def curve_table(runs: Iterable[Run], quantity: str = "probability") -> pd.DataFr
     quantity: `probability` (exact, over the training set: a panel a group, sides positive and negative) or `loss` (panels
     loss, loss_cls and loss_cse, without sides).
     """
-    tables = []
-    for label, run in labelled(runs):
+    tables, marked = [], labelled(runs)
+    for label, run in marked:
         if quantity == "loss":
             table = run.history.reindex(columns=["epoch", "loss", "loss_cls", "loss_cse"])
             table = table.melt("epoch", var_name="panel").assign(side="")
@@ -65,7 +66,8 @@ def curve_table(runs: Iterable[Run], quantity: str = "probability") -> pd.DataFr
         tables.append(table.assign(run=label, **_identity(run)))
     keys = ["run", "panel", "side", "epoch"]
     means = pd.concat(tables).dropna().groupby(keys, sort=False)
-    return means.agg({"value": "mean", "configuration": "first", "settings": "first"}).reset_index()
+    table = means.agg({"value": "mean", "configuration": "first", "settings": "first"}).reset_index()
+    return with_grouping(table, (run for _, run in marked))
 
 
 def _identity(run: Run | Ensemble) -> dict[str, str]:
@@ -79,20 +81,22 @@ def group_table(runs: Iterable[Run], ranking: str = "softmax") -> pd.DataFrame:
 
     low and high are the 95% interval over test images, NaN with too few positives.
     """
-    rows = []
-    for label, run in labelled(runs):
+    rows, marked = [], labelled(runs)
+    for label, run in marked:
         scores = run.metrics["scores"][ranking]
         for name in _GROUPS:
             low, high = scores["ci95"][name] or (np.nan, np.nan)
             row = {"run": label, "name": name, "value": scores[name], "low": low, "high": high}
             rows.append(row | _identity(run))
-    return pd.DataFrame(rows).astype({"value": float, "low": float, "high": float})
+    table = pd.DataFrame(rows).astype({"value": float, "low": float, "high": float})
+    return with_grouping(table, (run for _, run in marked))
 
 
 def purpose_table(run: Run, ranking: str = "logit") -> pd.DataFrame:
     """What a run's figures are for, as text: mAP out of fold, where it has that, and of the test images, with 95% intervals.
 
-    A group whose classes have too few positives for an interval says so; one without classes is left out.
+    A group whose classes have too few positives for an interval says so; one without classes is left out. Where it is to
+    be said how groups came, a line says it.
     """
     figures = {run.out_of_fold["name"]: (run.out_of_fold, "choosing settings")} if run.out_of_fold else {}
     figures[f"test images, {ranking} ranking"] = (run.metrics["scores"][ranking], "telling how good it is")
@@ -101,7 +105,8 @@ def purpose_table(run: Run, ranking: str = "logit") -> pd.DataFrame:
         for name, (entry, purpose) in figures.items()
     }
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("mAP (%)")
-    return table.loc[:, (table != "").any()]
+    table = table.loc[:, (table != "").any()]
+    return table.rename_axis(columns=run.grouping) if run.grouping else table
 
 
 def _with_interval(entry: dict[str, Any], group: str) -> str:
@@ -155,10 +160,10 @@ def f1_table(rows: dict[str, list[Run]], ranking: str = "logit") -> pd.DataFrame
     table = []
     for label, part in rows.items():
         for run in part:
-            if run.has_val or run.metrics.get("out_of_fold"):
-                chosen_on = run.ranking_scores(ranking, "val" if run.has_val else "fold")
+            rule = label_rule(run, ranking)
+            if rule.thresholds is not None:
                 labels, scores = run.ranking_scores(ranking)
-                table.append({"row": label, **f1_scores(labels, scores >= thresholds(*chosen_on))})
+                table.append({"row": label, **f1_scores(labels, scores >= rule.thresholds)})
     if not table:
         return pd.DataFrame(columns=["CF1", "OF1"])
     return 100 * pd.DataFrame(table).groupby("row", sort=False).agg(["mean", "std"])
@@ -186,7 +191,8 @@ def run_names(runs: Iterable[Run]) -> list[str]:
 def results_table(runs: Iterable[Run], by_run: bool = False, spread: bool = False) -> pd.DataFrame:
     """One row a configuration: its label, mAP in percent under each ranking (`logit total`, ...), the mean over its n seeds.
 
-    Then `out of fold` where folds chose, the settings that differ and the first seed's folder. by_run: one row a run, each
+    Then `out of fold` where folds chose, the settings that differ, the first seed's folder, and how the groups came where
+    that is to be said. by_run: one row a run, each
     seed by itself. spread: behind n, for each mean the deviation over seeds (`logit total sd`) and the ends of its 95%
     interval as in `result_numbers`. Raises ValueError when the runs are not of one data set.
     """
@@ -202,7 +208,9 @@ def results_table(runs: Iterable[Run], by_run: bool = False, spread: bool = Fals
     numeric = pd.DataFrame(table)
     if numeric["out of fold"].isna().all():
         del numeric["out of fold"]
-    return numeric.join(result_settings(rows, by_run).drop(columns="run"))
+    shown = numeric.join(result_settings(rows, by_run).drop(columns="run"))
+    grouping = next((part[0].grouping for part in rows.values()), "")
+    return shown.assign(groups=grouping) if grouping else shown
 
 
 def out_of_fold(seeds: list[Run]) -> float:

@@ -37,3 +37,5 @@ def results(csv: bool, by_run: bool, out: Path | None) -> None:
         click.echo(f"{name}: mAP in percent; intervals over seeds, where n is 1 over test images\n")
         click.echo(results_text(rows).to_string(index=False))
         click.echo(f"\n{result_settings(rows, by_run).to_string(index=False)}\n")
+        if part[0].grouping:
+            click.echo(f"{part[0].grouping}\n")

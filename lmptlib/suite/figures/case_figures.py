@@ -16,6 +16,7 @@ from lmptlib.suite.figures.style import (
     SHORT,
     apply_layout,
     letters,
+    of_groups,
     panels,
     room,
     run_looks,
@@ -26,12 +27,13 @@ from lmptlib.suite.figures.style import (
 _RUNS = 3
 
 
+@of_groups
 def case_figure(images: list[Image.Image], titles: list[str], tops: list[pd.DataFrame], width: int = 320) -> go.Figure:
     """A row an image: the picture, and for each run bars of its best classes (LMPT Fig. 5).
 
-    titles stand above the pictures and may hold <br>. tops: for each image columns run, place, class, group, score, right,
-    as `lmptlib.suite.analysis.cases.top_classes` gives them. width: of the pictures, in pixels. Labels of the image are
-    bold, filled and ticked; the dashed line stands below the k best classes, k the number of labels.
+    titles stand above the pictures and may hold <br>. tops: for each image columns run, place, class, group, score, said,
+    right, as `lmptlib.suite.analysis.cases.top_classes` gives them. width: of the pictures, in pixels. Bars of the labels
+    that the run says are filled; labels of the image are bold and ticked.
     """
     names = list(tops[0]["run"].unique())
     n_bars = max(top.groupby("run").size().max() for top in tops)
@@ -72,11 +74,11 @@ def _add_picture(figure: go.Figure, source: str, row: int) -> None:
 
 
 def _add_best_classes(figure: go.Figure, part: pd.DataFrame, row: int, column: int) -> None:
-    """Draw one run's best classes of one image, best on top. part: columns place, class, group, score, right."""
+    """Draw one run's best classes of one image, best on top. part: columns place, class, group, score, said, right."""
     panel = {"row": row, "col": column}
     low, high = min(part["score"].min(), 0), max(part["score"].max(), 0)
     y, colours = np.arange(len(part)), part["group"].map(COLOURS)
-    marker = {"color": colours.where(part["right"], "white"), "opacity": 0.45, "line": {"color": colours, "width": 1.5}}
+    marker = {"color": colours.where(part["said"], "white"), "opacity": 0.45, "line": {"color": colours, "width": 1.5}}
     figure.add_bar(x=part["score"], y=y, orientation="h", marker=marker, hoverinfo="skip", **panel)
     texts = []
     for top in part.to_dict("records"):
@@ -84,10 +86,10 @@ def _add_best_classes(figure: go.Figure, part: pd.DataFrame, row: int, column: i
         texts.append(f" <b>{top['place']}. ✓ {name}</b>" if top["right"] else f" {top['place']}. ✗ {name}")
     look = {"mode": "text", "textposition": "middle right", "textfont_size": 12, "hoverinfo": "skip"}
     figure.add_scatter(x=np.full(len(part), low), y=y, text=texts, **look, **panel)
-    figure.add_hline(y=part["right"].sum() - 0.5, line={"color": "black", "width": 1, "dash": "dash"}, **panel)
     figure.update_xaxes(range=[low, high + 0.02 * (high - low)], **panel)
 
 
+@of_groups
 def case_changes(table: pd.DataFrame, against: str) -> go.Figure:
     """Labels fixed (right, filled) and broken (left, hatched) in each class, a panel a run.
 
@@ -123,6 +125,7 @@ def _changes(part: pd.DataFrame, side: str, colour: str) -> go.Bar:
     return bars.update(hovertemplate=f"{side} %{{text}} of %{{customdata}} images<extra></extra>")
 
 
+@of_groups
 def top_probabilities(table: pd.DataFrame, k: int = 6) -> go.Figure:
     """The k most probable classes of one image under each run, a bar a run.
 

@@ -13,6 +13,7 @@ from lmptlib.suite.figures.style import (
     SHORT,
     SIDES,
     apply_layout,
+    of_groups,
     panels,
     run_looks,
     told,
@@ -22,6 +23,7 @@ from lmptlib.suite.figures.style import (
 _LOSSES = {"loss": "objective", "loss_cls": "classification loss", "loss_cse": "CSE loss"}
 
 
+@of_groups
 def probability_curves(curves: dict[str, tuple[pd.DataFrame, pd.DataFrame]]) -> go.Figure:
     """Mean probabilities of positives (solid) and negatives (dotted) by group while training, one panel a run.
 
@@ -51,6 +53,7 @@ def probability_curves(curves: dict[str, tuple[pd.DataFrame, pd.DataFrame]]) -> 
     return apply_layout(figure, title, height + 150, legend_title="class group")
 
 
+@of_groups
 def training_curves(table: pd.DataFrame, title: str) -> go.Figure:
     """What runs did while training, a panel a group or a loss; positives (and losses) solid, negatives dotted.
 
@@ -77,6 +80,7 @@ def training_curves(table: pd.DataFrame, title: str) -> go.Figure:
     return apply_layout(figure, title, height=440 if len(names) > 1 else 380)
 
 
+@of_groups
 def probability_grid(curves: dict[str, dict[str, pd.DataFrame]]) -> go.Figure:
     """One factor at a time (PG Fig. 3): a column a factor, positives above and negatives below, a line a value and group.
 

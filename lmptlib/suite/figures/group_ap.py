@@ -14,6 +14,7 @@ from lmptlib.suite.figures.style import (
     SYMBOLS,
     apply_layout,
     interval,
+    of_groups,
     row_labels,
     run_looks,
     told,
@@ -22,6 +23,7 @@ from lmptlib.suite.figures.style import (
 )
 
 
+@of_groups
 def group_map(table: pd.DataFrame, ranking: str = "softmax") -> go.Figure:
     """mAP total and by group across runs, with intervals. table: as of `lmptlib.runs.tables.group_table`."""
     figure = go.Figure()
@@ -45,6 +47,7 @@ def group_map(table: pd.DataFrame, ranking: str = "softmax") -> go.Figure:
     return apply_layout(figure, title + without(table.dropna(subset="value")["low"]), barmode="group")
 
 
+@of_groups
 def intervals(table: pd.DataFrame, of: str = "difference") -> go.Figure:
     """Rows of a sweep as dots with 95% intervals, a panel a group. table: columns row, group and those of `of`.
 

@@ -12,6 +12,7 @@ from lmptlib.suite.figures.style import (
     apply_layout,
     interval,
     letters,
+    of_groups,
     row_labels,
     run_colour,
     run_looks,
@@ -74,6 +75,7 @@ def ranking_intervals(table: pd.DataFrame) -> go.Figure:
     return apply_layout(figure, title, height=160 + height)
 
 
+@of_groups
 def temperature(table: pd.DataFrame, levels: pd.DataFrame, own: float) -> go.Figure:
     """mAP of the softmax ranking over its scale, a panel a group, with CLIP's own scale marked.
 

@@ -2,9 +2,10 @@
 
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -31,6 +32,8 @@ RUN_HATCHES = ("", "/", "x", ".", "-", "|")
 
 # What was drawn before, by its key: zero-shot or not, and its place among those. The one thing that figures remember.
 _DRAWN: dict[str, tuple[bool, int]] = {}
+
+_Tables = ParamSpec("_Tables")
 
 # Side of a label -> its sign in a legend and its dash.
 SIDES = {"positive": ("+", "solid"), "negative": ("−", "dot")}
@@ -124,6 +127,31 @@ def interval(value: pd.Series, low: pd.Series, high: pd.Series, **look: Any) -> 
 def without(low: pd.Series) -> str:
     """The end of a title over values whose intervals begin at `low`: what it means that one has none."""
     return f" (none: {TOO_FEW})" if low.isna().any() else ""
+
+
+def of_groups(draw: Callable[_Tables, go.Figure]) -> Callable[_Tables, go.Figure]:
+    """For a function that draws class groups: where a table's `attrs["grouping"]` says how they came, so does the figure,
+    in a line below its title.
+    """
+
+    @wraps(draw)
+    def drawn(*args: _Tables.args, **kwargs: _Tables.kwargs) -> go.Figure:
+        figure = draw(*args, **kwargs)
+        told = next(filter(None, map(_grouping, [*args, *kwargs.values()])), None)
+        if told:
+            figure.update_layout(title_subtitle={"text": told, "font_size": 13})
+            figure.update_layout(height=figure.layout.height + 22, margin_t=figure.layout.margin.t + 22)
+        return figure
+
+    return drawn
+
+
+def _grouping(given: Any) -> str | None:
+    """What a table says of its groups, or the first that does of several tables."""
+    if isinstance(given, pd.DataFrame):
+        return given.attrs.get("grouping")
+    parts = given.values() if isinstance(given, dict) else given if isinstance(given, (list, tuple)) else ()
+    return next(filter(None, map(_grouping, parts)), None)
 
 
 def letters(n_beside: int, pixels: int = _WIDTH) -> int:

@@ -11,6 +11,7 @@ from lmptlib.suite.figures.style import (
     SYMBOLS,
     apply_layout,
     interval,
+    of_groups,
     panels,
     run_colour,
     run_looks,
@@ -24,6 +25,7 @@ COSTS = {
 }
 
 
+@of_groups
 def cost(table: pd.DataFrame, x: str = "searched") -> go.Figure:
     """mAP with intervals over what it cost, a panel a group, a colour a row; diamonds tune prompts.
 
@@ -49,6 +51,7 @@ def cost(table: pd.DataFrame, x: str = "searched") -> go.Figure:
     return apply_layout(figure, title + (SCALES_DIFFER if len(groups) > 1 else ""), height + 150)
 
 
+@of_groups
 def learning_curves(table: pd.DataFrame) -> go.Figure:
     """mAP over the number of images of each class, a panel a group, a line a row.
 
@@ -75,6 +78,7 @@ def learning_curves(table: pd.DataFrame) -> go.Figure:
     return apply_layout(figure, title + (SCALES_DIFFER if len(groups) > 1 else ""), height + 150)
 
 
+@of_groups
 def prior_gain(by_count: pd.DataFrame, by_class: pd.DataFrame) -> go.Figure:
     """What the text prior adds to AP: by the images that a class has in a draw (left), and to each class of the list (right).
 

@@ -55,6 +55,7 @@ def result_tables(runs: list[Run]) -> dict[str, dict[str, Any]]:
         settings = result_settings(rows).drop(columns=["run", "folder"]).astype(str)
         tables[dataset] = {
             "settings": list(settings),
+            "grouping": part[0].grouping,
             "rows": [
                 {
                     "label": label,

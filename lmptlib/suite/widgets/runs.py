@@ -4,7 +4,6 @@ import html
 
 import ipywidgets
 import numpy as np
-import plotly.graph_objects as go
 
 from lmptlib.data.dataset import GROUPS
 from lmptlib.evaluation.rankings import RANKINGS
@@ -25,10 +24,9 @@ from lmptlib.runs.tables import (
 from lmptlib.suite.figures.class_ap import per_class_ap
 from lmptlib.suite.figures.curve_figures import training_curves
 from lmptlib.suite.figures.group_ap import group_map, intervals
-from lmptlib.suite.widgets.figures import redraw
+from lmptlib.suite.widgets.figures import figure_widget, redraw
 from lmptlib.suite.widgets.tables import csv_link, table_html, table_widget
 
-_LOOK = {"width": 860, "legend": {"orientation": "h", "x": 0, "y": -0.25, "yanchor": "top"}}
 _CURVES = {"probability": "Mean probabilities while training: positives solid, negatives dotted", "loss": "Losses"}
 
 
@@ -55,8 +53,7 @@ class RunExplorer(ipywidgets.VBox):
         self.baseline = ipywidgets.Dropdown(description="baseline")
         self.pair = ipywidgets.Button(description="paired differences", tooltip="about a second for each run")
         self.settings, self.differences = ipywidgets.HTML(), ipywidgets.HTML()
-        empty = {"template": "plotly_white"}
-        self.bars, self.curves, self.class_ap, self.gaps = (go.FigureWidget(layout=empty) for _ in range(4))
+        self.bars, self.curves, self.class_ap, self.gaps = (figure_widget() for _ in range(4))
         self.of_curves, self.of_gaps = ipywidgets.Box([self.curves]), ipywidgets.Box([self.gaps])
         self.classes = table_widget("classes.csv")
         pairing = ipywidgets.HBox([self.baseline, self.pair])
@@ -116,11 +113,11 @@ class RunExplorer(ipywidgets.VBox):
         links = f"{csv_link(table, 'runs.csv')} &nbsp; {csv_link(by_group, 'groups.csv')}"
         titles = {row: described(run) for row, (run,) in rows.items()}
         self.settings.value = _with_titles(table_html(table), titles) + links
-        redraw(self.bars, group_map(by_group, ranking), **_LOOK)
+        redraw(self.bars, group_map(by_group, ranking))
 
     def _draw_classes(self, shown: list[Run]) -> None:
         by_class = class_table(shown, self.ranking.value)
-        redraw(self.class_ap, per_class_ap(by_class, self.ranking.value), **_LOOK)
+        redraw(self.class_ap, per_class_ap(by_class, self.ranking.value))
         wide = by_class.pivot_table("ap", ["class", "group", "train"], "run", sort=False).round(2)
         wide = wide.rename_axis(columns=None).reset_index()
         self.classes.update(wide.sort_values("train", ascending=False, ignore_index=True))
@@ -130,7 +127,7 @@ class RunExplorer(ipywidgets.VBox):
         # what learns nothing has no losses
         self.of_curves.layout.display = "flex" if len(table) else "none"
         if len(table):
-            redraw(self.curves, training_curves(table, _CURVES[self.quantity.value]), **_LOOK)
+            redraw(self.curves, training_curves(table, _CURVES[self.quantity.value]))
 
     def _show_label(self, _: dict | None = None) -> None:
         """The user's own label of the configuration that is called."""
@@ -160,7 +157,7 @@ class RunExplorer(ipywidgets.VBox):
         self.differences.value = f"{table_html(readable(table))}{csv_link(table, 'differences.csv')}"
         if table["difference"].notna().any():
             title = f"Paired differences from {baseline}, with 95% intervals"
-            redraw(self.gaps, intervals(table).update_layout(title=title), **_LOOK)
+            redraw(self.gaps, intervals(table).update_layout(title_text=title))
             self.of_gaps.layout.display = "flex"
 
 

@@ -1,4 +1,4 @@
-"""Colours of runs: far from each other and from those of groups, for all eyes, and one a configuration everywhere."""
+"""What all figures share: colours of runs, for all eyes and one a configuration everywhere; and how class groups came."""
 
 from itertools import combinations
 
@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 
-from lmptlib.suite.figures.class_ap import per_class_ap
-from lmptlib.suite.figures.curve_figures import training_curves
+from lmptlib.suite.figures.class_ap import ap_dumbbells, per_class_ap
+from lmptlib.suite.figures.count_figures import class_counts
+from lmptlib.suite.figures.curve_figures import probability_curves, training_curves
 from lmptlib.suite.figures.group_ap import group_map
 from lmptlib.suite.figures.style import COLOURS, RUN_COLOURS, ZERO_SHOT, run_looks
 
@@ -90,3 +91,20 @@ def test_hovering_tells_the_whole_configuration():
     for figure in (group_map(table), per_class_ap(table), training_curves(table, "curves")):
         told = [trace.hovertemplate for trace in figure.data if trace.name == "LMPT"]
         assert told and all("<br>LMPT<br>lr 1e-3" in text for text in told)
+
+
+CLASSES = pd.DataFrame({"class": ["dog", "cow", "owl"], "group": ["head", "medium", "tail"], "train": [9, 6, 2]})
+
+
+def test_a_figure_says_how_its_groups_came():
+    plain, told = class_counts(CLASSES), CLASSES.copy()
+    told.attrs["grouping"] = "thirds"
+    figure = class_counts(told.sort_values("train"))
+    assert plain.layout.title.subtitle.text is None and figure.layout.title.subtitle.text == "thirds"
+    assert figure.layout.title.text == plain.layout.title.text and figure.layout.height > plain.layout.height
+
+    rows = [told.assign(row=row, ap=ap, low=ap, high=ap) for row, ap in (("clip", 20.0), ("coop", 50.0))]
+    assert ap_dumbbells(pd.concat(rows), "clip").layout.title.subtitle.text == "thirds"
+    curve = pd.DataFrame({"step": [0, 1], "group": "tail", "positive": [0.1, 0.2], "negative": [0.9, 0.8]})
+    curve.attrs["grouping"] = "thirds"
+    assert probability_curves({"run": (curve, curve)}).layout.title.subtitle.text == "thirds"
