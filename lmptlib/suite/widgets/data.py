@@ -142,7 +142,8 @@ def long_tail_sampler(labels: np.ndarray, class_names: Sequence[str]) -> ipywidg
         table = sample_table(labels, class_names, counts, rows)
         sizes = ":".join(str((table["group"] == group).sum()) for group in GROUPS)
         labelled = f"{labels[rows].sum() / max(1, len(rows)):.2f} labels an image"
-        return long_tail(table), f"head:medium:tail {sizes}, {len(rows):,} of {len(labels):,} images, {labelled}"
+        told = f"head:medium:tail {sizes}{' in thirds' if table.attrs['grouping'] else ''}"
+        return long_tail(table), f"{told}, {len(rows):,} of {len(labels):,} images, {labelled}"
 
     drawn, sentence.value = sampled()
     figure = figure_widget(drawn.update_layout(height=drawn.layout.height - 30).update_yaxes(range=reach))
