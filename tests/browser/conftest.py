@@ -95,10 +95,10 @@ def is_outside(url: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory) -> Iterator[Lab]:
-    """A JupyterLab with settings of its own, as `make lab` starts it."""
+def lab(tmp_path_factory, request) -> Iterator[Lab]:
+    """A JupyterLab with settings of its own, those of the module if it has some, as `make lab` starts it."""
     folder, settings = tmp_path_factory.mktemp("lab"), tmp_path_factory.mktemp("settings")
-    for name, values in SETTINGS.items():
+    for name, values in getattr(request.module, "SETTINGS", SETTINGS).items():
         file = settings / f"{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(values))

@@ -51,7 +51,9 @@ def co_occurrence(matrix: pd.DataFrame, measure: str = "images") -> go.Figure:
     axis = {"showgrid": False, "title": "", "tickfont_size": font, "dtick": 1}
     figure = go.Figure(heat).update_xaxes(side="top", tickangle=angle, **axis)
     figure.update_yaxes(autorange="reversed", **axis)
-    return apply_layout(figure, title, 180 + row_height * len(matrix), above=100).update_layout(margin_b=20)
+    # the names over the columns, at their angle
+    above = 15 + 5 * max(map(len, matrix.columns), default=0)
+    return apply_layout(figure, title, 80 + above + row_height * len(matrix), above=above).update_layout(margin_b=20)
 
 
 def _shades(values: np.ndarray, measure: str) -> dict:
