@@ -78,7 +78,7 @@ def long_tail(table: pd.DataFrame) -> go.Figure:
         there = table["images"].where(table["group"] == group)
         marker = {"color": COLOURS[group], "pattern": {"shape": shape, "fgcolor": "white", "size": 6}}
         bars = go.Bar(x=table["class"], y=there, name=f"there, {group}", width=0.55, marker=marker)
-        bars.update(text=there.map(number, na_action="ignore"), textposition="outside", textfont_size=13)
+        bars.update(text=there.map(number, na_action="ignore").fillna(""), textposition="outside", textfont_size=13)
         figure.add_trace(bars.update(constraintext="none", cliponaxis=False))
     top = max(table["wanted"].max(), table["images"].max(), 1)
     figure.update_yaxes(type="log", dtick=1, title="images (log)", range=np.log10([0.7, 1.6 * top]))
