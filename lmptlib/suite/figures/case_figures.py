@@ -47,7 +47,7 @@ def case_figure(images: list[Image.Image], titles: list[str], tops: list[pd.Data
     ]
     texts = [wrapped(text, letters(1 + columns, 880)) for text in texts]
     n_rows, gap = len(images) * len(lines), room(texts)
-    height = 22 * n_bars * n_rows + gap * (n_rows - 1)
+    height = max(22 * n_bars, 150) * n_rows + gap * (n_rows - 1)
     gaps = {"horizontal_spacing": 0.012, "vertical_spacing": min(gap / height, 1)}
     figure = make_subplots(rows=n_rows, cols=1 + columns, subplot_titles=texts, **gaps)
     figure.update_xaxes(visible=False).update_yaxes(visible=False, range=[n_bars - 0.4, -0.6])

@@ -52,7 +52,9 @@ def co_occurrence(matrix: pd.DataFrame, measure: str = "images") -> go.Figure:
     axis = {"showgrid": False, "title": "", "tickfont_size": font, "dtick": 1}
     figure = go.Figure(heat).update_xaxes(side="top", tickangle=angle, **axis)
     figure.update_yaxes(autorange="reversed", **axis)
-    return apply_layout(figure, title, 180 + row_height * len(matrix), above=100).update_layout(margin_b=20)
+    # the names over the columns, at their angle
+    above = 15 + 5 * max(map(len, matrix.columns), default=0)
+    return apply_layout(figure, title, 80 + above + row_height * len(matrix), above=above).update_layout(margin_b=20)
 
 
 def _shades(values: np.ndarray, measure: str) -> dict:
@@ -78,7 +80,7 @@ def long_tail(table: pd.DataFrame) -> go.Figure:
         there = table["images"].where(table["group"] == group)
         marker = {"color": COLOURS[group], "pattern": {"shape": shape, "fgcolor": "white", "size": 6}}
         bars = go.Bar(x=table["class"], y=there, name=f"there, {group}", width=0.55, marker=marker)
-        bars.update(text=there.map(number, na_action="ignore"), textposition="outside", textfont_size=13)
+        bars.update(text=there.map(number, na_action="ignore").fillna(""), textposition="outside", textfont_size=13)
         figure.add_trace(bars.update(constraintext="none", cliponaxis=False))
     top = max(table["wanted"].max(), table["images"].max(), 1)
     figure.update_yaxes(type="log", dtick=1, title="images (log)", range=np.log10([0.7, 1.6 * top]))

@@ -15,8 +15,9 @@ if (!document.getElementById("lmpt-figures")) {
     [data-jp-theme-light="false"] .js-plotly-plot .bglayer .bg { fill: none !important; }`;
   const places = new ResizeObserver((seen) => seen.forEach(({ target }) => target._responsiveChartHandler?.()));
   document.addEventListener("plotlywidget-after-render", ({ detail }) => places.observe(detail.element));
-  document.addEventListener("load", ({ target }) => {
-    if (target.matches?.(".jp-RenderedPlotly .plot-img")) target.dispatchEvent(new MouseEvent("mouseenter"));
-  }, true);
+  const saved = ".jp-RenderedPlotly .plot-img[src]";
+  const draw = (picture) => picture.dispatchEvent(new MouseEvent("mouseenter"));
+  document.addEventListener("load", ({ target }) => target.matches?.(saved) && draw(target), true);
+  document.querySelectorAll(saved).forEach(draw);
 }
 </script>"""

@@ -33,7 +33,7 @@ def cost(table: pd.DataFrame, x: str = "searched") -> go.Figure:
     """
     groups, names = table["group"].unique().tolist(), table["row"].unique()
     columns = min(len(groups), 2)
-    figure, height = panels(groups, 300 if len(groups) <= 2 else 160, most=2, horizontal_spacing=0.07)
+    figure, height = panels(groups, 260 if len(groups) <= 2 else 160, most=2, horizontal_spacing=0.07)
     looks = run_looks(table, "row")
     for name in names:
         for place, group in enumerate(groups):

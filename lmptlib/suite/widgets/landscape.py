@@ -19,7 +19,7 @@ _MEANS = ("mean p+", "mean p-")
 
 def _controls(name: str, value: Any, choices: tuple[str, ...]) -> list[ipywidgets.Widget]:
     """The controls of one setting of a loss, at its value: three for a value by group, else one."""
-    look = {"style": {"description_width": "90px"}, "layout": {"width": "250px"}}
+    look = {"style": {"description_width": "105px"}, "layout": {"width": "260px"}}
     if isinstance(value, bool):
         return [ipywidgets.Checkbox(value, description=name, **look)]
     if choices and isinstance(value, tuple):
