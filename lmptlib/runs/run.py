@@ -18,6 +18,7 @@ from lmptlib.methods import learns
 from lmptlib.paths import outputs_folder
 from lmptlib.runs.records import Metrics, Record, read_arrays, read_json, read_lines, read_tensors
 from lmptlib.training import version_0_1
+from lmptlib.training.events import Event, event_text
 
 _PROBABILITIES = [f"{every}_{side}" for every in ("iteration", "epoch") for side in ("positive", "negative")]
 
@@ -61,9 +62,14 @@ class Run:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Its settings by name: those of every run, and those that its method has, as folds chose them for its training."""
+        """Its settings by name: those of every run, and those that its method has, as folds chose them for its training.
+
+        An edited run has one more, `edited`, which no other run has: it is no seed of any configuration.
+        """
         settings = self.config["settings"]
-        return settings | self.config.get("chosen", {}) if learns(settings["method"]) else settings
+        edits = "; ".join(map(event_text, self.events))
+        edited = {"edited": f"{edits} ({self.config['key'][-6:]})"} if edits else {}
+        return settings | self.config.get("chosen", {}) | edited if learns(settings["method"]) else settings
 
     @property
     def trained_config(self) -> Config:
@@ -105,8 +111,14 @@ class Run:
     @property
     def marks(self) -> list[str]:
         """What whoever reads its numbers must know."""
-        leakage = ["TEST-SET LEAKAGE"] if self.leaks else []
-        return leakage + ([f"stopped after {self.stopped} of {self.settings['epochs']} epochs"] if self.stopped else [])
+        marks = ["TEST-SET LEAKAGE"] if self.leaks else []
+        marks += ["edited"] if self.events else []
+        return marks + ([f"stopped after {self.stopped} of {self.settings['epochs']} epochs"] if self.stopped else [])
+
+    @property
+    def events(self) -> list[Event]:
+        """The settings that were changed while it trained: epoch, setting, before, after."""
+        return self.config.get("events", [])
 
     @property
     def stopped(self) -> int | None:

@@ -26,17 +26,13 @@ def until(condition) -> None:
 
 def test_a_paused_run_waits_and_a_stopped_one_goes_on(tiny, tmp_path):
     config = resolve(dataset=str(tiny.path), epochs=5, batch_size=8)
-    live, rows = LiveRun(config, tmp_path / "live"), []
-
-    def seen(count: int) -> bool:
-        rows.extend(live.news()[0])
-        return len(rows) >= count
-
+    live = LiveRun(config, tmp_path / "live")
     live.pause()
     live.start()
-    until(lambda: seen(1))
+    until(lambda: live.waiting)
     time.sleep(0.5)
-    assert not seen(2) and live.running and live.paused
+    assert live.epoch == 1 and live.running and live.paused
+    rows = live.rows
     live.stop()
     live.wait(30)
     part = Run(live.folder)
@@ -44,7 +40,7 @@ def test_a_paused_run_waits_and_a_stopped_one_goes_on(tiny, tmp_path):
     again = LiveRun(config, tmp_path / "live")
     again.start()
     again.wait(60)
-    news, lines = again.news()
+    news, lines = again.rows, again.lines
     assert [row["epoch"] for row in news] == [1, 2, 3, 4, 5] and any("going on after epoch 1" in line for line in lines)
     assert np.isnan(news[0]["logit"]) and news[-1]["logit"] > 0 and news[-1]["split"] == "train"
     whole = Run(train(config, tmp_path / "whole", log=lambda line: None))
@@ -55,7 +51,7 @@ def test_a_paused_run_waits_and_a_stopped_one_goes_on(tiny, tmp_path):
     finished = LiveRun(config, tmp_path / "live")
     finished.start()
     finished.wait(60)
-    rows, lines = finished.news()
+    rows, lines = finished.rows, finished.lines
     assert "finished already" in lines[-1] and [row["loss_cls"] for row in rows] == list(whole.history["loss_cls"])
     assert rows[-1]["negative"] == news[-1]["negative"]
 
@@ -88,7 +84,7 @@ def test_buttons_and_sliders_make_a_run(tiny, tmp_path):
     run = Run(widget.run.folder)
     wanted = {"lam": 0.25, "lr": pytest.approx(1e-3), "eta": 2.0, "loss": "asl", "method": "lmpt", "batch_size": 8}
     assert {name: run.config["settings"][name] for name in wanted} == wanted
-    drawn = {trace.meta if isinstance(trace.meta, str) else tuple(trace.meta): trace for trace in widget.figure.data}
+    drawn = {trace.meta if isinstance(trace.meta, str) else tuple(trace.meta): trace for trace in widget.curves.data}
     assert list(drawn["loss"].x) == [1, 2, 3, 4]
     np.testing.assert_allclose(drawn["loss_cse"].y, run.history["loss_cse"])
     table = run.probabilities("epoch").query("group == 'tail' and step > 0")
@@ -98,8 +94,13 @@ def test_buttons_and_sliders_make_a_run(tiny, tmp_path):
 
 @pytest.mark.parametrize("recipe", recipe_names())
 def test_what_is_not_moved_stays_as_given(recipe, monkeypatch):
-    asked = []
-    monkeypatch.setattr("lmptlib.suite.widgets.live.LiveRun", lambda config, out: asked.append(config) or Mock())
+    asked, told = [], {"rows": [], "events": [], "lines": [""], "pending": {}, "running": False, "folder": None}
+
+    def plan_nothing(*_):
+        raise ValueError("no data")
+
+    monkeypatch.setattr("lmptlib.suite.widgets.live.LiveRun", lambda config, *_: asked.append(config) or Mock(**told))
+    monkeypatch.setattr("lmptlib.suite.widgets.live.plan_run", plan_nothing)
     base = resolve(recipe=recipe)
     if learns(base.method):
         widget = LiveTraining({"recipe": recipe})
