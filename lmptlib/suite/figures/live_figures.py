@@ -43,11 +43,12 @@ def empty_curves() -> go.Figure:
         figure.add_scatter(name=group, line=line, meta=(side, group), **look, row=1, col=2)
     for i, ranking in enumerate(RANKINGS):
         line = {"color": RUN_COLOURS[i + 2], "dash": _DASHES[i]}
-        figure.add_scatter(name=f"{ranking} ranking", line=line, meta=ranking, **current, row=1, col=3)
-    figure.update_xaxes(title={"text": "epoch", "standoff": 2}).update_yaxes(range=[0, 1.02], col=2)
-    figure.update_annotations(font_size=13)
-    figure.update_layout(legend={"orientation": "h", "y": -0.24, "yanchor": "top", "font_size": 11})
-    return _compact(figure, 275)
+        figure.add_scatter(name=ranking, line=line, meta=ranking, **current, row=1, col=3)
+    figure.update_xaxes(title={"text": "epoch", "standoff": 0, "font": {"size": 12}})
+    figure.update_yaxes(range=[0, 1.02], col=2).update_annotations(font_size=13)
+    # room for two lines, so that nothing moves when an earlier run comes into it
+    figure.update_layout(legend={"orientation": "h", "y": -0.25, "yanchor": "top", "font": {"size": 11}})
+    return _compact(figure, 270).update_layout(margin_b=85)
 
 
 def empty_classes() -> go.Figure:
@@ -125,7 +126,8 @@ def draw_classes(figure: go.Figure, classes: pd.DataFrame, row: dict[str, Any], 
     ap = row["ap"].get(ranking)
     table = classes.assign(ap=np.nan if ap is None else ap).sort_values("train", ascending=False, kind="stable")
     bars = figure.data[0]
-    bars.x, bars.y, bars.marker.color = table["class"], table["ap"], table["group"].map(COLOURS).tolist()
+    bars.x, bars.y = table["class"].tolist(), table["ap"].tolist()
+    bars.marker.color = table["group"].map(COLOURS).tolist()
     figure.layout.xaxis.showticklabels = len(table) <= _NAMED
     told = "none yet" if ap is None else f"{_IMAGES[row['split']]} images, {ranking} ranking, epoch {row['epoch']}"
     figure.layout.title.text = f"AP of each class (%), frequent to rare: {told}"

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import ipywidgets
-import plotly.graph_objects as go
 
 from lmptlib.config import Config, fitting, has_setting, resolve
 from lmptlib.data.images import open_image
@@ -20,6 +19,7 @@ from lmptlib.runs.live import LiveRun, find_begun, live_runs, read_rows
 from lmptlib.runs.run import Run, find_runs
 from lmptlib.suite.figures import live_figures
 from lmptlib.suite.figures.pictures import jpeg_uri
+from lmptlib.suite.widgets.figures import SteadyFigure
 from lmptlib.training.events import EDITABLE
 from lmptlib.training.plan import Plan, plan_again, plan_run
 
@@ -46,10 +46,10 @@ class LiveTraining(ipywidgets.VBox):
         self.map_range: tuple[float, float] | None = None
         self._quiet = False
         self._make_controls()
-        self.curves = go.FigureWidget(live_figures.empty_curves())
-        self.classes = go.FigureWidget(live_figures.empty_classes())
+        self.curves = SteadyFigure(live_figures.empty_curves())
+        self.classes = SteadyFigure(live_figures.empty_classes())
         self.worst = ipywidgets.HTML(layout={"width": "330px", "height": "200px", "overflow": "hidden"})
-        bars = ipywidgets.Box([self.classes], layout={"flex": "1 1 0", "min_width": "0"})
+        bars = ipywidgets.VBox([self.classes], layout={"flex": "1 1 0", "min_width": "0", "overflow": "hidden"})
         super().__init__([self._panel(), self.curves, ipywidgets.HBox([bars, self.worst])])
         self.add_class("lmpt-live")
         self._use(settings)
@@ -91,8 +91,9 @@ class LiveTraining(ipywidgets.VBox):
 
     def _panel(self) -> ipywidgets.Widget:
         """Controls and buttons in one block, of one height whatever they say."""
+        narrow = [self.controls[name] for name in ("method", "loss", "epochs", "seed")]
         for control in (*self.controls.values(), self.going_on, self.behind):
-            control.style.description_width = "82px"
+            control.style.description_width = "52px" if control in narrow else "84px"
             control.layout = {"width": "auto", "margin": "0 4px"}
         for chooser in (self.going_on, self.behind):
             chooser.layout.grid_column = "span 2"
@@ -100,7 +101,7 @@ class LiveTraining(ipywidgets.VBox):
             button.layout = {"width": "86px", "flex": "0 0 auto"}
         self.outlook.layout = {"flex": "0 0 190px", "height": "34px", "overflow": "hidden"}
         self.status.layout = {"flex": "1 1 0", "min_width": "0", "height": "34px", "overflow": "hidden"}
-        grid = {"grid_template_columns": "repeat(4, minmax(0, 1fr))", "grid_gap": "2px 0"}
+        grid = {"grid_template_columns": "190px 170px minmax(0, 1fr) minmax(0, 1fr)", "grid_gap": "2px 0"}
         controls = ipywidgets.GridBox([*self.controls.values(), self.going_on, self.behind], layout=grid)
         return ipywidgets.VBox(
             [controls, ipywidgets.HBox([self.start, self.pause, self.stop, self.outlook, self.status])]
