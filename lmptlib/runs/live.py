@@ -51,6 +51,7 @@ class LiveRun:
         self.classes: pd.DataFrame | None = None  # from the first epoch on
         self.folder: Path | None = None  # once it is written
         self.error: str | None = None
+        self.watcher: object = None  # who shows it
         self.waiting = False  # between two epochs, because it is paused
         self.wanted: dict[str, float | str] = {}
         self._go, self._stop = threading.Event(), threading.Event()

@@ -149,7 +149,7 @@ def test_a_run_is_edited_while_it_is_paused(card, tmp_path):
     assert "paused at 1" in widget.outlook.value and widget.controls["eta"].disabled
     widget.controls["lr"].value = 0.05
     widget.controls["lr"].value = 0.01
-    assert "lr 0.01 after this epoch" in widget.outlook.value and run.events == []
+    assert "lr 0.01 from epoch 2" in widget.outlook.value and run.events == []
     other = LiveTraining(card, tmp_path)
     assert other.run is run and other.controls["lr"].value == 0.01 and list(traces(other)["loss"].x) == [1]
     assert other.start.disabled and "paused at 1" in other.outlook.value
@@ -216,3 +216,18 @@ def test_the_hardest_images_are_those_that_surprise_most(tiny):
         first["name"] == train.names[7] and first["error"] == pytest.approx(error) and second["name"] == train.names[2]
     )
     assert not any(right for _, _, right in first["top"][:2]) and all(right for _, _, right in first["labels"])
+
+
+def test_an_edit_that_cannot_be_is_refused_and_one_that_breaks_the_run_is_told(card, tmp_path):
+    config = resolve(**card, optimizer="sgd")
+    live = LiveRun(config, tmp_path)
+    live.pause()
+    live.start()
+    until(lambda: live.waiting)
+    with pytest.raises(ValueError, match="setting 'lam' must be from 0 to 1"):
+        live.edit("lam", 2.0)
+    live.edit("lr", 1e30)
+    live.go_on()
+    live.wait(60)
+    assert "lower lr" in live.error and "\n" not in live.error and live.folder is None
+    assert plan_run(config, tmp_path).folder.epochs_done == 1

@@ -48,7 +48,7 @@ def empty_curves() -> go.Figure:
     figure.update_yaxes(range=[0, 1.02], col=2).update_annotations(font_size=13)
     # room for two lines, so that nothing moves when an earlier run comes into it
     figure.update_layout(legend={"orientation": "h", "y": -0.25, "yanchor": "top", "font": {"size": 11}})
-    return _compact(figure, 270).update_layout(margin_b=85)
+    return _compact(figure, 260).update_layout(margin_b=80)
 
 
 def empty_classes() -> go.Figure:
@@ -96,17 +96,13 @@ def draw_events(figure: go.Figure, events: list[Event]) -> None:
     texts: dict[float, list[str]] = {}
     for event in events:
         texts.setdefault(event["epoch"] + 0.5, []).append(event_change(event))
-    upright = {"type": "line", "y0": 0, "y1": 1, "line": {"color": "#777777", "width": 1.2, "dash": "dash"}}
-    panels = [(f"x{i}", f"y{i} domain") for i in ("", 2, 3)]
-    figure.layout.shapes = [
-        upright | {"x0": x, "x1": x, "xref": across, "yref": up} for x in texts for across, up in panels
-    ]
+    if [shape.x0 for shape in figure.layout.shapes[::3]] == list(texts):
+        return
+    line = {"type": "line", "y0": 0, "y1": 1, "line": {"color": "#777777", "width": 1.2, "dash": "dash"}}
+    panels = [{"xref": f"x{i}", "yref": f"y{i} domain"} for i in ("", 2, 3)]
+    figure.layout.shapes = [line | panel | {"x0": x, "x1": x} for x in texts for panel in panels]
     look = {"showarrow": False, "textangle": -90, "xanchor": "left", "yanchor": "top", "y": 1, "font": {"size": 10}}
-    notes = [
-        look | {"x": x, "xref": across, "yref": up, "text": ", ".join(text)}
-        for x, text in texts.items()
-        for across, up in panels[:1]
-    ]
+    notes = [look | panels[0] | {"x": x, "text": ", ".join(text)} for x, text in texts.items()]
     figure.layout.annotations = [*figure.layout.annotations[:3], *notes]
 
 

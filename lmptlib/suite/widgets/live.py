@@ -96,16 +96,16 @@ class LiveTraining(ipywidgets.VBox):
             control.style.description_width = "52px" if control in narrow else "84px"
             control.layout = {"width": "auto", "margin": "0 4px"}
         for chooser in (self.going_on, self.behind):
-            chooser.layout.grid_column = "span 2"
+            chooser.layout.flex, chooser.layout.min_width = "1 1 0", "0"
         for button in (self.start, self.pause, self.stop):
             button.layout = {"width": "86px", "flex": "0 0 auto"}
         self.outlook.layout = {"flex": "0 0 190px", "height": "34px", "overflow": "hidden"}
         self.status.layout = {"flex": "1 1 0", "min_width": "0", "height": "34px", "overflow": "hidden"}
         grid = {"grid_template_columns": "190px 170px minmax(0, 1fr) minmax(0, 1fr)", "grid_gap": "2px 0"}
-        controls = ipywidgets.GridBox([*self.controls.values(), self.going_on, self.behind], layout=grid)
-        return ipywidgets.VBox(
-            [controls, ipywidgets.HBox([self.start, self.pause, self.stop, self.outlook, self.status])]
-        )
+        controls = ipywidgets.GridBox(list(self.controls.values()), layout=grid)
+        runs = ipywidgets.HBox([self.going_on, self.behind])
+        buttons = ipywidgets.HBox([self.start, self.pause, self.stop, self.outlook, self.status])
+        return ipywidgets.VBox([controls, runs, buttons])
 
     # ------------------------------------------------------------------------------------- settings and controls
 
@@ -248,6 +248,8 @@ class LiveTraining(ipywidgets.VBox):
 
     def _follow_run(self, run: LiveRun) -> None:
         self.run, self.drawn, self.map_range = run, None, None
+        # one that was made before may be in no page any more: its cell was run again
+        run.watcher = self
         self._enable(run)
         self.update()
         try:
@@ -258,10 +260,11 @@ class LiveTraining(ipywidgets.VBox):
 
     async def _follow(self, run: LiveRun) -> None:
         try:
-            while self.run is run and run.running:
+            while run.watcher is self and self.run is run and run.running:
                 self.update()
                 await asyncio.sleep(_EVERY)
-            self.update()
+            if run.watcher is self:
+                self.update()
         except Exception as error:
             self._say(f"the curves are no longer followed ({error}); the run goes on")
             raise
@@ -293,7 +296,8 @@ class LiveTraining(ipywidgets.VBox):
             self.drawn = told
         if running:
             self._enable(run)
-            edits = "".join(f"; {name} {_text(value)} after this epoch" for name, value in run.pending.items())
+            first = run.epoch + (1 if run.waiting else 2)
+            edits = "".join(f"; {name} {_text(value)} from epoch {first}" for name, value in run.pending.items())
             self._tell(self._progress(run) + edits, run.lines[-1] if run.lines else "reading the data and the model")
         elif not self.start.disabled:
             return
@@ -331,9 +335,11 @@ class LiveTraining(ipywidgets.VBox):
                 self.ghosts = drawn
             if run:
                 live_figures.draw_rows(self.curves, rows, run.settings["epochs"])
-                live_figures.draw_events(self.curves, run.events)
             if self.map_range:
                 self.curves.update_yaxes(range=self.map_range, col=3)
+        if run:
+            # by itself: plotly takes no part of a list together with the list
+            live_figures.draw_events(self.curves, run.events)
         if run and rows and run.classes is not None:
             with self.classes.batch_update():
                 live_figures.draw_classes(self.classes, run.classes, rows[-1], "logit")
