@@ -22,6 +22,7 @@ from lmptlib.paths import outputs_folder, write_atomically
 from lmptlib.runs.labels import LONGEST, labels
 from lmptlib.runs.records import Metrics, Record, read_arrays, read_json, read_lines, read_tensors
 from lmptlib.training import version_0_1
+from lmptlib.training.events import Event, event_text
 
 _LABEL = "label.txt"  # no part of a run's key, and left alone when it is trained again
 _PROBABILITIES = [f"{every}_{side}" for every in ("iteration", "epoch") for side in ("positive", "negative")]
@@ -66,9 +67,14 @@ class Run:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Its settings by name: those of every run, and those that its method has, as folds chose them for its training."""
+        """Its settings by name: those of every run, and those that its method has, as folds chose them for its training.
+
+        An edited run has one more, `edited`, which no other run has: it is no seed of any configuration.
+        """
         settings = self.config["settings"]
-        return settings | self.config.get("chosen", {}) if learns(settings["method"]) else settings
+        edits = "; ".join(map(event_text, self.events))
+        edited = {"edited": f"{edits} ({self.config['key'][-6:]})"} if edits else {}
+        return settings | self.config.get("chosen", {}) | edited if learns(settings["method"]) else settings
 
     @cached_property
     def asked(self) -> Config:
@@ -117,8 +123,9 @@ class Run:
 
     @cached_property
     def effective(self) -> dict[str, Any]:
-        """The settings that its numbers depend on, by name, as they were asked for; without the seed."""
-        return {name: value for name, value in self.asked.effective().items() if name != "seed"}
+        """The settings that its numbers depend on, by name, as they were asked for; without the seed, with `edited`."""
+        asked = {name: value for name, value in self.asked.effective().items() if name != "seed"}
+        return asked | ({"edited": self.settings["edited"]} if self.events else {})
 
     @property
     def configuration(self) -> str:
@@ -148,7 +155,13 @@ class Run:
     def marks(self) -> list[str]:
         """What whoever reads its numbers must know."""
         known = self.config.get("marks", []) + (["TEST-SET LEAKAGE"] if self.leaks else [])
+        known += ["edited"] if self.events else []
         return known + ([f"stopped after {self.stopped} of {self.settings['epochs']} epochs"] if self.stopped else [])
+
+    @property
+    def events(self) -> list[Event]:
+        """The settings that were changed while it trained: epoch, setting, before, after."""
+        return self.config.get("events", [])
 
     @property
     def stopped(self) -> int | None:

@@ -143,14 +143,29 @@ def test_a_run_is_watched_paused_stopped_and_taken_up(lab, tab, tiny):
     page.wait_for_timeout(1500)
     held = page.evaluate(count)
     page.wait_for_timeout(1500)
-    assert page.evaluate(count) == held
+    assert page.evaluate(count) == held and live.get_by_text("paused at").count() == 1
+    lines = "document.querySelectorAll('.lmpt-live .shapelayer path').length"
+    rate = live.locator(".noUi-handle").first
+    rate.focus()
+    rate.press("ArrowRight")
+    live.get_by_text("from epoch").wait_for()
+    assert page.evaluate(lines) == 0
     tab.screenshot("live-training")
+    live.get_by_role("button", name="go on").click()
+    page.wait_for_function(f"{count} > {held} && {lines} === 3", timeout=30_000)
+    pause.click()
+    live.get_by_text("paused at").wait_for()
+    held = page.evaluate(count)
+    # the cell is run again: what it shows then is the same training, from its first epoch
+    live.click(position={"x": 2, "y": 2})
+    page.keyboard.press("Control+Enter")
+    page.wait_for_function(f"{count} === {held} && {lines} === 3", timeout=60_000)
     live.get_by_role("button", name="go on").click()
     page.wait_for_function(f"{count} > {held}", timeout=30_000)
     stop.click()
     live.get_by_text("written to").wait_for(timeout=60_000)
     (part,) = [run for run in find_runs(out) if run.stopped]
-    assert 0 < part.stopped < 40
+    assert 0 < part.stopped < 40 and len(part.events) == 1
     start.click()
     disabled = "document.querySelector('.lmpt-live .mod-success').disabled"
     page.wait_for_function(disabled, timeout=30_000)

@@ -44,3 +44,23 @@ def redraw(widget: go.FigureWidget, figure: go.Figure, **layout: Any) -> None:
     widget.data = ()
     widget.add_traces(figure.data)
     widget.update_layout(new, overwrite=True)
+
+
+class SteadyFigure(go.FigureWidget):
+    """A figure that changes by itself: a page that is slow, or opened again, shows it as it stands.
+
+    plotly's own tells a page what it was when it was made, and opens before there is anything in it.
+    """
+
+    def __init__(self, figure: go.Figure):
+        super().__init__(figure)
+        self.open()
+
+    def open(self) -> None:
+        if "_layout_obj" in vars(self):
+            super().open()
+
+    def get_state(self, key: Any = None, drop_defaults: bool = False) -> dict[str, Any]:
+        if key is None:
+            self._widget_data, self._widget_layout = deepcopy(self._data), deepcopy(self._layout_obj._props)
+        return super().get_state(key, drop_defaults)
