@@ -1,5 +1,6 @@
 """The table of a sweep."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
@@ -32,6 +33,29 @@ def sweep_table(sweep: Sweep, runs: Mapping[str, Sequence[Run | Ensemble]]) -> p
             keys = [(addresses.get(row), group) for row, group in zip(table["row"], table["group"])]
             table[f"{dataset} printed"] = [values.get(key, float("nan")) for key in keys]
     return table
+
+
+def printed_table(sweep: Sweep) -> pd.DataFrame:
+    """What papers printed for a sweep's rows: columns row, dataset, total, head, medium, tail; empty where there is nothing."""
+    rows = {address: row for row, address in sweep.published.items() if row in sweep.rows}
+    table = published()
+    table = table.assign(row=table["address"].map(rows)).dropna(subset="row")
+    # in the sweep's order
+    return table[["row", "dataset", "total", *GROUPS]].sort_values(
+        "row", key=lambda names: names.map(list(sweep.rows).index), kind="stable"
+    )
+
+
+def step_table(runs: Mapping[str, Sequence[Run | Ensemble]]) -> pd.DataFrame:
+    """Each row of a sweep against the row before it, under both rankings: as `compare`, with columns ranking, before."""
+    tables = [
+        compare({before: runs[before], row: runs[row]}, before, ranking)
+        .query("row == @row")
+        .assign(ranking=ranking, before=before)
+        for ranking in RANKINGS
+        for before, row in itertools.pairwise(runs)
+    ]
+    return pd.concat(tables, ignore_index=True)
 
 
 def sweep_summary(table: pd.DataFrame) -> pd.DataFrame:

@@ -152,7 +152,7 @@ def score_histograms(points: pd.DataFrame, title: str, n_bins: int = 40) -> go.F
 def caption_distances(table: pd.DataFrame, margin: float) -> go.Figure:
     """Distances of captions to the prompts of their classes and of the others; the dashed line is the mean margin.
 
-    table: columns row, side (own, other), low, q1, median, q3, high, as `lmptlib.suite.analysis.lessons.caption_distances`
+    table: columns row, side (own, other), low, q1, median, q3, high, as `lmptlib.suite.analysis.embeddings.caption_distances`
     gives them.
     """
     figure = go.Figure()

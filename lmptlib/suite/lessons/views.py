@@ -173,7 +173,10 @@ class GuessView(_Revealing):
         super().__init__(question, notebook, answers, results)
         low, high = question.bounds
         before = self.kept.given if isinstance(self.kept.given, dict) and self.kept.tries else {}
-        look = {"continuous_update": False, "readout_format": ".3g", "layout": {"width": "270px"}}
+        # as wide as the longest name asks
+        name_width = max(80, 10 + 7 * max(map(len, question.truth), default=0))
+        look = {"continuous_update": False, "readout_format": ".3g", "layout": {"width": f"{190 + name_width}px"}}
+        look["style"] = {"description_width": f"{name_width}px"}
         self.sliders = {}
         for name in question.truth:
             start = before.get(name, question.known.get(name, (low + high) / 2))
