@@ -71,13 +71,14 @@ def _went(values: list[float]) -> str:
 def share(run: Run) -> Number:
     """How much of the objective the classification loss is, after the last epoch."""
     lam, history = run.settings.get("lam"), run.history
-    asked = lam is not None and {"loss", "loss_cls", "loss_cse"} <= set(history) and history["loss"].iloc[-1] > 0
-    last = history.iloc[-1] if asked else None
+    expected = float("nan")
+    if lam is not None and {"loss", "loss_cls"} <= set(history) and history["loss"].iloc[-1] > 0:
+        expected = 100 * lam * history["loss_cls"].iloc[-1] / history["loss"].iloc[-1]
     return Number(
         "share",
         "**Exercise.** Take the last row of the table: how much of the objective `loss` is the classification loss, weighed by "
         "`lam`?",
-        100 * lam * last["loss_cls"] / last["loss"] if asked else float("nan"),
+        expected,
         2,
         "weigh the classification loss of that row by `lam` (it stands in the configuration), then divide by the objective",
         "%",
@@ -148,9 +149,9 @@ def _against(other: Run, run: Run, name: str) -> str:
         f"{term} {_went(values)} to {values[-1]:.3f} (above: {before[term][-1]:.3f})"
         for term, values in terms(other).items()
     ]
-    grown = other.history.get("grad_cls"), run.history.get("grad_cls")
-    if all(column is not None for column in grown):
-        ends.append(f"`grad_cls` ends at {grown[0].iloc[-1]:.2g} (above: {grown[1].iloc[-1]:.2g})")
+    if "grad_cls" in other.history and "grad_cls" in run.history:
+        theirs, ours = (of.history["grad_cls"].iloc[-1] for of in (other, run))
+        ends.append(f"`grad_cls` ends at {theirs:.2g} (above: {ours:.2g})")
     table, mine = believed(other), believed(run)
     sides = [f"{side}s {table[side].mean():.2f} ({mine[side].mean():.2f})" for side in ("positive", "negative")]
     maps = []

@@ -31,7 +31,9 @@ def test_what_training_did_to_the_map_has_the_sign_of_the_difference(make_run):
     for first, second in ((before, after), (after, before)):
         for ranking in ("logit", "softmax"):
             change = second.metrics["scores"][ranking]["total"] - first.metrics["scores"][ranking]["total"]
-            assert f"**{ranking}** ranking mAP changes against zero-shot by {change:+.1f}" in train.changed(first, second)
+            assert f"**{ranking}** ranking mAP changes against zero-shot by {change:+.1f}" in train.changed(
+                first, second
+            )
     assert train.take_away(before, after)[1].startswith("Here mAP (logit) went")
 
 
