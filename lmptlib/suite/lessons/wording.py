@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from lmptlib.data.dataset import GROUPS, Dataset
+from lmptlib.runs.tables import difference_text
 
 
 def by_name(values: pd.Series) -> dict[str, float]:
@@ -71,3 +72,21 @@ def inside_margin(shares: Mapping[str, pd.Series]) -> str:
         idle = ", so that the margin did nothing, and its step is no evidence on it" if share.max() == 0 else ""
         told.append(f"**{row}** {first:.1%} at first, {half:.1%} half-way, {last:.1%} at the end{idle}")
     return f"Of the negatives, inside their margin are: {'; '.join(told)}." if told else ""
+
+
+def judged(row: pd.Series) -> str:
+    """A difference with its interval and what it says: `+1.2 [+0.3, +2.1], a gain`. row: a line of `compare`.
+
+    >>> import pandas as pd
+    >>> from lmptlib.suite.lessons.wording import judged
+    >>> judged(pd.Series({"difference": 1.2, "difference_low": -0.3, "difference_high": 2.7}))
+    '+1.2 [-0.3, +2.7], which cannot be told from none'
+    """
+    difference, low, high = (float(row[name]) for name in ("difference", "difference_low", "difference_high"))
+    if np.isnan(low):
+        verdict = "which cannot be judged"
+    elif low <= 0 <= high:
+        verdict = "which cannot be told from none"
+    else:
+        verdict = "a gain" if difference > 0 else "a loss"
+    return f"{difference_text(difference, low, high)}, {verdict}"
