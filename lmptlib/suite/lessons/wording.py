@@ -1,0 +1,57 @@
+"""What the lessons' sentences share: differences in words that follow their intervals, data sets in a sentence."""
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import pandas as pd
+
+from lmptlib.data.dataset import GROUPS, Dataset
+
+
+def listed(names: Iterable[str]) -> str:
+    """`a`, `a and b`, `a, b and c`.
+
+    >>> from lmptlib.suite.lessons.wording import listed
+    >>> listed(["head", "medium", "tail"])
+    'head, medium and tail'
+    """
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def verdicts(table: pd.DataFrame) -> str:
+    """What differences show, in words: where there is a gain, a loss, nothing that can be told.
+
+    table: columns group, difference, difference_low, difference_high, a line a group. Empty where no line has a difference.
+    """
+    table = table.dropna(subset="difference")
+    low, high = table["difference_low"], table["difference_high"]
+    kinds = {
+        "a gain in": low > 0,
+        "a loss in": high < 0,
+        "an interval that holds zero in": (low <= 0) & (high >= 0),
+        "too few positives for an interval in": low.isna(),
+    }
+    return "; ".join(f"{words} {listed(table.loc[which, 'group'])}" for words, which in kinds.items() if which.any())
+
+
+def counts_and_question(dataset: Dataset, question: str) -> str:
+    """How many training images the most frequent and the rarest class have, and what a lesson asks about it."""
+    counts, names = dataset.class_counts, dataset.class_names
+    kept = np.flatnonzero(counts)
+    most, least = kept[counts[kept].argmax()], kept[counts[kept].argmin()]
+    return (
+        f"{dataset.name} shows **{names[most]}** in {counts[most]:,} training images and **{names[least]}** in "
+        f"{counts[least]:,}. {question}"
+    )
+
+
+def by_group(values: pd.Series, form: str = "{:.1f}") -> str:
+    """Values by group in a sentence: `total 34.8, head 30.1`; a group without a value is left out."""
+    names = [name for name in ("total", *GROUPS) if name in values and values[name] == values[name]]
+    return ", ".join(f"{name} {form.format(values[name])}" for name in names)
+
+
+def right_first(sentences: Mapping[str, str], right: str) -> tuple[str, ...]:
+    """The options of a choice, name -> sentence, the right one before the others."""
+    return (sentences[right], *(sentence for name, sentence in sentences.items() if name != right))
