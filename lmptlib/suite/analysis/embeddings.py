@@ -65,3 +65,18 @@ def ranking_errors(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
     stand as high): 0 where all its classes stand on top. Softmax and cosine rank an image's classes alike.
     """
     return np.array([1 - label_ranking_average_precision_score(y[None], s[None]) for y, s in zip(labels, scores)])
+
+
+def pair_cosines(images: np.ndarray, texts: np.ndarray, most: int = 500) -> dict[str, np.ndarray]:
+    """Cosines of pairs of unit features, by kind: two images, two prompts, image and prompt. images (N, D), texts (C, D).
+
+    Of more than `most` images, that many are taken, evenly spaced.
+    """
+    some = images[np.linspace(0, len(images) - 1, min(most, len(images))).astype(int)]
+    of_images, of_texts = (part @ part.T for part in (some, texts))
+    above = [np.triu_indices(len(part), 1) for part in (some, texts)]
+    return {
+        "two images": of_images[above[0]],
+        "two prompts": of_texts[above[1]],
+        "image and prompt": (some @ texts.T).ravel(),
+    }
