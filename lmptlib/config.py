@@ -68,7 +68,10 @@ class Config(BaseModel):
 
     def with_settings(self, **given: Any) -> "Config":
         """This configuration with other settings. Raises ValueError, one line, as `resolve` does."""
-        flat = {name: value for name, value in self.flat().items() if not _GO_WITH.get(name, set()) & given.keys()}
+        # what was not given stays a default
+        left_out = COMMON.keys() - self.model_fields_set
+        left_out |= {name for name, others in _GO_WITH.items() if others & given.keys()}
+        flat = {name: value for name, value in self.flat().items() if name not in left_out}
         return resolve(**flat | given)
 
     def effective(self) -> dict[str, Any]:
@@ -170,8 +173,9 @@ def _check_names(given: typing.Iterable[str]) -> None:
 def resolve(**settings: Any) -> Config:
     """A complete configuration: the recipe's settings with `settings` over them.
 
-    A value of None counts as not given. Raises ValueError, one line, on an unknown name, a setting that the method does not
-    have, a wrong type or a value out of bounds.
+    A value of None counts as not given; what was given is in the configuration's `model_fields_set`. Raises
+    ValueError, one line, on an unknown name, a setting that the method does not have, a wrong type or a value out of
+    bounds.
 
     >>> from lmptlib import resolve
     >>> resolve(method="coop", lr=1e-3).settings.lr
@@ -305,6 +309,9 @@ def fitting(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def changed(given: dict[str, Any]) -> dict[str, Any]:
-    """What a notebook is given, but for the seed and what is the default anyway: it goes over every run of a sweep."""
-    defaults = {name: field.default for name, field in COMMON.items()}
+    """What a notebook is given, but for the seed and what is the default anyway: it goes over every run of a sweep.
+
+    A model stays, for the default one looks at photographs where it is asked to alone.
+    """
+    defaults = {name: field.default for name, field in COMMON.items() if name != "model"}
     return {name: value for name, value in given.items() if name != "seed" and value != defaults.get(name)}

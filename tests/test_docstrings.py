@@ -56,7 +56,7 @@ def test_readme_trains_on_own_photographs(tiny, tmp_path, monkeypatch):
     (tiny.folder / "test").rename(tiny.folder / "new")
     monkeypatch.chdir(tiny.folder)
     monkeypatch.setattr("lmptlib.paths.home", lambda: tmp_path)
-    exec(readme_block("photos.csv", **{', model="ViT-B-16", weights="openai"': ""}), {})
+    exec(readme_block("photos.csv", **{', model="ViT-B-16", weights="openai"': ', model="clip-emoji"'}), {})
     scores = pd.read_csv("scores.csv", index_col=0)
     assert scores.index.tolist() == ["new/1.jpg", "new/2.jpg"] and set(scores.columns) == set(CLASSES)
 

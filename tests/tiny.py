@@ -52,6 +52,6 @@ def make_tiny(folder: Path) -> TinyCard:
             (folder / "captions.txt").write_text("".join(captions))
     (folder / "labels.txt").write_text("".join(f"{name} {i}\n" for i, name in enumerate(CLASSES)))
     card = folder / "card.yaml"
-    fields = {"name": "tiny", "root": ".", "train": "train.txt", "test": "test.txt"}
+    fields = {"name": "tiny", "pictures": "emoji", "root": ".", "train": "train.txt", "test": "test.txt"}
     card.write_text(yaml.safe_dump(fields | {"captions": "captions.txt", "classes": "labels.txt"}))
     return TinyCard(card)

@@ -1,6 +1,7 @@
 """The table of a data set: image paths, labels, captions, classes and their groups."""
 
 import hashlib
+import itertools
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pandas as pd
 from lmptlib.data.digests import file_digests, verify_digests
 
 GROUPS = ("head", "medium", "tail")
+# What the pictures of a data set are.
+PICTURES = ("photographs", "emoji")
 # LMPT section 4.2, with >= for its >.
 CUTOFFS = (100, 20)
 
@@ -27,13 +30,58 @@ def class_groups(
     return np.array(names)[(np.asarray(class_counts)[:, None] < np.array(cutoffs)).sum(1)]
 
 
+def thirds(class_counts: np.ndarray) -> tuple[int, int] | None:
+    """The cut-offs that bring the groups nearest to a third of the classes each, none of them empty.
+
+    class_counts (C,): training images of each class; those without any are no part of it. Classes of equal counts stay
+    together, so that no order decides between them: of the cut-offs between different counts it is the pair whose places
+    are nearest, in squares, to a third and two thirds of the classes; of pairs equally near the one with more images. None
+    where there are fewer than three different counts.
+
+    >>> import numpy as np
+    >>> from lmptlib.data.dataset import thirds
+    >>> thirds(np.array([60, 9, 9, 9, 5, 3]))
+    (60, 9)
+    """
+    counts = np.sort(np.asarray(class_counts)[np.asarray(class_counts) > 0])[::-1]
+    ends = np.flatnonzero(np.diff(counts)) + 1
+    pairs = itertools.combinations(ends.tolist(), 2)
+    third = len(counts) / 3
+    best = min(pairs, key=lambda pair: (pair[0] - third) ** 2 + (pair[1] - 2 * third) ** 2, default=None)
+    return None if best is None else (int(counts[best[0] - 1]), int(counts[best[1] - 1]))
+
+
 @dataclass(frozen=True)
 class Task:
-    """What is to be told of an image, and how classes are grouped by the number of their training images."""
+    """What is to be told of an image, and how classes are grouped by the number of their training images.
+
+    thirds: whether the cut-offs are those of `thirds`, for the usual ones would leave a group empty.
+    """
 
     kind: str = "multi-label"
     cutoffs: tuple[int, int] = CUTOFFS
     groups: tuple[str, str, str] = GROUPS
+    # The cut-offs say it already: no part of a fingerprint.
+    thirds: bool = field(default=False, repr=False, compare=False)
+
+    @property
+    def grouping(self) -> str:
+        """How the groups came, in words; empty where it is by the usual cut-offs."""
+        if self.cutoffs == CUTOFFS:
+            return ""
+        (first, second), (high, low) = self.groups[:2], self.cutoffs
+        told = f"{first} from {high} training images on, {second} from {low}"
+        if not self.thirds:
+            return told
+        return f"groups are thirds of the classes ({told}): by {CUTOFFS[0]} and {CUTOFFS[1]} one would be empty"
+
+
+def usual_task(class_counts: np.ndarray) -> Task:
+    """Groups by the usual cut-offs; by thirds of the classes where these leave a group without a class that has images."""
+    counts = np.asarray(class_counts)
+    if len(set(class_groups(counts[counts > 0]))) < len(GROUPS) and (cutoffs := thirds(counts)):
+        return Task(cutoffs=cutoffs, thirds=True)
+    return Task()
 
 
 @dataclass(frozen=True)
@@ -76,7 +124,7 @@ class Dataset:
     """Images, labels, captions and class names of a long-tailed multi-label data set.
 
     class_names: as the classes file writes them. class_counts (C,): training images of each class. groups (C,): the
-    group of each class, one of the task's.
+    group of each class, one of the task's. pictures: one of PICTURES; emoji are drawings, all that `clip-emoji` has seen.
     """
 
     name: str
@@ -86,6 +134,7 @@ class Dataset:
     val: Split | None = None
     warnings: tuple[str, ...] = ()
     task: Task = Task()
+    pictures: str = "photographs"
     class_counts: np.ndarray = field(init=False)
     groups: np.ndarray = field(init=False)
 
@@ -108,10 +157,14 @@ class Dataset:
         return part
 
     def class_table(self) -> pd.DataFrame:
-        """One row a class: its training count, group and numbers of validation and test images."""
+        """One row a class: its training count, group and numbers of validation and test images.
+
+        Its `attrs["grouping"]` says how the groups came, where that is to be said.
+        """
         table = pd.DataFrame({"class": self.class_names, "group": self.groups})
         for name, split in self.splits.items():
             table[name] = split.labels.sum(0)
+        table.attrs["grouping"] = self.task.grouping
         return table
 
     def fingerprint(self, cache: Path | None = None) -> str:

@@ -1,6 +1,7 @@
 """Opening pictures: what a model is shown is what a photo viewer shows."""
 
 import io
+import re
 import struct
 from functools import lru_cache
 from pathlib import Path
@@ -62,6 +63,9 @@ _BITS, _PHOTOMETRIC, _LOWEST, _HIGHEST = 258, 262, 340, 341
 _MODE_OF_PROFILE = {"GRAY": "L", "RGB ": "RGB", "CMYK": "CMYK"}
 # PNG's transparent grey is told in the file's own steps, where Pillow's greys are stretched to 255.
 _STRETCHED = {"L;2": 85, "L;4": 17}
+_DAMAGED = "it is damaged"
+# <_io.BytesIO object at 0x7f00>, <class 'int'>, b'II*', PosixPath('x'), numpy's dtype('uint8')
+_OBJECT = re.compile(r"<\S+ .*>|\bb['\"]|\w\(['\"]|\b0x[0-9a-f]{6,}")
 # First bytes of what people take for pictures.
 _NO_PICTURES = {
     b"%PDF": "it is a PDF",
@@ -110,12 +114,20 @@ def read_image(picture: Picture, name: str | None = None) -> tuple[Image.Image, 
         why = f"it has more than {MOST_PIXELS:,} pixels: scale it down"
     except FileNotFoundError:
         why = "no such file"
-    except (OSError, ValueError) as error:
-        why = shorten(first_line(error), 200)
-    except Exception as error:
-        # Pillow fails in any way on a damaged file: RuntimeError, struct.error, AttributeError, MemoryError, ...
-        why = f"{type(error).__name__}: {shorten(first_line(error), 200)}"
+    except MemoryError:
+        why = "it needs more memory than there is"
+    except (OSError, ValueError, RuntimeError) as error:
+        why = _in_words(error)
+    except Exception:
+        # Pillow fails in any way on a damaged file: struct.error, AttributeError, KeyError, ...
+        why = _DAMAGED
     raise ValueError(f"{shorten(name, 300)}: cannot be decoded as an image ({why})")
+
+
+def _in_words(error: Exception) -> str:
+    """What an error says; of one that shows Python's own objects, which tell a photographer nothing, that the file is damaged."""
+    told = first_line(error)
+    return _DAMAGED if _OBJECT.search(told) else shorten(told, 200)
 
 
 @lru_cache

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lmptlib.data import emoji
 from lmptlib.data.checks import check_pictures, repeated_pictures
-from lmptlib.data.dataset import CUTOFFS, Dataset, Split, Task
+from lmptlib.data.dataset import CUTOFFS, PICTURES, Dataset, Split, Task, usual_task
 from lmptlib.data.formats.files import read_yaml_file, shown
 from lmptlib.data.formats.lists import read_classes, read_list, with_captions
 from lmptlib.data.formats.recognition import FORMATS, format_of, not_known
@@ -25,7 +25,7 @@ BUILT_IN = {
 _LISTS = ("root", "train", "test", "classes", "captions", "val")
 _PATHS = ("source", *_LISTS)
 _OPTIONS = {"allow_empty": bool, "difficult": bool, "version": int, "cutoffs": list}
-_CARD_KEYS: dict[str, type] = {"name": str} | dict.fromkeys(_PATHS, str) | _OPTIONS
+_CARD_KEYS: dict[str, type] = {"name": str, "pictures": str} | dict.fromkeys(_PATHS, str) | _OPTIONS
 _REQUIRED = ("name", "root", "train", "test", "classes")
 _SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".yaml", ".yml")
 # File names that say nothing of what is in them.
@@ -52,6 +52,8 @@ def read_card(path: Path) -> dict:
     if isinstance(cutoffs, list) and not _are_cutoffs(cutoffs):
         written = ", ".join(map(shown, cutoffs[:5]))
         problems.append(f"{path}: 'cutoffs' must be two falling whole numbers above 0, as [100, 20], not [{written}]")
+    if card.get("pictures", PICTURES[0]) not in PICTURES:
+        problems.append(f"{path}: 'pictures' are {' or '.join(PICTURES)}, not {shown(card['pictures'])}")
     if not problems and not card["name"].isprintable():
         problems.append(f"{path}: 'name' holds what cannot be printed: {card['name']}")
     if problems:
@@ -196,9 +198,12 @@ def load_dataset(
         what = f"add one, or {own}"
         raise DataError([f"{train.source}: class '{name}' has no training image; {what}" for name in empty])
     warnings += _warnings(class_names, train, test)
-    task = Task(cutoffs=tuple(card.get("cutoffs", CUTOFFS)))
+    task = Task(cutoffs=tuple(card["cutoffs"])) if "cutoffs" in card else usual_task(train.labels.sum(0))
+    if task.thirds:
+        warnings.append(task.grouping)
     named = tuple(f"{card['name']}: {warning}" for warning in warnings)
-    return Dataset(card["name"], class_names, train, test, splits.get("val"), named, task)
+    pictures = "emoji" if card["name"] == "emoji-lt" else card.get("pictures", PICTURES[0])
+    return Dataset(card["name"], class_names, train, test, splits.get("val"), named, task, pictures)
 
 
 def _without_image(class_names: tuple[str, ...], split: Split) -> list[str]:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from lmptlib.data.dataset import class_groups
+from lmptlib.data.dataset import class_groups, usual_task
 
 
 def conditional(labels: np.ndarray) -> np.ndarray:
@@ -70,4 +70,7 @@ def sample_table(labels: np.ndarray, class_names: Sequence[str], counts: np.ndar
     """Wanted and got, a row a class in `class_order`: columns class, wanted, images, group (by the images of the sample)."""
     order, got = class_order(labels), labels[rows].sum(0)
     columns = {"class": np.array(class_names)[order], "wanted": counts, "images": got[order]}
-    return pd.DataFrame({**columns, "group": class_groups(got)[order]})
+    task = usual_task(got)
+    table = pd.DataFrame({**columns, "group": class_groups(got, task.cutoffs)[order]})
+    table.attrs["grouping"] = task.grouping
+    return table

@@ -17,7 +17,7 @@ def softmax_scores(cosine: np.ndarray, logit_scale: float) -> np.ndarray:
 
 
 ZERO_SHOT_RANKINGS = ("logit", "centred", "softmax")
-ALL_RANKINGS = (*RANKINGS, "centred", "levelled")
+ALL_RANKINGS = (*RANKINGS, "centred")
 
 
 def centred(cosine: np.ndarray) -> np.ndarray:
@@ -56,9 +56,9 @@ def relative(cosine: np.ndarray, scale: float) -> np.ndarray:
 def ranking_scores(scores: np.ndarray, ranking: str, scale: float) -> np.ndarray:
     """What a ranking sorts by, (N, C), from scores (N, C): the one place where rankings are made.
 
-    softmax: over classes, of `scale` times the scores. logit: each class by itself. centred: less the image's mean.
-    levelled: less the class's mean over all images. A single class has no others to be relative to: its scores rank by
-    themselves, where softmax and centred scores would all be equal. Raises ValueError for another ranking.
+    softmax: over classes, of `scale` times the scores. logit: each class by itself. centred: less the image's mean. A
+    single class has no others to be relative to: its scores rank by themselves, where softmax and centred scores would all
+    be equal. Raises ValueError for another ranking.
     """
     if ranking not in ALL_RANKINGS:
         raise ValueError(f"no ranking '{ranking}'; known: {', '.join(ALL_RANKINGS)}")
@@ -68,4 +68,4 @@ def ranking_scores(scores: np.ndarray, ranking: str, scale: float) -> np.ndarray
         return softmax_scores(scores, scale)
     if ranking == "centred":
         return centred(scores)
-    return scores - scores.mean(0) if ranking == "levelled" else scores
+    return scores

@@ -11,7 +11,7 @@ from lmptlib.errors import nearest
 from lmptlib.evaluation.intervals import half_width, resampled_means
 from lmptlib.runs.ensemble import Ensemble
 from lmptlib.runs.run import Run
-from lmptlib.runs.tables import check_same_data
+from lmptlib.runs.tables import check_same_data, with_grouping
 
 
 def compare(
@@ -26,7 +26,7 @@ def compare(
     be said: of an interval of a difference, with too few positives. Raises ValueError on different data, an unknown
     baseline or rows that share no seed.
     """
-    check_same_data(run for part in rows.values() for run in part)
+    runs = check_same_data(run for part in rows.values() for run in part)
     if baseline is not None and baseline not in rows:
         raise ValueError(f"no row '{baseline}' to compare with.{nearest(baseline, rows)}")
     names = ("total", *GROUPS)
@@ -45,7 +45,8 @@ def compare(
                 row |= _difference(spread[label], spread[baseline], seeds, theirs, name)
             table.append(row)
     columns = ["row", "group", "n_seeds", "mean", "sd", "low", "high"]
-    return pd.DataFrame(table, columns=[*columns, "difference", "difference_low", "difference_high"])
+    shown = pd.DataFrame(table, columns=[*columns, "difference", "difference_low", "difference_high"])
+    return with_grouping(shown, runs)
 
 
 def _resampled(run: Run | Ensemble, ranking: str) -> pd.DataFrame:

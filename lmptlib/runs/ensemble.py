@@ -56,6 +56,11 @@ class Ensemble:
         return self.first.class_rows
 
     @property
+    def grouping(self) -> str:
+        """As `Run.grouping`."""
+        return self.first.grouping
+
+    @property
     def label(self) -> str:
         return " + ".join(f"{weight:g} x ({run.label})" for weight, run in self.parts)
 

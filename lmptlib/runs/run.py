@@ -91,8 +91,15 @@ class Run:
 
     @property
     def class_rows(self) -> pd.DataFrame:
-        """One row a class: class, group, train (images)."""
-        return pd.DataFrame(self.config["classes"])
+        """One row a class: class, group, train (images); `attrs["grouping"]` as of `grouping`."""
+        table = pd.DataFrame(self.config["classes"])
+        table.attrs["grouping"] = self.grouping
+        return table
+
+    @property
+    def grouping(self) -> str:
+        """How its data's classes came into groups, in words; empty where it was by the usual cut-offs."""
+        return self.config.get("grouping", "")
 
     @property
     def label(self) -> str:
@@ -105,8 +112,8 @@ class Run:
     @property
     def marks(self) -> list[str]:
         """What whoever reads its numbers must know."""
-        leakage = ["TEST-SET LEAKAGE"] if self.leaks else []
-        return leakage + ([f"stopped after {self.stopped} of {self.settings['epochs']} epochs"] if self.stopped else [])
+        known = self.config.get("marks", []) + (["TEST-SET LEAKAGE"] if self.leaks else [])
+        return known + ([f"stopped after {self.stopped} of {self.settings['epochs']} epochs"] if self.stopped else [])
 
     @property
     def stopped(self) -> int | None:
@@ -137,14 +144,17 @@ class Run:
         """
         arrays = self.class_probabilities()
         positive, negative = arrays[f"{every}_positive"], arrays[f"{every}_negative"]
-        group = self.class_rows["group"].to_numpy()
+        rows = self.class_rows
+        group = rows["group"].to_numpy()
         columns = {"positive": pd.DataFrame(positive), "negative": pd.DataFrame(negative)}
         tables = []
         for name in GROUPS:
             members = np.flatnonzero(group == name)
             table = pd.DataFrame({kind: values[members].mean(axis=1) for kind, values in columns.items()})
             tables.append(table.assign(step=np.arange(len(positive)), group=name))
-        return pd.concat(tables, ignore_index=True)[["step", "group", "positive", "negative"]]
+        found = pd.concat(tables, ignore_index=True)[["step", "group", "positive", "negative"]]
+        found.attrs |= rows.attrs
+        return found
 
     def class_probabilities(self) -> dict[str, np.ndarray]:
         """Mean probabilities (steps, C), NaN where a class is absent: `iteration_` and `epoch_`, `positive` and `negative`."""

@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 
 from lmptlib.data.dataset import GROUPS
-from lmptlib.evaluation.calibration import f1_scores, thresholds
+from lmptlib.evaluation.calibration import f1_scores
 from lmptlib.evaluation.intervals import TOO_FEW
 from lmptlib.evaluation.rankings import RANKINGS
 from lmptlib.methods import learns
+from lmptlib.runs.decisions import label_rule
 from lmptlib.runs.ensemble import Ensemble
 from lmptlib.runs.run import Run
 
@@ -55,8 +56,8 @@ def curve_table(runs: Iterable[Run], quantity: str = "probability") -> pd.DataFr
     quantity: `probability` (exact, over the training set: a panel a group, sides positive and negative) or `loss` (panels
     loss, loss_cls and loss_cse, without sides).
     """
-    tables = []
-    for label, run in labelled(runs):
+    tables, marked = [], labelled(runs)
+    for label, run in marked:
         if quantity == "loss":
             table = run.history.reindex(columns=["epoch", "loss", "loss_cls", "loss_cse"])
             table = table.melt("epoch", var_name="panel").assign(side="")
@@ -65,7 +66,8 @@ def curve_table(runs: Iterable[Run], quantity: str = "probability") -> pd.DataFr
             table = table.melt(["epoch", "panel"], var_name="side")
         tables.append(table.assign(run=label))
     keys = ["run", "panel", "side", "epoch"]
-    return pd.concat(tables).dropna().groupby(keys, sort=False)["value"].mean().reset_index()
+    table = pd.concat(tables).dropna().groupby(keys, sort=False)["value"].mean().reset_index()
+    return with_grouping(table, (run for _, run in marked))
 
 
 def group_table(runs: Iterable[Run], ranking: str = "softmax") -> pd.DataFrame:
@@ -73,19 +75,21 @@ def group_table(runs: Iterable[Run], ranking: str = "softmax") -> pd.DataFrame:
 
     low and high are the 95% interval over test images, NaN with too few positives.
     """
-    rows = []
-    for label, run in labelled(runs):
+    rows, marked = [], labelled(runs)
+    for label, run in marked:
         scores = run.metrics["scores"][ranking]
         for name in ("total", *GROUPS):
             low, high = scores["ci95"][name] or (np.nan, np.nan)
             rows.append({"run": label, "name": name, "value": scores[name], "low": low, "high": high})
-    return pd.DataFrame(rows).astype({"value": float, "low": float, "high": float})
+    table = pd.DataFrame(rows).astype({"value": float, "low": float, "high": float})
+    return with_grouping(table, (run for _, run in marked))
 
 
 def purpose_table(run: Run, ranking: str = "logit") -> pd.DataFrame:
     """What a run's figures are for, as text: mAP out of fold, where it has that, and of the test images, with 95% intervals.
 
-    A group whose classes have too few positives for an interval says so; one without classes is left out.
+    A group whose classes have too few positives for an interval says so; one without classes is left out. Where it is to
+    be said how groups came, a line says it.
     """
     figures = {run.out_of_fold["name"]: (run.out_of_fold, "choosing settings")} if run.out_of_fold else {}
     figures[f"test images, {ranking} ranking"] = (run.metrics["scores"][ranking], "telling how good it is")
@@ -94,7 +98,8 @@ def purpose_table(run: Run, ranking: str = "logit") -> pd.DataFrame:
         for name, (entry, purpose) in figures.items()
     }
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("mAP (%)")
-    return table.loc[:, (table != "").any()]
+    table = table.loc[:, (table != "").any()]
+    return table.rename_axis(columns=run.grouping) if run.grouping else table
 
 
 def _with_interval(entry: dict[str, Any], group: str) -> str:
@@ -139,6 +144,12 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
     return shown.assign(difference=difference_texts(table))
 
 
+def with_grouping(table: pd.DataFrame, runs: Iterable[Run | Ensemble]) -> pd.DataFrame:
+    """A table whose `attrs["grouping"]` says how the classes of its runs came into groups, where that is to be said."""
+    table.attrs["grouping"] = next((run.grouping for run in runs), "")
+    return table
+
+
 def f1_table(rows: dict[str, list[Run]], ranking: str = "logit") -> pd.DataFrame:
     """CF1 and OF1 of the test images in percent, mean and deviation over seeds, with thresholds from the validation split.
 
@@ -148,10 +159,10 @@ def f1_table(rows: dict[str, list[Run]], ranking: str = "logit") -> pd.DataFrame
     table = []
     for label, part in rows.items():
         for run in part:
-            if run.has_val or run.metrics.get("out_of_fold"):
-                chosen_on = run.ranking_scores(ranking, "val" if run.has_val else "fold")
+            rule = label_rule(run, ranking)
+            if rule.thresholds is not None:
                 labels, scores = run.ranking_scores(ranking)
-                table.append({"row": label, **f1_scores(labels, scores >= thresholds(*chosen_on))})
+                table.append({"row": label, **f1_scores(labels, scores >= rule.thresholds)})
     if not table:
         return pd.DataFrame(columns=["CF1", "OF1"])
     return 100 * pd.DataFrame(table).groupby("row", sort=False).agg(["mean", "std"])
@@ -185,8 +196,11 @@ def labelled(runs: Iterable[Run]) -> list[tuple[str, Run]]:
 
 
 def results_table(runs: Iterable[Run]) -> pd.DataFrame:
-    """One row a run: what it was, and its mAP in percent: total and by group under each ranking, total out of fold."""
-    rows = []
+    """One row a run: what it was, and its mAP in percent: total and by group under each ranking, total out of fold.
+
+    Where it is to be said of a run how its groups came, the last column says it.
+    """
+    rows, runs = [], list(runs)
     for run in runs:
         settings = run.settings
         row = {"run": run.folder.name, "dataset": run.dataset}
@@ -199,4 +213,5 @@ def results_table(runs: Iterable[Run]) -> pd.DataFrame:
             for name in ("total", *GROUPS):
                 row[f"{ranking} {name}"] = run.metrics["scores"][ranking][name]
         rows.append(row | {"out of fold": run.out_of_fold["total"] if run.out_of_fold else None})
-    return pd.DataFrame(rows)
+    groupings = [run.grouping for run in runs]
+    return pd.DataFrame(rows).assign(groups=groupings) if any(groupings) else pd.DataFrame(rows)

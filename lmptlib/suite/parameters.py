@@ -46,11 +46,11 @@ def begin(namespace: dict[str, Any], sets: Collection[str] = ()) -> dict[str, An
     namespace.update(read)
     print(lmptlib.versions())
     fields = known_settings()
-    # A default that the notebook has to declare, as seed 0, is nothing that was asked for.
+    # A default that the notebook has to declare, as seed 0, is nothing that was asked for, unless it was assigned as well.
     settings |= {
         name: value
         for name, value in read.items()
-        if name in fields and (declared[name][1] or value != fields[name].default)
+        if name in fields and (declared[name][1] or value != fields[name].default or name in assigned)
     }
     return {name: value for name, value in settings.items() if value is not None}
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from lmptlib.clip.loading import weights_fingerprint
+from lmptlib.clip.loading import EMBEDDED, weights_fingerprint
 from lmptlib.config import Config
 from lmptlib.data.checks import repeated_pictures
 from lmptlib.data.dataset import Dataset
@@ -24,6 +24,20 @@ def pick_device(device: str) -> str:
     return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
 
 
+def check_model(config: Config, dataset: Dataset) -> list[str]:
+    """What whoever reads a run's numbers must know of its model: that the toy, which saw emoji alone, looks at photographs.
+
+    Raises ValueError where it would do that unasked, being the default.
+    """
+    if config.model != EMBEDDED or dataset.pictures == "emoji":
+        return []
+    if "model" not in config.model_fields_set:
+        toy = f"the default model, {EMBEDDED}, is a toy that has seen drawings of emoji alone"
+        real = "-p model ViT-B-16 -p weights openai, or another of open_clip's"
+        raise ValueError(f"{dataset.name}: {toy}: name one that has seen photographs, as {real}")
+    return ["TOY MODEL"]
+
+
 @dataclass(frozen=True)
 class Plan:
     """A run's configuration with its device, its data, what identifies it, and where it goes."""
@@ -34,6 +48,7 @@ class Plan:
     key: str
     path: Path
     cache: Path  # of computed features
+    marks: list[str]  # what whoever reads its numbers must know
 
     @property
     def folder(self) -> RunFolder:
@@ -57,9 +72,16 @@ def plan_run(config: Config, out: str | Path | None = None, memory: dict | None 
         )
     if config.learning and config.learning.select == "val" and dataset.val is None:
         raise ValueError(f"{dataset.name}: select 'val' needs a validation split, and there is none: use 'last'")
+    marks = check_model(config, dataset)
+    if marks:
+        note = (
+            f"{EMBEDDED} is a toy that has seen no photograph: the numbers say nothing of what CLIP can do with these"
+        )
+        dataset = replace(dataset, warnings=(*dataset.warnings, f"{dataset.name}: {note}"))
     fingerprints = {"dataset": dataset.fingerprint(cache), "clip": weights}
     key = run_key(config, fingerprints)
-    return Plan(config, dataset, fingerprints, key, outputs_folder(out) / run_name(config, dataset.name, key), cache)
+    path = outputs_folder(out) / run_name(config, dataset.name, key)
+    return Plan(config, dataset, fingerprints, key, path, cache, marks)
 
 
 def _read(name: str, data_root: str | None, cache: Path) -> Dataset:

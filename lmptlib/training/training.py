@@ -125,7 +125,8 @@ def _write(plan: Plan, state: TrainState, seconds: float) -> dict[str, Any]:
 def _result(plan: Plan, state: TrainState, metrics: dict[str, Any]) -> str:
     totals = ", ".join(f"{_percent(entry['total'])} {ranking}" for ranking, entry in metrics["scores"].items())
     learning = plan.config.learning
-    marks = [] if state.finished else [f"stopped after {state.epoch} of {state.epochs} epochs"]
+    marks = [*plan.marks]
+    marks += [] if state.finished else [f"stopped after {state.epoch} of {state.epochs} epochs"]
     marks += ["TEST-SET LEAKAGE"] if learning and learning.select == "test" else []
     return "; ".join([f"mAP {totals} on {len(plan.dataset.test):,} test images", *marks, f"written to {plan.path}"])
 
@@ -146,7 +147,9 @@ def _record(plan: Plan, state: TrainState) -> dict[str, Any]:
         "n_val": len(dataset.val) if dataset.val else 0,
         "n_test": len(dataset.test),
         "logit_scale": state.method.logit_scale,
+        "grouping": dataset.task.grouping,
         "warnings": dataset.warnings,
+        "marks": plan.marks,
         "fingerprints": plan.fingerprints,
         "versions": {"lmptlib": __version__, "torch": torch.__version__, "python": platform.python_version()},
         "device": torch.cuda.get_device_name() if config.device == "cuda" else processor,

@@ -381,6 +381,28 @@ def test_what_is_no_picture_is_named(tmp_path, content, why):
         assert str(error.value).startswith(f"{path}: cannot be decoded as an image (") and why in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (OSError("cannot identify image file <_io.BytesIO object at 0x7f2a10b3c9a0>"), "it is damaged"),
+        (ValueError("not a TIFF file (header b'II*\\x00' not valid)"), "it is damaged"),
+        (RuntimeError("cannot read PosixPath('/tmp/a photo.jpg')"), "it is damaged"),
+        (TypeError("unsupported operand type(s) for +: <class 'int'> and <class 'str'>"), "it is damaged"),
+        (KeyError((1, 8)), "it is damaged"),
+        (MemoryError(), "it needs more memory than there is"),
+        (OSError("image file is truncated (3 bytes not processed)"), "image file is truncated (3 bytes not processed)"),
+    ],
+)
+def test_no_message_shows_an_object_of_python(monkeypatch, error, why):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(Image, "open", fail)
+    with pytest.raises(ValueError) as shown:
+        open_image(b"...", "a photo.jpg")
+    assert str(shown.value) == f"a photo.jpg: cannot be decoded as an image ({why})"
+
+
 def test_what_is_no_file_is_named(tmp_path):
     for path in (tmp_path / "none.jpg", tmp_path, tmp_path / ("x" * 300), f"{tmp_path}/a\0b.jpg"):
         with pytest.raises(ValueError, match="cannot be decoded as an image") as error:

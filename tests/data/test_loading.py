@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
-from lmptlib.data.dataset import class_groups
+from lmptlib.data.dataset import GROUPS, Task, class_groups, usual_task
 from lmptlib.data.loading import check_dataset, load_dataset
 from lmptlib.errors import DataError
 
@@ -47,14 +49,52 @@ def test_groups_meet_at_20_and_100():
 def test_a_card_may_say_where_the_groups_meet(tiny):
     tiny.replace("train.txt", "train/14.jpg 2 3", "train/14.jpg 2")
     plain = load_dataset(str(tiny.path))
-    assert plain.class_counts.tolist() == [12, 12, 9, 8] and group_sizes(plain) == (0, 0, 4)
+    assert plain.class_counts.tolist() == [12, 12, 9, 8] and group_sizes(plain) == (2, 1, 1)
     tiny.edit(cutoffs=[100, 20])
-    assert load_dataset(str(tiny.path)).fingerprint() == plain.fingerprint()
-    tiny.edit(cutoffs=[12, 9])
+    usual = load_dataset(str(tiny.path))
+    assert group_sizes(usual) == (0, 0, 4) and not usual.task.grouping and not usual.class_table().attrs["grouping"]
+    tiny.edit(cutoffs=[10, 9])
     small = load_dataset(str(tiny.path))
-    assert small.groups.tolist() == ["head", "head", "medium", "tail"] and small.task.cutoffs == (12, 9)
+    assert small.groups.tolist() == ["head", "head", "medium", "tail"] and small.task.cutoffs == (10, 9)
     assert small.class_table()["group"].tolist() == small.groups.tolist()
-    assert small.fingerprint() != plain.fingerprint()
+    assert small.task.grouping == "head from 10 training images on, medium from 9" and not small.warnings
+    assert len({dataset.fingerprint() for dataset in (plain, usual, small)}) == 3
+
+
+def test_groups_are_thirds_where_the_usual_cut_offs_leave_one_empty(tiny):
+    tiny.replace("train.txt", "train/14.jpg 2 3", "train/14.jpg 2")
+    dataset = load_dataset(str(tiny.path))
+    told = "groups are thirds of the classes (head from 12 training images on, medium from 9): "
+    assert dataset.task.grouping == dataset.class_table().attrs["grouping"] == told + "by 100 and 20 one would be empty"
+    assert dataset.warnings == (f"tiny: {dataset.task.grouping}",)
+    # a part of it stays in the groups of the whole
+    part = dataset.of_rows(np.arange(12))
+    assert part.groups.tolist() == dataset.groups.tolist() and part.task.cutoffs == (12, 9)
+
+
+@given(st.lists(st.integers(0, 130), min_size=1, max_size=12))
+def test_thirds_are_as_even_as_can_be_and_part_no_equals(counts):
+    """Against every split of the classes, most frequent first, that leaves equal counts together."""
+    shown = sorted((count for count in counts if count), reverse=True)
+    task = usual_task(np.array(counts))
+    splits = [
+        (first, second)
+        for first in range(1, len(shown))
+        for second in range(first + 1, len(shown))
+        if shown[first - 1] > shown[first] and shown[second - 1] > shown[second]
+    ]
+    usual = {"head" if count >= 100 else "medium" if count >= 20 else "tail" for count in shown}
+    if len(usual) == 3 or not splits:
+        assert task == Task() and not task.thirds and not task.grouping
+        return
+    assert task.thirds and task != Task()
+    sizes = [class_groups(np.array(shown), task.cutoffs).tolist().count(group) for group in GROUPS]
+
+    def unevenness(split: tuple[int, int]) -> float:
+        return (3 * split[0] - len(shown)) ** 2 + (3 * split[1] - 2 * len(shown)) ** 2
+
+    assert (sizes[0], sizes[0] + sizes[1]) in splits
+    assert unevenness((sizes[0], sizes[0] + sizes[1])) == min(map(unevenness, splits))
 
 
 def test_a_card_is_read(tiny):

@@ -34,7 +34,13 @@ def make_long_tail(folder: Path) -> Path:
         (folder / f"{split}.txt").write_text("".join(lines))
     (folder / "captions.txt").write_text("".join(captions))
     (folder / "labels.txt").write_text("".join(f"{name} {i}\n" for i, name in enumerate(CLASSES)))
-    fields = {"name": "long-tail", "root": ".", "captions": "captions.txt", "classes": "labels.txt"}
+    fields = {
+        "name": "long-tail",
+        "pictures": "emoji",
+        "root": ".",
+        "captions": "captions.txt",
+        "classes": "labels.txt",
+    }
     card = folder / "card.yaml"
     card.write_text(yaml.safe_dump(fields | {split: f"{split}.txt" for split in ("train", "val", "test")}))
     return card

@@ -63,6 +63,14 @@ def test_injected_values_get_the_declared_types(notebook):
     assert names["interactive"] is False and names["share"] == 1e-3 and names["method"] is None
 
 
+def test_a_default_is_given_where_it_is_assigned_as_well(notebook):
+    """So that a model by default and the same model by hand are not one thing."""
+    declared = DECLARED + 'model: str = "clip-emoji"  # an open_clip model name\n'
+    assert "model" not in resolve(**notebook.begin(declared)).model_fields_set
+    by_hand = notebook.begin(declared, injected('model = "clip-emoji"'))
+    assert by_hand == {"model": "clip-emoji"} and "model" in resolve(**by_hand).model_fields_set
+
+
 def test_settings_that_are_not_declared_are_taken(notebook):
     given = notebook.begin(DECLARED, injected('lr = "1e-3"; n_ctx = 16; settings = "lr: 5, epochs: 3, lam: none"'))
     assert given == {"lr": 1e-3, "n_ctx": 16, "epochs": 3}, "by name goes over the text"

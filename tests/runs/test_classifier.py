@@ -1,6 +1,12 @@
 """A run reloaded: the scores it was saved with, probabilities of new photographs, words of its prompts."""
 
+import base64
+import io
+import re
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -10,6 +16,7 @@ from lmptlib.clip.loading import load_clip
 from lmptlib.config import fitting, resolve
 from lmptlib.data.loading import load_dataset
 from lmptlib.runs.classifier import Classifier
+from lmptlib.runs.decisions import label_rule, labels_said
 from lmptlib.runs.run import Run
 from lmptlib.suite.widgets.classify import ClassifyExplorer
 from lmptlib.training.training import train
@@ -108,6 +115,48 @@ def test_dropped_photographs_are_scored_by_the_chosen_runs(tiny, tmp_path):
     assert len(explorer.clips) == 1
     explorer.add("notes.jpg", b"no image")
     assert "notes.jpg: cannot be decoded" in explorer.status.value and len(explorer.photograph.options) == 2
+
+
+def saved(link: str) -> pd.DataFrame:
+    return pd.read_csv(io.BytesIO(base64.b64decode(re.search(r"base64,([^']+)", link)[1])), keep_default_na=False)
+
+
+def test_many_photographs_are_taken_one_by_one_and_decided(make_run, tiny, monkeypatch):
+    runs = [make_run(method="zero_shot"), make_run(method="gda")]
+    explorer, answers = ClassifyExplorer(runs), []
+    monkeypatch.setattr(explorer.zone, "send", answers.append)
+    dropped = [(f"{i}.jpg", (tiny.folder / "test" / f"{i}.jpg").read_bytes()) for i in range(4)]
+    dropped += [("0.jpg", dropped[1][1]), ("0.jpg", dropped[0][1]), ("<b>.jpg", b"\xff\xd8\xff no more")]
+    progress = []
+    for number, (name, content) in enumerate(dropped, 1):
+        about = {"name": name, "number": number, "of": len(dropped) + 1}
+        explorer.zone._handle_custom_msg(about, [memoryview(content)])
+        progress.append(explorer.status.value.partition("<div")[0])
+    assert progress == [f"{number} of 8" for number in range(1, 8)] and explorer.grid.children == ()
+    about = {"name": "big.jpg", "number": 8, "of": 8, "why": "is over 8 MiB: make it smaller"}
+    explorer.zone._handle_custom_msg(about, [])
+    assert [answer["taken"] for answer in answers] == [*(name for name, _ in dropped), "big.jpg"]
+
+    names = ["0.jpg", "1.jpg", "2.jpg", "3.jpg", "0.jpg (2)"]
+    assert explorer.photograph.options == tuple(names) and explorer.photograph.value == names[-1]
+    lines = re.findall("<div>(.*?)</div>", explorer.status.value)
+    assert lines[0].startswith("&lt;b&gt;.jpg: cannot be decoded as an image (") and len(lines) == 2
+    assert lines[1] == "big.jpg: is over 8 MiB: make it smaller" and "photographs: 5" in explorer.status.value
+
+    table = saved(explorer.table.value)
+    assert table["image"].drop_duplicates().tolist() == names and len(table) == 10
+    for run, label in explorer.labels.items():
+        said = labels_said(run)[[0, 1, 2, 3, 1]]
+        expected = [";".join(run.class_rows["class"][row]) for row in said]
+        assert table.loc[table["run"] == label, "labels"].tolist() == expected
+        assert any(expected) and label_rule(run).told in explorer.table.value
+    for tile, name in zip(explorer.grid.children, names):
+        assert name in tile.value and "data:image/jpeg;base64," in tile.value and len(tile.value) < 20_000
+    explorer.chosen.value = runs[1:]
+    assert len(saved(explorer.table.value)) == 5 and explorer.grid.children[0].value.count("<b>") == 1
+    folder = Path(explorer.folder.name)
+    assert len(list(folder.iterdir())) == 5
+    explorer.folder.cleanup()
 
 
 def test_runs_of_one_label_are_told_apart(tiny, tmp_path):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from lmptlib.evaluation.metrics import OUT_OF_FOLD
-from lmptlib.runs.tables import f1_table, purpose_table, results_table
+from lmptlib.runs.comparison import compare
+from lmptlib.runs.tables import class_table, curve_table, f1_table, group_table, purpose_table, results_table
 
 
 def test_results_have_the_figure_out_of_fold_where_there_is_one(make_run):
@@ -43,3 +44,18 @@ def test_thresholds_come_from_training_images_out_of_fold_where_there_is_no_vali
     assert found.loc["gda", ("OF1", "mean")] == pytest.approx(expected)
     with pytest.raises(ValueError, match="folds chose nothing"):
         runs["zero-shot"][0].ranking_scores("logit", "fold")
+
+
+def test_tables_of_groups_that_are_thirds_say_so(make_run, tiny):
+    usual = make_run(method="zero_shot")
+    tiny.replace("train.txt", "train/14.jpg 2 3", "train/14.jpg 2")
+    run = make_run(method="coop")
+    assert run.class_rows["group"].tolist() == ["head", "head", "medium", "tail"]
+    assert run.grouping.startswith("groups are thirds of the classes (head from 12 training images on, medium from 9)")
+    assert f"tiny: {run.grouping}" in run.config["warnings"]
+    compared = compare({"coop": [run], "again": [run]}, "coop")
+    for table in (group_table([run]), class_table([run]), curve_table([run]), run.probabilities("epoch"), compared):
+        assert table.attrs["grouping"] == run.grouping
+    assert purpose_table(run).columns.name == run.grouping and purpose_table(usual).columns.name is None
+    assert results_table([usual, run])["groups"].tolist() == ["", run.grouping]
+    assert not usual.grouping and "groups" not in results_table([usual])

@@ -1,11 +1,9 @@
 """Single test images: what runs find in them, what one fixes and what it breaks (LMPT Fig. 5).
 
-A label of an image is *found* when its class is among the image's k best-scored classes, k being the number of its labels.
-An image is *right* when all its labels are found: its k best classes are exactly its labels. From run A to run B, *fixed* is
-what A missed and B finds, *broke* the reverse. Images without a label are left out.
-
-The softmax keeps the order of an image's cosines: both rankings find the same labels, and differ in scores alone. `levelled`
-is the cosine less its mean over all test images, class by class: a class that scores high everywhere has no advantage there.
+A run *says* the labels whose scores reach its thresholds (`lmptlib.runs.decisions`): how many labels an image has is known
+to nobody. A label of the image that is said is *found*, one that is not is *missed*, and one that is said and not there is
+*added*. An image is *right* when exactly its labels are said; of an image without a label that is none. From run A to run
+B, *fixed* is what A missed and B finds, *broke* the reverse.
 """
 
 from dataclasses import dataclass
@@ -17,11 +15,11 @@ import pandas as pd
 
 from lmptlib.data.dataset import GROUPS, Dataset
 from lmptlib.evaluation.rankings import RANKINGS
+from lmptlib.runs.decisions import label_rule, labels_said
 from lmptlib.runs.ensemble import Ensemble
 from lmptlib.runs.run import Run
 from lmptlib.runs.tables import check_same_data
 
-CASE_RANKINGS = (*RANKINGS, "levelled")
 CHANGES = np.array([["neither", "fixed"], ["broke", "both"]])  # [under A, under B]
 
 
@@ -38,6 +36,7 @@ class Cases:
     classes: pd.DataFrame  # C rows: class, group, train
     labels: np.ndarray  # (N, C) bool
     scores: dict[str, np.ndarray]  # run -> (N, C)
+    said: dict[str, np.ndarray]  # run -> (N, C) bool
 
     @cached_property
     def places(self) -> dict[str, np.ndarray]:
@@ -45,28 +44,31 @@ class Cases:
         return {run: places(scores) for run, scores in self.scores.items()}
 
     @cached_property
-    def named(self) -> dict[str, np.ndarray]:
-        """run -> the k best classes of each image, (N, C) bool."""
-        return {run: place <= self.labels.sum(1, keepdims=True) for run, place in self.places.items()}
-
-    @cached_property
     def found(self) -> dict[str, np.ndarray]:
         """run -> labels found, (N, C) bool."""
-        return {run: self.labels & named for run, named in self.named.items()}
+        return {run: self.labels & said for run, said in self.said.items()}
 
     @cached_property
     def right(self) -> dict[str, np.ndarray]:
-        """run -> images right, (N,) bool; an image without a label is not."""
-        return {run: (hit == self.labels).all(1) & self.labels.any(1) for run, hit in self.found.items()}
+        """run -> images right, (N,) bool."""
+        return {run: (said == self.labels).all(1) for run, said in self.said.items()}
+
+
+def rule_lines(runs: dict[str, Run | Ensemble], ranking: str = "logit") -> list[str]:
+    """A line for each way in which the runs (name -> run) come to say a label, and which of them do so."""
+    names: dict[str, list[str]] = {}
+    for name, run in runs.items():
+        names.setdefault(label_rule(run, ranking).told, []).append(name)
+    return [f"{', '.join(of_rule)}: {told}" for told, of_rule in names.items()]
 
 
 def read_cases(runs: dict[str, Run | Ensemble], dataset: Dataset, ranking: str = "logit") -> Cases:
-    """The test images of a data set under runs (name -> run) and a ranking: softmax, logit or levelled.
+    """The test images of a data set under runs (name -> run) and a ranking: softmax or logit.
 
     Raises ValueError on runs of different data, or of other data than `dataset`.
     """
-    if ranking not in CASE_RANKINGS:
-        raise ValueError(f"no ranking '{ranking}'; known: {', '.join(CASE_RANKINGS)}")
+    if ranking not in RANKINGS:
+        raise ValueError(f"no ranking '{ranking}'; known: {', '.join(RANKINGS)}")
     check_same_data(runs.values())
     scores = {}
     for name, run in runs.items():
@@ -75,25 +77,30 @@ def read_cases(runs: dict[str, Run | Ensemble], dataset: Dataset, ranking: str =
             raise ValueError(
                 f"{run.folder.name} was not tested on the test images of {dataset.name}: give its data set"
             )
-    return Cases(dataset.test.paths, dataset.class_table()[["class", "group", "train"]], dataset.test.labels, scores)
+    said = {name: labels_said(run, ranking) for name, run in runs.items()}
+    classes = dataset.class_table()[["class", "group", "train"]]
+    return Cases(dataset.test.paths, classes, dataset.test.labels, scores, said)
 
 
 def changes(cases: Cases, a: str, b: str) -> pd.DataFrame:
-    """One row a label of an image: image, class, group, place_a, place_b, change and image_change, from run a to run b.
+    """One row a label of an image: image, class, group, place_a, place_b and change, from run a to run b.
 
-    Places are from 1. `change` is of the label and `image_change` of the image: fixed, broke, both (found or right under
-    both runs) or neither.
+    Places are from 1, among the image's scores. change: fixed, broke, both (found under both runs) or neither.
     """
     image, index = np.nonzero(cases.labels)
-    hit, right = ({run: part[run].astype(int) for run in (a, b)} for part in (cases.found, cases.right))
+    hit = {run: cases.found[run].astype(int) for run in (a, b)}
     table = cases.classes[["class", "group"]].iloc[index].reset_index(drop=True)
     table.insert(0, "image", image)
     return table.assign(
         place_a=cases.places[a][image, index],
         place_b=cases.places[b][image, index],
         change=CHANGES[hit[a], hit[b]][image, index],
-        image_change=CHANGES[right[a], right[b]][image],
     )
+
+
+def image_changes(cases: Cases, a: str, b: str) -> np.ndarray:
+    """What became of each image from run a to run b, (N,): fixed, broke, both (right under both) or neither."""
+    return CHANGES[cases.right[a].astype(int), cases.right[b].astype(int)]
 
 
 def most_telling(table: pd.DataFrame, change: str, n: int) -> pd.DataFrame:
@@ -108,39 +115,45 @@ def most_telling(table: pd.DataFrame, change: str, n: int) -> pd.DataFrame:
 
 
 def top_classes(cases: Cases, image: int, k: int = 5) -> pd.DataFrame:
-    """An image's k best classes under every run, and its labels below them: run, place, class, group, score, right."""
+    """An image's k best classes under every run, and below them its labels and what is said.
+
+    Columns run, place, class, group, score, said, and right: whether it is a label of the image.
+    """
     tables = []
     for run, place in cases.places.items():
-        shown = np.flatnonzero((place[image] <= k) | cases.labels[image])
-        table = cases.classes.loc[shown, ["class", "group"]].assign(
-            run=run, place=place[image, shown], score=cases.scores[run][image, shown], right=cases.labels[image, shown]
-        )
+        said = cases.said[run][image]
+        shown = np.flatnonzero((place[image] <= k) | cases.labels[image] | said)
+        table = cases.classes.loc[shown, ["class", "group"]].assign(run=run, place=place[image, shown])
+        table = table.assign(score=cases.scores[run][image, shown], said=said[shown], right=cases.labels[image, shown])
         tables.append(table.sort_values("place"))
-    return pd.concat(tables, ignore_index=True)[["run", "place", "class", "group", "score", "right"]]
+    return pd.concat(tables, ignore_index=True)[["run", "place", "class", "group", "score", "said", "right"]]
 
 
 def class_summary(cases: Cases, a: str) -> pd.DataFrame:
-    """One row a run and class: run, class, group, train, shown, named, found, and fixed and broke against run a.
+    """One row a run and class: run, class, group, train, shown, said, found, missed, added, fixed and broke against run a.
 
-    Counts of test images: that show the class, that have it among their k best classes, and both.
+    Counts of test images: that show the class, of which it is said, that show it and have it said, that show it in vain,
+    and that have it said in vain.
     """
     before = cases.found[a]
     tables = []
     for run, hit in cases.found.items():
-        told = {"shown": cases.labels, "named": cases.named[run], "found": hit}
+        said = cases.said[run]
+        told = {"shown": cases.labels, "said": said, "found": hit}
+        told |= {"missed": cases.labels & ~hit, "added": said & ~cases.labels}
         told |= {"fixed": hit & ~before, "broke": before & ~hit}
         tables.append(cases.classes.assign(run=run, **{name: of.sum(0) for name, of in told.items()}))
-    columns = ["run", "class", "group", "train", "shown", "named", "found", "fixed", "broke"]
+    columns = ["run", "class", "group", "train", "shown", "said", "found", "missed", "added", "fixed", "broke"]
     return pd.concat(tables, ignore_index=True)[columns]
 
 
 def run_summary(cases: Cases, a: str) -> pd.DataFrame:
-    """One row a run: images right, fixed and broke against run a, and the percentage of labels found, total and by group."""
-    tested, rows = cases.labels.any(1).sum(), {}
+    """One row a run: images right, fixed and broke against run a, labels added, and labels found in percent, total and by group."""
+    rows = {}
     for run, right in cases.right.items():
-        before = cases.right[a]
-        rows[run] = {"images": tested, "right": right.sum()}
-        rows[run] |= {"fixed": (right & ~before).sum(), "broke": (before & ~right).sum()}
+        before, added = cases.right[a], cases.said[run] & ~cases.labels
+        rows[run] = {"images": len(right), "right": right.sum()}
+        rows[run] |= {"fixed": (right & ~before).sum(), "broke": (before & ~right).sum(), "added": added.sum()}
         for name in ("total", *GROUPS):
             inside = cases.classes["group"].isin(GROUPS if name == "total" else [name]).to_numpy()
             shown = cases.labels[:, inside].sum()

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from lmptlib.data.dataset import GROUPS, class_groups
+from lmptlib.data.dataset import GROUPS, class_groups, usual_task
 from lmptlib.losses import ProbabilityGuidedLoss, make_loss
 
 SIDES = ("positive", "negative")
@@ -18,12 +18,13 @@ MEANS = (0.5, 0.95)  # about where the tail of emoji-lt stands after an epoch of
 def representatives(class_counts: ArrayLike) -> dict[str, int]:
     """A class index for each group: the most frequent of head, the middle one of medium, the rarest of tail.
 
-    class_counts (C,). Of two in the middle it is the more frequent. A class without training images represents nothing,
-    and a group without classes is left out.
+    class_counts (C,), in groups by `usual_task`. Of two in the middle it is the more frequent. A class without
+    training images represents nothing, and a group without classes is left out.
     """
     counts = np.asarray(class_counts)
     order = [index for index in np.argsort(counts, kind="stable")[::-1] if counts[index] > 0]
-    members = {group: [int(i) for i in order if class_groups(counts)[i] == group] for group in GROUPS}
+    groups = class_groups(counts, usual_task(counts).cutoffs)
+    members = {group: [int(i) for i in order if groups[i] == group] for group in GROUPS}
     place = {"head": 0, "medium": (len(members["medium"]) - 1) // 2, "tail": -1}
     return {group: classes[place[group]] for group, classes in members.items() if classes}
 
@@ -69,13 +70,16 @@ def landscape(
     grid = torch.as_tensor(z, dtype=torch.float64).repeat(len(elements))
     frame = pd.DataFrame([(group, side) for group, _, side in elements], columns=["group", "side"])
     frame = frame.loc[frame.index.repeat(len(z))].assign(z=grid.numpy())
-    tables = []
+    tables, task = [], usual_task(np.asarray(class_counts))
     for name in names:
-        loss = make_loss(name, class_counts, n_images, preset, allow_empty=True, **(settings or {}).get(name, {}))
+        own = (settings or {}).get(name, {})
+        loss = make_loss(name, class_counts, n_images, preset, allow_empty=True, cutoffs=task.cutoffs, **own)
         logits = torch.zeros_like(targets).scatter(1, columns, grid[:, None]).requires_grad_()
         context = (tuple(torch.full_like(targets[0], mean) for mean in means),)
         values = loss.elementwise(logits, targets, *(context if isinstance(loss, ProbabilityGuidedLoss) else ()))
         value = values.gather(1, columns)[:, 0]
         gradient = torch.autograd.grad(value.sum(), logits)[0].gather(1, columns)[:, 0]
         tables.append(frame.assign(loss=name, value=value.detach().numpy(), gradient=gradient.numpy()))
-    return pd.concat(tables, ignore_index=True)[["loss", "group", "side", "z", "value", "gradient"]]
+    table = pd.concat(tables, ignore_index=True)[["loss", "group", "side", "z", "value", "gradient"]]
+    table.attrs["grouping"] = task.grouping
+    return table

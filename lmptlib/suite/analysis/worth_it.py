@@ -20,6 +20,7 @@ from lmptlib.methods import METHODS
 from lmptlib.methods.coop import CoOp
 from lmptlib.runs.ensemble import Ensemble
 from lmptlib.runs.run import Run
+from lmptlib.runs.tables import with_grouping
 from lmptlib.training.folds import N_FOLDS, FoldInputs
 from lmptlib.training.inputs import Inputs
 from lmptlib.training.loop import fit
@@ -126,7 +127,7 @@ def scores_and_costs(runs: Mapping[str, Sequence[Run | Ensemble]], cost: pd.Data
             ends = np.array([entry["ci95"][group] or (np.nan, np.nan) for entry in entries]).mean(0)
             mean = np.mean([entry[group] for entry in entries])
             table.append({"row": row, "group": group, "mean": mean, "low": ends[0], "high": ends[1], **cost.loc[row]})
-    return pd.DataFrame(table)
+    return with_grouping(pd.DataFrame(table), (run for part in runs.values() for run in part))
 
 
 def cost_summary(table: pd.DataFrame, runs: Mapping[str, Sequence[Run | Ensemble]]) -> pd.DataFrame:
@@ -220,7 +221,9 @@ def _epochs(config: Config, n_images: int, n_drawn: int) -> int:
 
 def curve_table(curves: pd.DataFrame) -> pd.DataFrame:
     """mAP by row, shots and group: columns mean, low and high, the 95% t interval over draws; NaN with one draw."""
-    return _over_draws(_by_draw(curves), ["row", "shots", "group"])
+    table = _over_draws(_by_draw(curves), ["row", "shots", "group"])
+    table.attrs |= curves.attrs
+    return table
 
 
 def gap_table(curves: pd.DataFrame, row: str, rival: str) -> pd.DataFrame:
@@ -255,7 +258,9 @@ def prior_by_class(curves: pd.DataFrame, without: str, with_prior: str) -> pd.Da
     wide = whole.pivot_table("ap", ["class", "group", "train"], "row")[[without, with_prior]].set_axis(
         ["without", "with"], axis=1
     )
-    return wide.assign(gain=wide["with"] - wide["without"]).reset_index().sort_values("train", kind="stable")
+    table = wide.assign(gain=wide["with"] - wide["without"]).reset_index().sort_values("train", kind="stable")
+    table.attrs |= curves.attrs
+    return table
 
 
 def _by_draw(curves: pd.DataFrame) -> pd.DataFrame:

@@ -95,5 +95,6 @@ def data_convert(source: str, target: Path, root: Path | None, difficult: str | 
     if below != target.parent:
         places = f"-p dataset {shlex.quote(str(target))} -p data_root {shlex.quote(str(below))}"
         click.echo(f"its images are below {below}: read it with {places}")
-    if dataset.task.cutoffs != CUTOFFS or not dataset.class_counts.all():
+    own_cutoffs = dataset.task.cutoffs != CUTOFFS and not dataset.task.thirds
+    if own_cutoffs or not dataset.class_counts.all():
         click.echo("a CSV file does not hold 'cutoffs' and 'allow_empty': a card with 'source: ...' does")

@@ -28,4 +28,7 @@ def results(csv: bool, out: Path | None) -> None:
     if csv:
         click.echo(table.to_csv(index=False), nl=False)
     else:
-        click.echo(table.round(2).to_string(index=False, na_rep="-"))
+        shown = table.drop(columns="groups", errors="ignore")
+        click.echo(shown.round(2).to_string(index=False, na_rep="-"))
+        for line in dict.fromkeys(f"{run.dataset}: {run.grouping}" for run in found if run.grouping):
+            click.echo(line)

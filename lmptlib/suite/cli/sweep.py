@@ -66,6 +66,8 @@ def sweep(
     against = f"; differences from '{chosen.baseline}', paired, with 95% intervals" if chosen.baseline else ""
     click.echo(f"\nmAP on {dataset}, mean and deviation over seeds{against}")
     click.echo(sweep_summary(table).to_string(index=False, na_rep=""))
+    if grouping := table.attrs["grouping"]:
+        click.echo(grouping)
     if chosen.published:
         click.echo("(printed: the papers' totals on other data with another backbone; orders compare, levels do not)")
     click.echo(f"table: {target}")

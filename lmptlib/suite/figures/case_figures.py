@@ -8,15 +8,16 @@ from plotly.subplots import make_subplots
 
 from lmptlib.data.dataset import GROUPS
 from lmptlib.suite.figures.pictures import jpeg_uri
-from lmptlib.suite.figures.style import COLOURS, SHORT, apply_layout, run_colour
+from lmptlib.suite.figures.style import COLOURS, SHORT, apply_layout, of_groups, run_colour
 
 
+@of_groups
 def case_figure(images: list[Image.Image], titles: list[str], tops: list[pd.DataFrame], width: int = 320) -> go.Figure:
     """A row an image: the picture, and for each run bars of its best classes (LMPT Fig. 5).
 
-    titles stand above the pictures and may hold <br>. tops: for each image columns run, place, class, group, score, right,
-    as `lmptlib.suite.analysis.cases.top_classes` gives them. width: of the pictures, in pixels. Labels of the image are
-    bold, filled and ticked; the dashed line stands below the k best classes, k the number of labels.
+    titles stand above the pictures and may hold <br>. tops: for each image columns run, place, class, group, score, said,
+    right, as `lmptlib.suite.analysis.cases.top_classes` gives them. width: of the pictures, in pixels. Bars of the labels
+    that the run says are filled; labels of the image are bold and ticked.
     """
     names = list(tops[0]["run"].unique())
     n_bars = max(top.groupby("run").size().max() for top in tops)
@@ -31,7 +32,7 @@ def case_figure(images: list[Image.Image], titles: list[str], tops: list[pd.Data
         for column, name in enumerate(names, 2):
             _add_best_classes(figure, top[top["run"] == name], row, column)
     figure.update_xaxes(visible=False).update_yaxes(visible=False, range=[n_bars - 0.4, -0.6])
-    title = "Best classes of each run: ✓ a label of the image, ✗ none (H head, M medium, T tail)"
+    title = "Best classes of each run, filled where it says them: ✓ a label of the image, ✗ none"
     look = {"title_y": 1 - 22 / height, "title_font_size": 17, "font_color": "black", "showlegend": False}
     margin = {"l": 10, "r": 10, "t": 50 + room, "b": 20}
     return apply_layout(figure, title, height, **look).update_layout(margin=margin)
@@ -45,11 +46,11 @@ def _add_picture(figure: go.Figure, source: str, row: int) -> None:
 
 
 def _add_best_classes(figure: go.Figure, part: pd.DataFrame, row: int, column: int) -> None:
-    """Draw one run's best classes of one image, best on top. part: columns place, class, group, score, right."""
+    """Draw one run's best classes of one image, best on top. part: columns place, class, group, score, said, right."""
     panel = {"row": row, "col": column}
     low, high = min(part["score"].min(), 0), max(part["score"].max(), 0)
     y, colours = np.arange(len(part)), part["group"].map(COLOURS)
-    marker = {"color": colours.where(part["right"], "white"), "opacity": 0.45, "line": {"color": colours, "width": 1.5}}
+    marker = {"color": colours.where(part["said"], "white"), "opacity": 0.45, "line": {"color": colours, "width": 1.5}}
     figure.add_bar(x=part["score"], y=y, orientation="h", marker=marker, hoverinfo="skip", **panel)
     texts = []
     for top in part.to_dict("records"):
@@ -57,10 +58,10 @@ def _add_best_classes(figure: go.Figure, part: pd.DataFrame, row: int, column: i
         texts.append(f" <b>{top['place']}. ✓ {name}</b>" if top["right"] else f" {top['place']}. ✗ {name}")
     look = {"mode": "text", "textposition": "middle right", "hoverinfo": "skip"}
     figure.add_scatter(x=np.full(len(part), low), y=y, text=texts, **look, **panel)
-    figure.add_hline(y=part["right"].sum() - 0.5, line={"color": "black", "width": 1, "dash": "dash"}, **panel)
     figure.update_xaxes(range=[low, high + 0.02 * (high - low)], **panel)
 
 
+@of_groups
 def case_changes(table: pd.DataFrame, against: str) -> go.Figure:
     """Labels fixed (right, filled) and broken (left, hatched) in each class, a panel a run.
 
@@ -95,6 +96,7 @@ def _changes(part: pd.DataFrame, side: str, colour: str) -> go.Bar:
     return bars.update(hovertemplate=f"{side} %{{text}} of %{{customdata}} images<extra></extra>")
 
 
+@of_groups
 def top_probabilities(table: pd.DataFrame, k: int = 6) -> go.Figure:
     """The k most probable classes of one image under each run, a bar a run. table: columns run, class, group, probability."""
     wide = table.assign(name=table["class"] + " (" + table["group"].map(SHORT) + ")")

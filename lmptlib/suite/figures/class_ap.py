@@ -7,12 +7,13 @@ from plotly.subplots import make_subplots
 
 from lmptlib.data.dataset import GROUPS
 from lmptlib.runs.tables import interval_text
-from lmptlib.suite.figures.style import COLOURS, SYMBOLS, apply_layout, interval, run_colour
+from lmptlib.suite.figures.style import COLOURS, SYMBOLS, apply_layout, interval, of_groups, run_colour
 
 # More runs with an interval at each class hide each other.
 _DRAWN = 2
 
 
+@of_groups
 def per_class_ap(table: pd.DataFrame, ranking: str = "softmax") -> go.Figure:
     """AP of each class across runs, most frequent class first, with the training counts behind.
 
@@ -63,6 +64,7 @@ def class_rows(table: pd.DataFrame) -> pd.DataFrame:
     return wide.iloc[np.argsort(wide.index.get_level_values("train"), kind="stable")].dropna()
 
 
+@of_groups
 def ap_heatmap(table: pd.DataFrame, baseline: str) -> go.Figure:
     """AP of each class (lines, most frequent on top) in each row of a sweep, against the baseline (mean over seeds).
 
@@ -100,6 +102,7 @@ def _mark_groups(figure: go.Figure, groups: pd.Index) -> None:
         figure.add_annotation(y=middle, text=group, font={"color": COLOURS[group], "size": 15}, **edge)
 
 
+@of_groups
 def ap_dumbbells(table: pd.DataFrame, baseline: str) -> go.Figure:
     """AP of each class from the baseline (open) to each other row (filled), a panel a row, most frequent class on top.
 

@@ -5,7 +5,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from lmptlib.data.dataset import GROUPS
-from lmptlib.suite.figures.style import COLOURS, apply_layout
+from lmptlib.suite.figures.style import COLOURS, apply_layout, of_groups
 
 # Measure -> title, unit, format of the numbers, colours.
 _MEASURES = {
@@ -15,6 +15,7 @@ _MEASURES = {
 }
 
 
+@of_groups
 def class_counts(classes: pd.DataFrame) -> go.Figure:
     """Training images of each class, most frequent first. classes: columns class, group, train."""
     order = classes.sort_values("train", ascending=False)["class"].tolist()
@@ -63,6 +64,7 @@ def _shades(values: np.ndarray, measure: str) -> dict:
     return {"z": np.log10(np.where(values > 0, values, np.nan)), "zmin": -0.3, "zmax": far, "colorbar": ticks}
 
 
+@of_groups
 def long_tail(table: pd.DataFrame) -> go.Figure:
     """Images wanted (wide grey bars) and images there (narrow bars) of each class. table: columns class, wanted, images, group."""
     # numbers on more bars would not be readable

@@ -7,11 +7,12 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from lmptlib.data.dataset import GROUPS
-from lmptlib.suite.figures.style import COLOURS, SHORT, SIDES, apply_layout, run_colour
+from lmptlib.suite.figures.style import COLOURS, SHORT, SIDES, apply_layout, of_groups, run_colour
 
 _LOSSES = {"loss": "objective", "loss_cls": "classification loss", "loss_cse": "CSE loss"}
 
 
+@of_groups
 def probability_curves(curves: dict[str, tuple[pd.DataFrame, pd.DataFrame]]) -> go.Figure:
     """Mean probabilities of positives (solid) and negatives (dotted) by group while training, one panel a run.
 
@@ -40,6 +41,7 @@ def probability_curves(curves: dict[str, tuple[pd.DataFrame, pd.DataFrame]]) -> 
     return apply_layout(figure, title, legend_title="class group")
 
 
+@of_groups
 def training_curves(table: pd.DataFrame, title: str) -> go.Figure:
     """What runs did while training, a panel a group or a loss; positives (and losses) solid, negatives dotted.
 
@@ -64,6 +66,7 @@ def training_curves(table: pd.DataFrame, title: str) -> go.Figure:
     return apply_layout(figure, title, height=460 if len(names) > 1 else 360, legend=legend)
 
 
+@of_groups
 def probability_grid(curves: dict[str, dict[str, pd.DataFrame]]) -> go.Figure:
     """One factor at a time (PG Fig. 3): a column a factor, positives above and negatives below, a line a value and group.
 

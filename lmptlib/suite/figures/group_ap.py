@@ -8,9 +8,10 @@ from plotly.subplots import make_subplots
 from lmptlib.data.dataset import GROUPS
 from lmptlib.evaluation.intervals import TOO_FEW
 from lmptlib.runs.tables import difference_text, interval_text
-from lmptlib.suite.figures.style import COLOURS, SYMBOLS, apply_layout, interval, run_colour, without
+from lmptlib.suite.figures.style import COLOURS, SYMBOLS, apply_layout, interval, of_groups, run_colour, without
 
 
+@of_groups
 def group_map(table: pd.DataFrame, ranking: str = "softmax") -> go.Figure:
     """mAP total and by group across runs, with intervals. table: as of `lmptlib.runs.tables.group_table`."""
     figure = go.Figure()
@@ -26,6 +27,7 @@ def group_map(table: pd.DataFrame, ranking: str = "softmax") -> go.Figure:
     return apply_layout(figure, title + without(table.dropna(subset="value")["low"]), barmode="group")
 
 
+@of_groups
 def intervals(table: pd.DataFrame, of: str = "difference") -> go.Figure:
     """Rows of a sweep as dots with 95% intervals, a panel a group. table: columns row, group and those of `of`.
 

@@ -5,12 +5,13 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from lmptlib.data.dataset import GROUPS
-from lmptlib.suite.figures.style import RUN_COLOURS, apply_layout
+from lmptlib.suite.figures.style import RUN_COLOURS, apply_layout, of_groups
 
 # Dashes of positives and negatives; after the last colour, the next pair.
 _DASHES = (("solid", "dot"), ("longdash", "dashdot"), ("dash", "longdashdot"))
 
 
+@of_groups
 def loss_landscape(table: pd.DataFrame, rows: tuple[str, ...] = ("value", "gradient")) -> go.Figure:
     """Losses over the logit, a panel for each group and each of `rows`: positives solid, negatives dotted.
 

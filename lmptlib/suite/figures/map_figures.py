@@ -7,9 +7,10 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from lmptlib.data.dataset import GROUPS
-from lmptlib.suite.figures.style import COLOURS, SYMBOLS, apply_layout, run_colour
+from lmptlib.suite.figures.style import COLOURS, SYMBOLS, apply_layout, of_groups, run_colour
 
 
+@of_groups
 def embedding_map(points: pd.DataFrame, colour: str = "group") -> go.Figure:
     """Image features and class prompts on a map, as `lmptlib.suite.analysis.embeddings.map_points` gives it.
 

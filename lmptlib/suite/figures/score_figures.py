@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from lmptlib.runs.tables import interval_text
-from lmptlib.suite.figures.style import COLOURS, apply_layout, interval, run_colour, without
+from lmptlib.suite.figures.style import COLOURS, apply_layout, interval, of_groups, run_colour, without
 
 # Whether the class is in the image -> name and colour.
 _PRESENCE = {False: ("it is not", "#B0B0B0"), True: ("the class is there", "#D55E00")}
@@ -60,6 +60,7 @@ def ranking_intervals(table: pd.DataFrame) -> go.Figure:
     return apply_layout(figure, title, height=190 + 34 * table["row"].nunique())
 
 
+@of_groups
 def temperature(table: pd.DataFrame, levels: pd.DataFrame, own: float) -> go.Figure:
     """mAP of the softmax ranking over its scale, a panel a group, with CLIP's own scale marked.
 

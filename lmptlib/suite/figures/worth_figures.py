@@ -5,7 +5,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from lmptlib.data.dataset import GROUPS
-from lmptlib.suite.figures.style import COLOURS, RUN_COLOURS, SYMBOLS, apply_layout, interval, run_colour
+from lmptlib.suite.figures.style import COLOURS, RUN_COLOURS, SYMBOLS, apply_layout, interval, of_groups, run_colour
 
 # Column of the costs -> title of its axis.
 COSTS = {
@@ -15,6 +15,7 @@ COSTS = {
 }
 
 
+@of_groups
 def cost(table: pd.DataFrame, x: str = "searched") -> go.Figure:
     """mAP with intervals over what it cost, a panel a group, a colour a row; diamonds tune prompts.
 
@@ -43,6 +44,7 @@ def cost(table: pd.DataFrame, x: str = "searched") -> go.Figure:
     return apply_layout(figure, title, 180 + 300 * lines, legend=legend)
 
 
+@of_groups
 def learning_curves(table: pd.DataFrame) -> go.Figure:
     """mAP over the number of images of each class, a panel a group, a line a row.
 
@@ -72,6 +74,7 @@ def learning_curves(table: pd.DataFrame) -> go.Figure:
     )
 
 
+@of_groups
 def prior_gain(by_count: pd.DataFrame, by_class: pd.DataFrame) -> go.Figure:
     """What the text prior adds to AP: by the images that a class has in a draw (left), and to each class of the list (right).
 

@@ -21,7 +21,7 @@ def opening(pairs: Mapping[str, np.ndarray]) -> str:
         told = ": images and texts fill two cones"
     elif mean["two prompts"] == max(mean.values()):
         told = ": prompts begin close together"
-    return f"Mean cosines: {listing}{told}. Where do prompts go from there?"
+    return f"Mean cosines before training: {listing}{told}."
 
 
 def prompt_table(dataset: Dataset, before: np.ndarray, after: np.ndarray) -> pd.DataFrame:

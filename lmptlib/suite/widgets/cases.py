@@ -1,13 +1,15 @@
 """Single test images under several runs."""
 
 import ipywidgets
+import numpy as np
 import plotly.graph_objects as go
 
 from lmptlib.data.dataset import Dataset
 from lmptlib.data.images import open_image
+from lmptlib.evaluation.rankings import RANKINGS
 from lmptlib.runs.ensemble import Ensemble
 from lmptlib.runs.run import Run
-from lmptlib.suite.analysis.cases import CASE_RANKINGS, changes, read_cases, top_classes
+from lmptlib.suite.analysis.cases import changes, image_changes, read_cases, top_classes
 from lmptlib.suite.figures.case_figures import case_figure
 from lmptlib.suite.widgets.figures import redraw
 
@@ -23,11 +25,11 @@ class CaseExplorer(ipywidgets.VBox):
 
     def __init__(self, runs: dict[str, Run | Ensemble], dataset: Dataset, ranking: str = "logit"):
         self.dataset = dataset
-        self.cases = {ranking: read_cases(runs, dataset, ranking) for ranking in CASE_RANKINGS}
+        self.cases = {ranking: read_cases(runs, dataset, ranking) for ranking in RANKINGS}
         self.table, names = self.cases[ranking].classes, list(runs)
         self.a = ipywidgets.Dropdown(options=names, value=names[0], description="A")
         self.b = ipywidgets.Dropdown(options=names, value=names[-1], description="B")
-        self.ranking = ipywidgets.Dropdown(options=CASE_RANKINGS, value=ranking, description="ranking")
+        self.ranking = ipywidgets.Dropdown(options=RANKINGS, value=ranking, description="ranking")
         self.which = ipywidgets.Dropdown(options=_FILTERS, description="show")
         classes = [(f"{name} ({group}, {n} images)", name) for name, group, n in self.table.itertuples(index=False)]
         self.of_class = ipywidgets.Dropdown(options=[("all", "all"), *classes], description="class")
@@ -48,12 +50,14 @@ class CaseExplorer(ipywidgets.VBox):
         super().__init__([*map(ipywidgets.HBox, rows), self.caption, self.box])
 
     def _choose(self, _: dict | None = None) -> None:
-        table, column = changes(self.cases[self.ranking.value], self.a.value, self.b.value), "image_change"
+        asked = self.cases[self.ranking.value], self.a.value, self.b.value
+        change = image_changes(*asked)
+        images = np.arange(len(change))
         if self.of_class.value != "all":
-            table, column = table[table["class"] == self.of_class.value], "change"
-        if self.which.value != "all":
-            table = table[table[column] == self.which.value]
-        self.images = table["image"].unique().tolist()
+            table = changes(*asked)
+            table = table[table["class"] == self.of_class.value]
+            images, change = table["image"].to_numpy(), table["change"].to_numpy()
+        self.images = images[(change == self.which.value) | (self.which.value == "all")].tolist()
         if self.number.value == 1:
             self._show()
         else:
@@ -70,7 +74,7 @@ class CaseExplorer(ipywidgets.VBox):
         picture = open_image(cases.paths[image])
         redraw(self.figure, case_figure([picture], [""], [top_classes(cases, image)]), width=860)
         shown, test = self.table[self.dataset.test.labels[image]], self.dataset.test
-        labels = ", ".join(shown["class"] + " (" + shown["group"] + ")")
+        labels = ", ".join(shown["class"] + " (" + shown["group"] + ")") or "none"
         self.caption.value = f"{self.number.value} of {len(self.images)}: {test.names[image]}, labels {labels}"
 
     def _step(self, by: int) -> None:

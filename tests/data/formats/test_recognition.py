@@ -151,7 +151,8 @@ def test_one_trains_on_a_folder(tmp_path, tiny, cache):
         target = tmp_path / "pets" / ("person", "dog", "cat", "bird")[int(first)] / Path(image).name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.symlink_to(tiny.folder / image)
-    config = resolve(dataset=str(tmp_path / "pets"), method="coop", epochs=1, batch_size=8, cache=str(cache))
+    given = {"dataset": str(tmp_path / "pets"), "model": "clip-emoji", "cache": str(cache)}
+    config = resolve(**given, method="coop", epochs=1, batch_size=8)
     run = Run(train(config, tmp_path / "outputs", log=lambda line: None))
     assert run.folder.name.startswith("pets-coop-") and 0 < run.metrics["scores"]["logit"]["total"] <= 100
 

@@ -10,16 +10,18 @@ from PIL import Image
 
 from lmptlib.config import fitting, resolve
 from lmptlib.data.loading import load_dataset
+from lmptlib.evaluation.rankings import RANKINGS
 from lmptlib.runs.ensemble import Ensemble
 from lmptlib.runs.run import Run
 from lmptlib.suite.analysis.cases import (
-    CASE_RANKINGS,
     Cases,
     changes,
     class_summary,
+    image_changes,
     most_telling,
     places,
     read_cases,
+    rule_lines,
     run_summary,
     top_classes,
 )
@@ -36,38 +38,40 @@ def random_cases(n: int = 40) -> Cases:
     rng = np.random.default_rng(0)
     labels = rng.random((n, 6)) < 0.3
     labels[:3] = False
-    scores = {run: (rng.normal(size=(n, 6)) + labels).round(1) for run in ("A", "B")}  # rounded: there are ties
-    return Cases((), CLASSES, labels, scores)
+    scores = {run: (rng.normal(size=(n, 6)) + 2 * labels).round(1) for run in ("A", "B")}  # rounded: there are ties
+    return Cases((), CLASSES, labels, scores, {run: of_run >= 1.5 for run, of_run in scores.items()})
 
 
-def best(scores: np.ndarray, k: int) -> set[int]:
-    return set(sorted(range(len(scores)), key=lambda c: (-scores[c], c))[:k])
+def said(cases: Cases, run: str, image: int) -> set[int]:
+    return {c for c, score in enumerate(cases.scores[run][image]) if score >= 1.5}
 
 
 def test_what_is_found_and_right():
     cases = random_cases()
     assert (places(np.array([[0.2, 0.9, 0.9, -1.0]])) == [[3, 1, 2, 4]]).all()
-    for run, scores in cases.scores.items():
+    right = []
+    for run in cases.scores:
         for image, label in enumerate(cases.labels):
             wanted = set(np.flatnonzero(label))
-            named = best(scores[image], len(wanted))
-            assert set(np.flatnonzero(cases.named[run][image])) == named
-            assert set(np.flatnonzero(cases.found[run][image])) == named & wanted
-            assert cases.right[run][image] == (bool(wanted) and named == wanted)
+            assert set(np.flatnonzero(cases.found[run][image])) == said(cases, run, image) & wanted
+            assert cases.right[run][image] == (said(cases, run, image) == wanted)
+            right.append((bool(wanted), bool(cases.right[run][image])))
+    assert set(right) == {(True, True), (True, False), (False, True), (False, False)}
 
 
 def test_what_is_fixed_and_broken():
     cases = random_cases()
     words = {(False, True): "fixed", (True, False): "broke", (True, True): "both", (False, False): "neither"}
-    expected = []
+    expected, of_images = [], []
     for image, label in enumerate(cases.labels):
         wanted = set(np.flatnonzero(label))
-        named = [best(cases.scores[run][image], len(wanted)) for run in "AB"]
-        of_image = words[tuple(part == wanted for part in named)]
-        expected += [(image, "abcdef"[c], words[tuple(c in part for part in named)], of_image) for c in sorted(wanted)]
+        parts = [said(cases, run, image) for run in "AB"]
+        of_images.append(words[tuple(part == wanted for part in parts)])
+        expected += [(image, "abcdef"[c], words[tuple(c in part for part in parts)]) for c in sorted(wanted)]
     table = changes(cases, "A", "B")
-    assert list(table[["image", "class", "change", "image_change"]].itertuples(index=False, name=None)) == expected
-    assert set(table["change"]) == set(table["image_change"]) == set(words.values())
+    assert list(table[["image", "class", "change"]].itertuples(index=False, name=None)) == expected
+    assert image_changes(cases, "A", "B").tolist() == of_images
+    assert set(table["change"]) == set(of_images) == set(words.values())
     assert (table["group"] == table["class"].map(CLASSES.set_index("class")["group"])).all()
 
     back = changes(cases, "B", "A")
@@ -77,13 +81,14 @@ def test_what_is_fixed_and_broken():
     summary = class_summary(cases, "A").query("run == 'B'").set_index("class")
     counts = table.groupby(["class", "change"]).size().unstack(fill_value=0).loc[summary.index]
     assert (summary[["fixed", "broke"]] == counts[["fixed", "broke"]]).all(axis=None)
-    assert (summary["found"] == counts["fixed"] + counts["both"]).all() and (
-        summary["shown"] == counts.sum(axis=1)
-    ).all()
-    of_images = table.drop_duplicates("image")["image_change"].value_counts()
+    assert (summary["found"] == counts["fixed"] + counts["both"]).all()
+    assert (summary["shown"] == counts.sum(axis=1)).all()
+    assert (summary["missed"] == counts["broke"] + counts["neither"]).all()
+    added = [len(said(cases, "B", image) - set(np.flatnonzero(label))) for image, label in enumerate(cases.labels)]
+    assert (summary["added"] == summary["said"] - summary["found"]).all() and summary["added"].sum() == sum(added)
     row = run_summary(cases, "A").loc["B"]
-    assert (row["fixed"], row["broke"]) == (of_images["fixed"], of_images["broke"])
-    assert row["images"] == 37 - (~cases.labels[3:].any(1)).sum()
+    assert (row["fixed"], row["broke"]) == (of_images.count("fixed"), of_images.count("broke"))
+    assert (row["images"], row["added"]) == (40, sum(added))
     tail = table[table["group"] == "tail"]["change"].isin(["fixed", "both"])
     assert row["found tail (%)"] == pytest.approx(100 * tail.mean())
 
@@ -98,14 +103,20 @@ def test_the_most_telling_moved_most_and_are_of_many_classes():
     assert most_telling(table, "both", 2).empty
 
 
-def test_labels_below_the_best_classes_are_listed_too():
+def test_labels_and_what_is_said_below_the_best_classes_are_listed_too():
     labels = np.array([[True, False, False, False, True, False]])
     scores = {"A": np.array([[0.9, 0.8, 0.7, 0.6, 0.1, 0.5]]), "B": np.array([[0.1, 0.2, 0.3, 0.4, 0.6, 0.5]])}
-    top = top_classes(Cases((), CLASSES, labels, scores), 0, k=2)
-    shown = list(top[["run", "place", "class", "right"]].itertuples(index=False, name=None))
-    of_b = [("B", 1, "e", True), ("B", 2, "f", False), ("B", 6, "a", True)]
-    assert shown == [("A", 1, "a", True), ("A", 2, "b", False), ("A", 6, "e", True), *of_b]
-    assert list(top["score"]) == [0.9, 0.8, 0.1, 0.6, 0.5, 0.1]
+    named = {"A": np.array([[True, True, False, True, False, False]]), "B": np.zeros((1, 6), bool)}
+    top = top_classes(Cases((), CLASSES, labels, scores, named), 0, k=2)
+    shown = list(top[["run", "place", "class", "said", "right"]].itertuples(index=False, name=None))
+    of_a = [
+        ("A", 1, "a", True, True),
+        ("A", 2, "b", True, False),
+        ("A", 4, "d", True, False),
+        ("A", 6, "e", False, True),
+    ]
+    assert shown == [*of_a, ("B", 1, "e", False, True), ("B", 2, "f", False, False), ("B", 6, "a", False, True)]
+    assert list(top["score"]) == [0.9, 0.8, 0.6, 0.1, 0.6, 0.5, 0.1]
 
 
 @pytest.fixture
@@ -122,16 +133,20 @@ def trained(tiny, tmp_path):
 
 def test_runs_are_read_under_each_ranking(trained, tmp_path):
     runs, dataset = trained
-    read = {ranking: read_cases(runs, dataset, ranking) for ranking in CASE_RANKINGS}
+    read = {ranking: read_cases(runs, dataset, ranking) for ranking in RANKINGS}
     for name, run in runs.items():
         _, cosine = run.ranking_scores("logit")
         np.testing.assert_array_equal(read["logit"].scores[name], cosine)
         np.testing.assert_array_equal(read["softmax"].scores[name], run.ranking_scores("softmax")[1])
         np.testing.assert_array_equal(read["softmax"].places[name], read["logit"].places[name])  # one order
-        expected = [[x - sum(column) / len(column) for x in column] for column in cosine.T.astype(float)]
-        np.testing.assert_allclose(read["levelled"].scores[name].T, expected, atol=1e-5)
+        # no validation images and no folds: a probability of a half
+        parts = run.parts if isinstance(run, Ensemble) else [(1, run)]
+        half = sum(weight * part.scores()["logits"] for weight, part in parts) >= 0
+        assert (read["logit"].said[name] == half).all() and (read["softmax"].said[name] == half).all()
+    rule = "a label is said from a probability of a half on: no validation images, no folds"
+    assert rule_lines(runs) == [f"zero-shot, coop, lmpt, both: {rule}"]
     assert read["logit"].paths == dataset.test.paths
-    with pytest.raises(ValueError, match="no ranking 'sofmax'; known: softmax, logit, levelled"):
+    with pytest.raises(ValueError, match="no ranking 'sofmax'; known: softmax, logit"):
         read_cases(runs, dataset, "sofmax")
     other = load_dataset(str(dataset.test.source.with_name("card.yaml")))
     other.test.labels[0] = ~other.test.labels[0]
@@ -141,13 +156,16 @@ def test_runs_are_read_under_each_ranking(trained, tmp_path):
 
 def test_the_figure_marks_what_is_right():
     labels = np.array([[True, False, True, False, False, False]])
-    cases = Cases((), CLASSES, labels, {"A": np.array([[0.4, 0.5, 0.6, -0.2, 0.0, 0.1]])})
+    named = {"A": np.array([[False, True, True, False, False, False]])}
+    cases = Cases((), CLASSES, labels, {"A": np.array([[0.4, 0.5, 0.6, -0.2, 0.0, 0.1]])}, named)
     figure = case_figures.case_figure([Image.new("RGB", (900, 600), "red")], ["a title"], [top_classes(cases, 0, 4)])
     bars, texts = figure.data
-    assert list(bars.x) == [0.6, 0.5, 0.4, 0.1] and list(bars.marker.color)[1] == "white"
+    assert list(bars.x) == [0.6, 0.5, 0.4, 0.1] and [colour == "white" for colour in bars.marker.color] == [
+        *(False, False),
+        *(True, True),
+    ]
     lines = [text.replace("<b>", "").replace("</b>", "").strip() for text in texts.text]
     assert lines == ["1. ✓ c (M) 0.60", "2. ✗ b (H) 0.50", "3. ✓ a (H) 0.40", "4. ✗ f (T) 0.10"]
-    assert figure.layout.shapes[0].y0 == 1.5  # between the second and the third bar
     assert [note.text for note in figure.layout.annotations] == ["a title", "A"]
     picture = base64.b64decode(figure.layout.images[0].source.partition(",")[2])
     assert Image.open(io.BytesIO(picture)).size == (320, 213)
@@ -173,8 +191,7 @@ def test_the_explorer_shows_the_chosen_images(trained):
     labels = dataset.test.labels
 
     def hits(name: str, image: int) -> set[int]:
-        scores = runs[name].ranking_scores("logit")[1][image]
-        return best(scores, labels[image].sum()) & set(np.flatnonzero(labels[image]))
+        return set(np.flatnonzero(runs[name].scores()["logits"][image] >= 0))
 
     for kind, (before, after) in {"fixed": (False, True), "broke": (True, False), "neither": (False, False)}.items():
         which.value = kind
@@ -183,7 +200,7 @@ def test_the_explorer_shows_the_chosen_images(trained):
             expected = []
             for image, label in enumerate(labels):
                 if name == "all":
-                    found = [len(hits(run, image)) == label.sum() for run in ("zero-shot", "lmpt")]
+                    found = [hits(run, image) == set(np.flatnonzero(label)) for run in ("zero-shot", "lmpt")]
                 else:
                     c = dataset.class_names.index(name)
                     found = [c in hits(run, image) for run in ("zero-shot", "lmpt")]

@@ -20,7 +20,11 @@ def curve(table, group: str, side: str, column: str = "value") -> np.ndarray:
 
 def test_each_group_has_its_representative():
     assert representatives(COUNTS) == PLACES
-    assert representatives([60, 20, 80, 40]) == {"medium": 0}  # of two in the middle the more frequent
+    assert representatives([60, 20, 80, 40]) == {
+        "head": 2,
+        "medium": 0,
+        "tail": 1,
+    }  # thirds; of two in the middle the more frequent
     assert representatives([400, 0, 3, 3]) == {"head": 0, "tail": 2}
     assert set(landscape(["bce", "pg", "cb"], [400, 0, 3], N_IMAGES)["group"]) == {"head", "tail"}
 
