@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from lmptlib.data.dataset import GROUPS
+from lmptlib.evaluation.rankings import RANKINGS
 from lmptlib.published.tables import published
-from lmptlib.runs.comparison import compare_rankings, mean_texts
+from lmptlib.runs.comparison import compare, compare_rankings, mean_texts
 from lmptlib.runs.ensemble import Ensemble
 from lmptlib.runs.run import Run
 from lmptlib.runs.tables import difference_texts

@@ -80,3 +80,18 @@ def caption_distances(captions: np.ndarray, prompts: dict[str, np.ndarray], targ
             quantiles = np.quantile(distance[mask], [0.05, 0.25, 0.5, 0.75, 0.95])
             rows.append({"row": row, "side": side, **dict(zip(("low", "q1", "median", "q3", "high"), quantiles))})
     return pd.DataFrame(rows)
+
+
+def pair_cosines(images: np.ndarray, texts: np.ndarray, most: int = 500) -> dict[str, np.ndarray]:
+    """Cosines of pairs of unit features, by kind: two images, two prompts, image and prompt. images (N, D), texts (C, D).
+
+    Of more than `most` images, that many are taken, evenly spaced.
+    """
+    some = images[np.linspace(0, len(images) - 1, min(most, len(images))).astype(int)]
+    of_images, of_texts = (part @ part.T for part in (some, texts))
+    above = [np.triu_indices(len(part), 1) for part in (some, texts)]
+    return {
+        "two images": of_images[above[0]],
+        "two prompts": of_texts[above[1]],
+        "image and prompt": (some @ texts.T).ravel(),
+    }

@@ -90,3 +90,8 @@ def judged(row: pd.Series) -> str:
     else:
         verdict = "a gain" if difference > 0 else "a loss"
     return f"{difference_text(difference, low, high)}, {verdict}"
+
+
+def right_first(sentences: Mapping[str, str], right: str) -> tuple[str, ...]:
+    """The options of a choice, name -> sentence, the right one before the others."""
+    return (sentences[right], *(sentence for name, sentence in sentences.items() if name != right))
