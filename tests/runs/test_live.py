@@ -91,7 +91,7 @@ def test_buttons_and_sliders_make_a_run(tiny, tmp_path):
     assert list(drawn["loss"].x) == [1, 2, 3, 4]
     np.testing.assert_allclose(drawn["loss_cse"].y, run.history["loss_cse"])
     table = run.probabilities("epoch").query("group == 'tail' and step > 0")
-    np.testing.assert_allclose(drawn["positive", "tail"].y, table["positive"], rtol=1e-6)
+    np.testing.assert_allclose(np.array(drawn["positive", "tail"].y, float), table["positive"], rtol=1e-6)
     assert "written to" in widget.status.value and widget.stop.disabled
 
 

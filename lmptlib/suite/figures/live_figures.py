@@ -1,5 +1,6 @@
 """A run while it trains: curves that grow, runs before it as faint lines behind them, AP of each class."""
 
+from collections.abc import Iterable
 from itertools import product
 from typing import Any
 
@@ -54,7 +55,7 @@ def empty_curves() -> go.Figure:
 def empty_classes() -> go.Figure:
     """A panel for bars of AP by class."""
     figure = go.Figure(go.Bar(hovertemplate="%{x}: %{y:.1f}<extra></extra>"))
-    figure.update_yaxes(range=[0, 101]).update_xaxes(tickangle=-45, tickfont_size=10)
+    figure.update_yaxes(range=[0, 101], type="linear").update_xaxes(tickangle=-45, tickfont_size=10)
     return _compact(figure.update_layout(title={"text": "AP of each class (%)", "font_size": 13}), 200)
 
 
@@ -64,6 +65,11 @@ def _compact(figure: go.Figure, height: int) -> go.Figure:
     return figure.update_layout(template="plotly_white", autosize=True, height=height, font_size=12, margin=margin)
 
 
+def _numbers(values: Iterable[float]) -> list[float | None]:
+    """Values as a page takes them: without NaN, which it reads as a text."""
+    return [None if np.isnan(value) else value for value in values]
+
+
 def draw_rows(figure: go.Figure, rows: list[dict[str, Any]], epochs: int) -> None:
     """Put the epochs of a run, as `LiveRun.rows`, into the curves; the axis has room for all that are to come."""
     x = [row["epoch"] for row in rows]
@@ -71,7 +77,8 @@ def draw_rows(figure: go.Figure, rows: list[dict[str, Any]], epochs: int) -> Non
         if not isinstance(trace.meta, str) and trace.meta[0] == "ghost":
             continue
         name = trace.meta if isinstance(trace.meta, str) else tuple(trace.meta)
-        trace.x, trace.y = x, [row[name] if isinstance(name, str) else row[name[0]][name[1]] for row in rows]
+        trace.x = x
+        trace.y = _numbers(row[name] if isinstance(name, str) else row[name[0]][name[1]] for row in rows)
     figure.update_xaxes(range=[0.5 if epochs > 1 else 0, epochs + 0.5])
     images = f", {_IMAGES[rows[-1]['split']]} images" if rows else ""
     figure.layout.annotations[2].text = f"mAP (%){images}"
@@ -86,7 +93,7 @@ def draw_ghosts(figure: go.Figure, ghosts: dict[str, list[dict[str, Any]]]) -> N
         _, number, name, group = trace.meta
         rows = ghosts[names[number]] if number < len(names) else []
         trace.x = [row["epoch"] for row in rows]
-        trace.y = [row[name][group] if group else row[name] for row in rows]
+        trace.y = _numbers(row[name][group] if group else row[name] for row in rows)
         trace.name = names[number] if rows else ""
         trace.showlegend = bool(rows) and name == "loss"
 
@@ -122,7 +129,7 @@ def draw_classes(figure: go.Figure, classes: pd.DataFrame, row: dict[str, Any], 
     ap = row["ap"].get(ranking)
     table = classes.assign(ap=np.nan if ap is None else ap).sort_values("train", ascending=False, kind="stable")
     bars = figure.data[0]
-    bars.x, bars.y = table["class"].tolist(), table["ap"].tolist()
+    bars.x, bars.y = table["class"].tolist(), _numbers(table["ap"])
     bars.marker.color = table["group"].map(COLOURS).tolist()
     figure.layout.xaxis.showticklabels = len(table) <= _NAMED
     told = "none yet" if ap is None else f"{_IMAGES[row['split']]} images, {ranking} ranking, epoch {row['epoch']}"
