@@ -8,25 +8,32 @@ import plotly.graph_objects as go
 from lmptlib.suite.figures.style import CONFIG
 
 
-class LiveFigure(go.FigureWidget):
-    """A figure that a reloaded page shows as it is now, and not as it was made.
+class SteadyFigure(go.FigureWidget):
+    """A figure that a page which is slow, or opened again, shows as it stands.
 
-    plotly tells the page of each change, and leaves what the kernel tells a new page as it was at first.
+    plotly's own opens before there is anything in it, tells the page of each change, and leaves what it tells a new page as
+    it was when it was made.
     """
 
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.open()
+
+    def open(self) -> None:
+        if "_layout_obj" in vars(self):
+            super().open()
+
     def get_state(self, key: Any = None, drop_defaults: bool = False) -> dict[str, Any]:
-        # once it is made; and silently, for the pages that are open have it already
-        if key is None and "_data" in vars(self):
-            self._trait_values |= {
-                "_widget_data": deepcopy(self._data),
-                "_widget_layout": deepcopy(self._layout_obj._props),
-            }
+        if key is None:
+            # silently: the pages that are open have it already
+            now = {"_widget_data": self._data, "_widget_layout": self._layout_obj._props}
+            self._trait_values |= deepcopy(now)
         return super().get_state(key, drop_defaults)
 
 
-def figure_widget(figure: go.Figure | None = None, **layout: Any) -> LiveFigure:
+def figure_widget(figure: go.Figure | None = None, **layout: Any) -> SteadyFigure:
     """A figure as a widget that fills its box; `layout` goes over its layout, an empty one may be given later."""
-    widget = LiveFigure(figure, {"template": "plotly_white", "autosize": True} if figure is None else None)
+    widget = SteadyFigure(figure, {"template": "plotly_white", "autosize": True} if figure is None else None)
     widget._config = widget._config | CONFIG
     return widget.update_layout(layout)
 
@@ -44,23 +51,3 @@ def redraw(widget: go.FigureWidget, figure: go.Figure, **layout: Any) -> None:
     widget.data = ()
     widget.add_traces(figure.data)
     widget.update_layout(new, overwrite=True)
-
-
-class SteadyFigure(go.FigureWidget):
-    """A figure that changes by itself: a page that is slow, or opened again, shows it as it stands.
-
-    plotly's own tells a page what it was when it was made, and opens before there is anything in it.
-    """
-
-    def __init__(self, figure: go.Figure):
-        super().__init__(figure)
-        self.open()
-
-    def open(self) -> None:
-        if "_layout_obj" in vars(self):
-            super().open()
-
-    def get_state(self, key: Any = None, drop_defaults: bool = False) -> dict[str, Any]:
-        if key is None:
-            self._widget_data, self._widget_layout = deepcopy(self._data), deepcopy(self._layout_obj._props)
-        return super().get_state(key, drop_defaults)

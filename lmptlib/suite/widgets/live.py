@@ -19,7 +19,7 @@ from lmptlib.runs.live import LiveRun, find_begun, live_runs, read_rows
 from lmptlib.runs.run import Run, find_runs
 from lmptlib.suite.figures import live_figures
 from lmptlib.suite.figures.pictures import jpeg_uri
-from lmptlib.suite.widgets.figures import SteadyFigure
+from lmptlib.suite.widgets.figures import figure_widget
 from lmptlib.training.events import EDITABLE
 from lmptlib.training.plan import Plan, plan_again, plan_run
 
@@ -46,8 +46,8 @@ class LiveTraining(ipywidgets.VBox):
         self.map_range: tuple[float, float] | None = None
         self._quiet = False
         self._make_controls()
-        self.curves = SteadyFigure(live_figures.empty_curves())
-        self.classes = SteadyFigure(live_figures.empty_classes())
+        self.curves = figure_widget(live_figures.empty_curves())
+        self.classes = figure_widget(live_figures.empty_classes())
         self.worst = ipywidgets.HTML(layout={"width": "330px", "height": "200px", "overflow": "hidden"})
         bars = ipywidgets.VBox([self.classes], layout={"flex": "1 1 0", "min_width": "0", "overflow": "hidden"})
         super().__init__([self._panel(), self.curves, ipywidgets.HBox([bars, self.worst])])

@@ -10,7 +10,7 @@ from lmptlib.runs.run import Run
 from lmptlib.suite.analysis.landscape import landscape
 from lmptlib.suite.widgets.comparison import loss_comparison
 from lmptlib.suite.widgets.curves import class_curves, probability_explorer
-from lmptlib.suite.widgets.figures import LiveFigure, redraw
+from lmptlib.suite.widgets.figures import SteadyFigure, redraw
 from lmptlib.suite.widgets.landscape import loss_sliders
 from lmptlib.training.training import train
 
@@ -135,7 +135,7 @@ def test_the_chosen_runs_are_shown_side_by_side(tiny, tmp_path):
 
 
 def test_a_reloaded_page_gets_the_figure_as_it_is_now():
-    figure = LiveFigure(go.Figure(go.Bar(x=["a"], y=[1.0])))
+    figure = SteadyFigure(go.Figure(go.Bar(x=["a"], y=[1.0])))
     redraw(
         figure, go.Figure([go.Bar(x=["b"], y=[2.0]), go.Bar(x=["c"], y=[3.0])], {"title": "new", "template": "none"})
     )
