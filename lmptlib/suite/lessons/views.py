@@ -251,7 +251,7 @@ class SortableList(anywidget.AnyWidget):
     export default { render };
     """
     _css = """
-    .lmpt-sortable { margin: 4px 0; padding-left: 2em; max-width: 420px; color: var(--jp-ui-font-color1, #222); }
+    .lmpt-sortable { margin: 4px 0; padding-left: 2em; min-width: 240px; max-width: 420px; color: var(--jp-ui-font-color1, #222); }
     .lmpt-sortable li { padding: 2px 6px; margin: 3px 0; cursor: grab; border-radius: 4px;
       border: 1px solid var(--jp-border-color2, #bbb); }
     .lmpt-sortable span { display: inline-block; min-width: 70%; }
