@@ -127,12 +127,14 @@ def pull(trained: Mapping[str, Run]) -> Number:
     """An exercise on BCE's gradient at the start, which a saturated sigmoid makes small."""
     run = next(iter(trained.values()))
     group = rarest(run)
+    size = 1 - curve(run, group)[0]
     return Number(
         "pull",
         r"**Exercise.** BCE's gradient on a positive is $\partial L / \partial z = p - 1$. What is its size for a positive of the "
         f"{group} that is believed as its group is on average before the first step?",
-        1 - curve(run, group)[0],
-        0.006,
+        size,
+        # near zero where the sigmoid is saturated
+        0.05 * size + 0.0005,
         "read the start of the solid line of that group, or the sentence about the start; size means without the sign",
     )
 
