@@ -154,7 +154,7 @@ def test_an_edited_run_is_no_seed(config, tmp_path):
     assert all("edited" in label for label in list(rows)[1:]) and "edited" not in next(iter(rows))
     table = compare(rows).query("group == 'total'")
     assert table["n_seeds"].tolist() == [2, 1, 1, 1]
-    assert "(edited)" in results_table(edited)["recipe"][0] and set(settings_table(edited[1:])) == {"edited"}
+    assert "edited" in results_table(edited)["run"][0] and set(settings_table(edited[1:])) == {"edited"}
 
 
 @pytest.mark.parametrize(

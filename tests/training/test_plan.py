@@ -35,11 +35,11 @@ def test_by_hand_it_runs_and_the_run_says_so(tiny, tmp_path):
     lines: list[str] = []
     config = resolve(dataset=str(tiny.path), method="zero_shot", model="clip-emoji")
     run = Run(train(config, tmp_path / "photographs", log=lines.append))
-    assert run.marks == ["TOY MODEL"] and run.label == "zero_shot, TOY MODEL"
-    assert "zero_shot, TOY MODEL" in run_page(run).title and "TOY MODEL" in lines[-1]
+    assert run.marks == ["TOY MODEL"] and run.label == "zero-shot, TOY MODEL"
+    assert "zero-shot, TOY MODEL" in run_page(run, run.label).title and "TOY MODEL" in lines[-1]
     assert any("a toy that has seen no photograph" in line for line in lines)
     assert any("a toy that has seen no photograph" in line for line in run.config["warnings"])
-    assert "(TOY MODEL)" in results_table([run]).loc[0, "recipe"]
+    assert "TOY MODEL" in results_table([run]).loc[0, "run"]
     assert run.config["key"] == drawn.config["key"] and run.folder.name == drawn.folder.name
     # what a sweep is given keeps the model
     assert changed({"model": "clip-emoji", "recipe": "calibrated", "seed": 3}) == {"model": "clip-emoji"}

@@ -113,6 +113,7 @@ def run_colour(place: int) -> str:
 def wrapped(text: str, width: int) -> str:
     """A title or label in lines of at most `width` letters.
 
+    >>> from lmptlib.suite.figures.style import wrapped
     >>> wrapped("two seeds of LMPT", 9)
     'two seeds<br>of LMPT'
     """

@@ -5,24 +5,24 @@ from collections.abc import Iterable
 import pandas as pd
 
 from lmptlib.config import Config
-from lmptlib.data.dataset import GROUPS
+from lmptlib.data.dataset import GROUPS, Dataset
 from lmptlib.evaluation.rankings import RANKINGS
 from lmptlib.runs.comparison import compare
 from lmptlib.runs.run import Run
+from lmptlib.runs.tables import interval_text
 from lmptlib.suite.lessons.questions import Choice, Guess, Number, Order
-from lmptlib.suite.lessons.wording import judged
+from lmptlib.suite.lessons.wording import counts_and_question, judged
 
 _TERMS = {"loss_cls": "classification loss", "loss_cse": "CSE loss"}
 # What differs between two runs and is none of what is tried.
 _PLACES = ("data_root", "cache", "device")
 
 
-def opening(zero_shot: Run, config: Config) -> str:
-    """Where the run begins, and how long it learns."""
-    total = zero_shot.metrics["scores"]["logit"]["total"]
+def opening(dataset: Dataset, config: Config) -> str:
+    """What is learned from, and how long."""
     epochs = config.flat().get("epochs")
-    steps = f"{epochs} times through the training images" if epochs else "in one step, without epochs"
-    return f"CLIP as it comes has an mAP of **{total:.1f}** on the test images. `{config.method}` now learns {steps}: what does it change?"
+    steps = f"goes {epochs} times through these images" if epochs else "takes them all at once"
+    return counts_and_question(dataset, f"`{config.method}` {steps}: what comes out?")
 
 
 def terms(run: Run) -> dict[str, list[float]]:
@@ -97,15 +97,14 @@ def group_order(run: Run) -> Order:
     )
 
 
-def changed(zero_shot: Run, run: Run) -> str:
-    """What training did to mAP under both rankings, with intervals of the paired difference."""
+def result(run: Run) -> str:
+    """mAP under both rankings, with intervals over test images."""
     said = []
     for ranking in reversed(RANKINGS):
-        table = compare({"before": [zero_shot], "after": [run]}, "before", ranking).query(
-            "row == 'after' and group == 'total'"
-        )
-        said.append(f"Under the **{ranking}** ranking mAP changes against zero-shot by {judged(table.iloc[0])}.")
-    return " ".join(said) + " The interval is that of the difference on the same test images; it knows one seed only."
+        scores = run.metrics["scores"][ranking]
+        ends = interval_text(*scores["ci95"]["total"] or (float("nan"),) * 2)
+        said.append(f"Under the **{ranking}** ranking mAP is {scores['total']:.1f} ({ends}).")
+    return " ".join(said) + " The intervals are over test images; they know one seed only."
 
 
 def believed(run: Run) -> pd.DataFrame:
@@ -203,10 +202,10 @@ def quiz(run: Run) -> tuple[Choice, ...]:
     )
 
 
-def take_away(zero_shot: Run, run: Run) -> tuple[str, ...]:
-    before, after = (of.metrics["scores"]["logit"]["total"] for of in (zero_shot, run))
+def take_away(run: Run) -> tuple[str, ...]:
+    logit, softmax = (run.metrics["scores"][ranking]["total"] for ranking in ("logit", "softmax"))
     return (
         "A run is one configuration and one folder; the same configuration again reads the folder.",
-        f"Here mAP (logit) went from {before:.1f} to {after:.1f}; with one seed that is one draw of many.",
+        f"Here mAP is {logit:.1f} (logit) and {softmax:.1f} (softmax); with one seed that is one draw of many.",
         "A loss that falls shows that training works. Whether its result is better, only mAP on images that it never saw can say.",
     )
