@@ -76,6 +76,11 @@ PRESETS: dict[str, dict[type[ClassificationLoss], dict]] = {
 }
 
 
+def loss_title(name: str) -> str:
+    """A loss's name for reading: `DB-Focal`."""
+    return "-".join(part.capitalize() if part == "focal" else part.upper() for part in name.split("_"))
+
+
 @cache
 def settings_model(name: str) -> type[BaseModel]:
     """The settings that a loss leaves free, each with its type, bounds, default and meaning: a pydantic model.
@@ -188,6 +193,7 @@ __all__ = [
     "ReweightedBCELoss",
     "effective_settings",
     "loss_settings",
+    "loss_title",
     "make_loss",
     "mean_probabilities",
     "preset_settings",

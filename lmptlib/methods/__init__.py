@@ -34,6 +34,21 @@ METHODS: dict[str, type[Method]] = {
     "ensemble": Ensemble,  # of closed forms, with a share of the prompts
 }
 
+_TITLES = {
+    "zero_shot": "zero-shot",
+    "zero_shot_templates": "zero-shot templates",
+    "coop": "CoOp",
+    "lmpt": "LMPT",
+    "lda": "LDA",
+    "gda": "GDA",
+    "mil_lda": "MIL-LDA",
+}
+
+
+def method_title(method: str) -> str:
+    """A method's name for reading: `LMPT`, `zero-shot`; of one without a title its own, with spaces."""
+    return _TITLES.get(method, method.replace("_", " "))
+
 
 def learns(method: str) -> bool:
     """Whether a method learns step by step: has epochs, a loss and a seed. Raises ValueError for one that is not here."""

@@ -9,9 +9,10 @@ from scipy import stats
 from lmptlib.data.dataset import GROUPS
 from lmptlib.errors import nearest
 from lmptlib.evaluation.intervals import half_width, resampled_means
+from lmptlib.evaluation.rankings import RANKINGS
 from lmptlib.runs.ensemble import Ensemble
+from lmptlib.runs.labels import check_same_data, with_grouping
 from lmptlib.runs.run import Run
-from lmptlib.runs.tables import check_same_data, with_grouping
 
 
 def compare(
@@ -47,6 +48,22 @@ def compare(
     columns = ["row", "group", "n_seeds", "mean", "sd", "low", "high"]
     shown = pd.DataFrame(table, columns=[*columns, "difference", "difference_low", "difference_high"])
     return with_grouping(shown, runs)
+
+
+def compare_rankings(rows: Mapping[str, Sequence[Run | Ensemble]], baseline: str | None = None) -> pd.DataFrame:
+    """`compare` under both rankings, below each other: column ranking, then those of `compare`."""
+    table = pd.concat([compare(rows, baseline, ranking).assign(ranking=ranking) for ranking in RANKINGS])
+    return table[["ranking", *table.columns.drop("ranking")]].reset_index(drop=True)
+
+
+def mean_texts(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of `compare_rankings` for reading: a line a ranking and row (the index), `mean ± sd` by group."""
+    texts = [
+        "" if mean != mean else f"{mean:.1f}" + (f" ± {sd:.1f}" if sd == sd else "")
+        for mean, sd in zip(table["mean"], table["sd"])
+    ]
+    wide = table.assign(text=texts).pivot_table("text", ["ranking", "row"], "group", aggfunc="first", sort=False)
+    return wide[["total", *GROUPS]].rename_axis(columns=None)
 
 
 def _resampled(run: Run | Ensemble, ranking: str) -> pd.DataFrame:

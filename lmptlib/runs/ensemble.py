@@ -1,5 +1,7 @@
 """Runs whose logits are averaged."""
 
+import hashlib
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +13,7 @@ import pandas as pd
 from lmptlib.evaluation.metrics import evaluate
 from lmptlib.evaluation.rankings import ranking_scores
 from lmptlib.methods import learns
+from lmptlib.runs.labels import labels
 from lmptlib.runs.run import Run, class_scores
 
 
@@ -56,13 +59,35 @@ class Ensemble:
         return self.first.class_rows
 
     @property
+    def configuration(self) -> str:
+        """As `Run.configuration`."""
+        content = json.dumps([(weight, run.configuration) for weight, run in self.parts])
+        return f"ensemble-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+
+    @property
+    def title(self) -> str:
+        """Its parts, with labels that tell them apart."""
+        named = labels([run for _, run in self.parts])
+        return " + ".join(f"{weight:g} x ({label})" for (weight, _), label in zip(self.parts, named))
+
+    @property
     def grouping(self) -> str:
         """As `Run.grouping`."""
         return self.first.grouping
 
     @property
     def label(self) -> str:
-        return " + ".join(f"{weight:g} x ({run.label})" for weight, run in self.parts)
+        return labels([self])[0]
+
+    @property
+    def own_label(self) -> str:
+        """None."""
+        return ""
+
+    @property
+    def marks(self) -> list[str]:
+        """None of its own: its parts have theirs."""
+        return []
 
     @property
     def leaks(self) -> bool:

@@ -1,5 +1,8 @@
 """A run, read back from its folder; `lmptlib.training.folder` says what lies in it."""
 
+import hashlib
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,11 +17,14 @@ from lmptlib.data.dataset import GROUPS
 from lmptlib.errors import nearest
 from lmptlib.evaluation.metrics import intervals
 from lmptlib.evaluation.rankings import RANKINGS, ranking_scores
-from lmptlib.methods import learns
-from lmptlib.paths import outputs_folder
+from lmptlib.methods import learns, method_title
+from lmptlib.paths import outputs_folder, write_atomically
+from lmptlib.runs.labels import LONGEST, labels
 from lmptlib.runs.records import Metrics, Record, read_arrays, read_json, read_lines, read_tensors
 from lmptlib.training import version_0_1
+from lmptlib.training.events import Event, event_text
 
+_LABEL = "label.txt"  # no part of a run's key, and left alone when it is trained again
 _PROBABILITIES = [f"{every}_{side}" for every in ("iteration", "epoch") for side in ("positive", "negative")]
 
 
@@ -61,14 +67,28 @@ class Run:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Its settings by name: those of every run, and those that its method has, as folds chose them for its training."""
+        """Its settings by name: those of every run, and those that its method has, as folds chose them for its training.
+
+        An edited run has one more, `edited`, which no other run has: it is no seed of any configuration.
+        """
         settings = self.config["settings"]
-        return settings | self.config.get("chosen", {}) if learns(settings["method"]) else settings
+        edits = "; ".join(map(event_text, self.events))
+        edited = {"edited": f"{edits} ({self.config['key'][-6:]})"} if edits else {}
+        return settings | self.config.get("chosen", {}) | edited if learns(settings["method"]) else settings
+
+    @cached_property
+    def asked(self) -> Config:
+        """Its configuration, as it was asked for."""
+        learns(self.config["settings"]["method"])
+        try:
+            return resolve(**self.config["settings"])
+        except ValueError as error:
+            raise ValueError(f"{self.folder}: {error}") from None
 
     @property
     def trained_config(self) -> Config:
         """Its configuration, with the settings that folds chose where a method that learns was trained under them."""
-        config = resolve(**self.config["settings"])
+        config = self.asked
         return config.with_settings(**self.config.get("chosen", {})) if config.learning else config
 
     @property
@@ -101,19 +121,47 @@ class Run:
         """How its data's classes came into groups, in words; empty where it was by the usual cut-offs."""
         return self.config.get("grouping", "")
 
+    @cached_property
+    def effective(self) -> dict[str, Any]:
+        """The settings that its numbers depend on, by name, as they were asked for; without the seed, with `edited`."""
+        asked = {name: value for name, value in self.asked.effective().items() if name != "seed"}
+        return asked | ({"edited": self.settings["edited"]} if self.events else {})
+
+    @property
+    def configuration(self) -> str:
+        """What it is, but for the seed: the method and a hash of all that its numbers depend on. Seeds have the same."""
+        content = json.dumps([self.effective, self.config["fingerprints"], self.marks], sort_keys=True)
+        return f"{self.settings['method']}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+
+    @property
+    def title(self) -> str:
+        """Its method, for reading."""
+        return method_title(self.settings["method"])
+
     @property
     def label(self) -> str:
-        """A short name for legends: the method, and where it learns the loss and the recipe."""
-        parts = [self.settings["method"]]
-        if learns(self.settings["method"]):
-            parts += [self.settings["loss"], self.settings["recipe"]]
-        return ", ".join([*parts, *self.marks])
+        """Its label where it stands alone; among others, `lmptlib.runs.tables.labelled` tells them apart."""
+        return labels([self])[0]
+
+    @property
+    def own_label(self) -> str:
+        """The label that a user gave it, or nothing."""
+        try:
+            return " ".join((self.folder / _LABEL).read_text(encoding="utf-8", errors="replace").split())[:LONGEST]
+        except FileNotFoundError:
+            return ""
 
     @property
     def marks(self) -> list[str]:
         """What whoever reads its numbers must know."""
         known = self.config.get("marks", []) + (["TEST-SET LEAKAGE"] if self.leaks else [])
+        known += ["edited"] if self.events else []
         return known + ([f"stopped after {self.stopped} of {self.settings['epochs']} epochs"] if self.stopped else [])
+
+    @property
+    def events(self) -> list[Event]:
+        """The settings that were changed while it trained: epoch, setting, before, after."""
+        return self.config.get("events", [])
 
     @property
     def stopped(self) -> int | None:
@@ -203,6 +251,22 @@ def class_scores(run: Any) -> pd.DataFrame:
         ends = [scores["per_class_ci95"][name] or (np.nan, np.nan) for name in table["class"]]
         table[[f"{ranking} low", f"{ranking} high"]] = ends
     return table
+
+
+def give_label(run: Run, text: str, runs: Iterable[Run]) -> list[Run]:
+    """Give a run a label of the user's own, and those of `runs` that are seeds of its configuration; an empty text takes
+    it away. Returns the runs. Raises ValueError for a text that is no short line.
+    """
+    text = text.strip()
+    if len(text) > LONGEST or not text.isprintable():
+        raise ValueError(f"a label is one line of at most {LONGEST} letters")
+    seeds = [run, *(other for other in runs if other != run and other.configuration == run.configuration)]
+    for seed in seeds:
+        if text:
+            write_atomically(seed.folder / _LABEL, f"{text}\n".encode())
+        else:
+            (seed.folder / _LABEL).unlink(missing_ok=True)
+    return seeds
 
 
 def find_runs(out: str | Path | None = None) -> list[Run]:

@@ -1,7 +1,7 @@
 """Tables of many runs: settings, curves, groups, classes, results."""
 
+from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,13 @@ from lmptlib.evaluation.calibration import f1_scores
 from lmptlib.evaluation.intervals import TOO_FEW
 from lmptlib.evaluation.rankings import RANKINGS
 from lmptlib.methods import learns
+from lmptlib.runs.comparison import compare_rankings, mean_texts
 from lmptlib.runs.decisions import label_rule
 from lmptlib.runs.ensemble import Ensemble
+from lmptlib.runs.labels import check_same_data, described, differing, labels, with_grouping
 from lmptlib.runs.run import Run
 
-_PLACES = ("dataset", "data_root", "cache")  # settings that say where things lie
+_GROUPS = ("total", *GROUPS)
 
 
 def by_dataset(runs: Iterable[Run]) -> dict[str, list[Run]]:
@@ -38,20 +40,17 @@ def by_label(runs: Iterable[Run]) -> dict[str, list[Run]]:
 
 
 def settings_table(runs: Iterable[Run]) -> pd.DataFrame:
-    """One row a run, by its folder's name: the settings in which the runs differ; empty where one has no effect."""
-    used = {}
-    for run in runs:
-        settings = {name: "none" if value is None else value for name, value in run.settings.items()}
-        settings |= {name: Path(settings[name]).stem for name in ("model", "weights")}
-        hidden = _PLACES if learns(settings["method"]) else (*_PLACES, "recipe")
-        used[run.folder.name] = {name: value for name, value in settings.items() if name not in hidden}
-    table = pd.DataFrame.from_dict(used, orient="index").astype(object)
-    differ = [name for name in table if table[name].dropna().astype(str).nunique() > 1]
-    return table[differ].where(table[differ].notna(), "")
+    """One row a run, by its folder's name: the settings with an effect in which the runs differ, and the seed; empty where
+    a run has none."""
+    runs = list(runs)
+    table = pd.DataFrame(differing(runs), index=[run.folder.name for run in runs]).astype(object)
+    if len({run.seed for run in runs if learns(run.settings["method"])}) > 1:
+        table["seed"] = pd.Series([run.settings.get("seed") for run in runs], table.index, dtype=object)
+    return table.where(table.notna(), "")
 
 
 def curve_table(runs: Iterable[Run], quantity: str = "probability") -> pd.DataFrame:
-    """Means over the seeds of each label, epoch by epoch: columns run, panel, side, epoch, value.
+    """Means over the seeds of each label, epoch by epoch: columns run, panel, side, epoch, value, and those of `_identity`.
 
     quantity: `probability` (exact, over the training set: a panel a group, sides positive and negative) or `loss` (panels
     loss, loss_cls and loss_cse, without sides).
@@ -64,23 +63,31 @@ def curve_table(runs: Iterable[Run], quantity: str = "probability") -> pd.DataFr
         else:
             table = run.probabilities("epoch").rename(columns={"step": "epoch", "group": "panel"})
             table = table.melt(["epoch", "panel"], var_name="side")
-        tables.append(table.assign(run=label))
+        tables.append(table.assign(run=label, **_identity(run)))
     keys = ["run", "panel", "side", "epoch"]
-    table = pd.concat(tables).dropna().groupby(keys, sort=False)["value"].mean().reset_index()
+    means = pd.concat(tables).dropna().groupby(keys, sort=False)
+    table = means.agg({"value": "mean", "configuration": "first", "settings": "first"}).reset_index()
     return with_grouping(table, (run for _, run in marked))
 
 
+def _identity(run: Run | Ensemble) -> dict[str, str]:
+    """What a table of runs knows them by: `configuration`, by which figures give colours, and its `settings` for hovering."""
+    return {"configuration": run.configuration, "settings": described(run)}
+
+
 def group_table(runs: Iterable[Run], ranking: str = "softmax") -> pd.DataFrame:
-    """One row a run and group (total, head, medium, tail): columns run, name, value, low, high in percent.
+    """One row a run and group (total, head, medium, tail): columns run, name, value, low, high in percent, and those of
+    `_identity`.
 
     low and high are the 95% interval over test images, NaN with too few positives.
     """
     rows, marked = [], labelled(runs)
     for label, run in marked:
         scores = run.metrics["scores"][ranking]
-        for name in ("total", *GROUPS):
+        for name in _GROUPS:
             low, high = scores["ci95"][name] or (np.nan, np.nan)
-            rows.append({"run": label, "name": name, "value": scores[name], "low": low, "high": high})
+            row = {"run": label, "name": name, "value": scores[name], "low": low, "high": high}
+            rows.append(row | _identity(run))
     table = pd.DataFrame(rows).astype({"value": float, "low": float, "high": float})
     return with_grouping(table, (run for _, run in marked))
 
@@ -94,7 +101,7 @@ def purpose_table(run: Run, ranking: str = "logit") -> pd.DataFrame:
     figures = {run.out_of_fold["name"]: (run.out_of_fold, "choosing settings")} if run.out_of_fold else {}
     figures[f"test images, {ranking} ranking"] = (run.metrics["scores"][ranking], "telling how good it is")
     rows = {
-        name: {group: _with_interval(entry, group) for group in ("total", *GROUPS)} | {"for": purpose}
+        name: {group: _with_interval(entry, group) for group in _GROUPS} | {"for": purpose}
         for name, (entry, purpose) in figures.items()
     }
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("mAP (%)")
@@ -111,14 +118,14 @@ def _with_interval(entry: dict[str, Any], group: str) -> str:
 
 
 def class_table(runs: Iterable[Run], ranking: str = "softmax") -> pd.DataFrame:
-    """One row a run and class: columns run, class, group, train, ap, low, high in percent.
+    """One row a run and class: columns run, class, group, train, ap, low, high in percent, and those of `_identity`.
 
     low and high are the 95% interval over test images, NaN with too few positives.
     """
     names = {ranking: "ap", f"{ranking} low": "low", f"{ranking} high": "high"}
     columns = ["run", "class", "group", "train", "ap", "low", "high"]
-    tables = [run.classes.rename(columns=names).assign(run=label)[columns] for label, run in labelled(runs)]
-    return pd.concat(tables, ignore_index=True)
+    named = [(run.classes.rename(columns=names).assign(run=label), run) for label, run in labelled(runs)]
+    return pd.concat([table[columns].assign(**_identity(run)) for table, run in named], ignore_index=True)
 
 
 def interval_text(low: float, high: float) -> str:
@@ -144,12 +151,6 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
     return shown.assign(difference=difference_texts(table))
 
 
-def with_grouping(table: pd.DataFrame, runs: Iterable[Run | Ensemble]) -> pd.DataFrame:
-    """A table whose `attrs["grouping"]` says how the classes of its runs came into groups, where that is to be said."""
-    table.attrs["grouping"] = next((run.grouping for run in runs), "")
-    return table
-
-
 def f1_table(rows: dict[str, list[Run]], ranking: str = "logit") -> pd.DataFrame:
     """CF1 and OF1 of the test images in percent, mean and deviation over seeds, with thresholds from the validation split.
 
@@ -168,50 +169,84 @@ def f1_table(rows: dict[str, list[Run]], ranking: str = "logit") -> pd.DataFrame
     return 100 * pd.DataFrame(table).groupby("row", sort=False).agg(["mean", "std"])
 
 
-def check_same_data(runs: Iterable[Run | Ensemble]) -> list:
-    """The runs as a list. Raises ValueError when they are not of one data set: their numbers do not compare."""
-    runs = list(runs)
-    for run in runs:
-        if run.data_fingerprint != runs[0].data_fingerprint:
-            names = f"{run.folder.name} and {runs[0].folder.name}"
-            raise ValueError(f"{names} are of different data: compare runs on one data set")
-    return runs
-
-
 def labelled(runs: Iterable[Run]) -> list[tuple[str, Run]]:
-    """Runs with labels that tell them apart by every setting but the seed: seeds of one configuration share a label.
+    """Runs with the labels that `lmptlib.runs.labels` gives them: seeds of one configuration share a label.
 
     Raises ValueError when the runs are not of one data set: their numbers do not compare.
     """
     runs = check_same_data(runs)
-    settings = pd.DataFrame([run.settings for run in runs], dtype=object)
-    labels = pd.Series([run.label for run in runs])
-    for name in settings.columns.drop(["seed", *_PLACES], errors="ignore"):
-        values = settings[name]
-        if name in ("model", "weights"):
-            values = values.map(lambda value: Path(value).stem if isinstance(value, str) else value)
-        if (values.groupby(labels).nunique(dropna=False) > 1).any():
-            labels = labels + ["" if value != value else f", {name} {value}" for value in values]
-    return list(zip(labels, runs))
+    return list(zip(labels(runs), runs))
 
 
-def results_table(runs: Iterable[Run]) -> pd.DataFrame:
-    """One row a run: what it was, and its mAP in percent: total and by group under each ranking, total out of fold.
+def run_names(runs: Iterable[Run]) -> list[str]:
+    """A name a run: its label, with the seed where several share that, and with the folder where they share both."""
+    runs = list(runs)
+    names = labels(runs)
+    for longer in (lambda name, run: f"{name}, seed {run.seed}", lambda name, run: f"{name} ({run.folder.name})"):
+        times = Counter(names)
+        names = [longer(name, run) if times[name] > 1 else name for name, run in zip(names, runs)]
+    return names
 
-    Where it is to be said of a run how its groups came, the last column says it.
+
+def results_table(runs: Iterable[Run], by_run: bool = False, spread: bool = False) -> pd.DataFrame:
+    """One row a configuration: its label, mAP in percent under each ranking (`logit total`, ...), the mean over its n seeds.
+
+    Then `out of fold` where folds chose, the settings that differ, the first seed's folder, and how the groups came where
+    that is to be said. by_run: one row a run, each
+    seed by itself. spread: behind n, for each mean the deviation over seeds (`logit total sd`) and the ends of its 95%
+    interval as in `result_numbers`. Raises ValueError when the runs are not of one data set.
     """
-    rows, runs = [], list(runs)
-    for run in runs:
-        settings = run.settings
-        row = {"run": run.folder.name, "dataset": run.dataset}
-        row |= {"model": Path(settings["model"]).stem, "method": settings["method"]}
-        learned = learns(settings["method"])
-        row |= {key: settings[key] if learned else "" for key in ("loss", "recipe", "seed")}
-        row["recipe"] = settings["recipe"] if "select" in settings else ""  # what is not zero-shot has settings by it
-        row["recipe"] += f" ({', '.join(run.marks)})" if run.marks else ""
-        for ranking in RANKINGS:
-            for name in ("total", *GROUPS):
-                row[f"{ranking} {name}"] = run.metrics["scores"][ranking][name]
-        rows.append(row | {"out of fold": run.out_of_fold["total"] if run.out_of_fold else None})
-    groupings = [run.grouping for run in runs]
-    return pd.DataFrame(rows).assign(groups=groupings) if any(groupings) else pd.DataFrame(rows)
+    rows = result_rows(runs, by_run)
+    numbers = {(of["row"], of["ranking"], of["group"]): of for of in result_numbers(rows).to_dict("records")}
+    table = []
+    for row, part in rows.items():
+        names = [(f"{ranking} {group}", numbers[row, ranking, group]) for ranking in RANKINGS for group in _GROUPS]
+        line = {"run": row} | {name: of["mean"] for name, of in names} | {"n": len(part)}
+        if spread:
+            line |= {f"{name} {column}": of[column] for name, of in names for column in ("sd", "low", "high")}
+        table.append(line | {"out of fold": out_of_fold(part)})
+    numeric = pd.DataFrame(table)
+    if numeric["out of fold"].isna().all():
+        del numeric["out of fold"]
+    shown = numeric.join(result_settings(rows, by_run).drop(columns="run"))
+    grouping = next((part[0].grouping for part in rows.values()), "")
+    return shown.assign(groups=grouping) if grouping else shown
+
+
+def out_of_fold(seeds: list[Run]) -> float:
+    """The mean mAP of seeds of one configuration out of fold, in percent; NaN where folds chose nothing."""
+    return float(np.mean([run.out_of_fold["total"] if run.out_of_fold else np.nan for run in seeds]))
+
+
+def result_rows(runs: Iterable[Run], by_run: bool = False) -> dict[str, list[Run]]:
+    """`by_label`; or each run by itself, by its name among `run_names`."""
+    runs = list(runs)
+    return {name: [run] for name, run in zip(run_names(runs), runs)} if by_run else by_label(runs)
+
+
+def result_numbers(rows: dict[str, list[Run]]) -> pd.DataFrame:
+    """`compare_rankings` of the rows. A row of one run, which has no interval over seeds, has that over test images."""
+    table = compare_rankings(rows)
+    for i, line in table[table["n_seeds"] == 1].iterrows():
+        ends = rows[line["row"]][0].metrics["scores"][line["ranking"]]["ci95"][line["group"]]
+        table.loc[i, ["low", "high"]] = ends or (np.nan, np.nan)
+    return table
+
+
+def result_settings(rows: dict[str, list[Run]], by_run: bool = False) -> pd.DataFrame:
+    """The settings that differ among the rows: columns run, then theirs, seed where rows are runs, and the first's folder."""
+    table = settings_table([part[0] for part in rows.values()])
+    names = [name for name in table if by_run or name != "seed"]
+    return (
+        table[names].assign(folder=table.index).reset_index(drop=True).assign(run=list(rows))[["run", *names, "folder"]]
+    )
+
+
+def results_text(rows: dict[str, list[Run]]) -> pd.DataFrame:
+    """Results for reading, a line a ranking and row: `mean ± sd` over n seeds, by group, and the total's 95% interval."""
+    table = result_numbers(rows)
+    text, total = mean_texts(table), table[table["group"] == "total"].set_index(["ranking", "row"]).loc
+    ends = total[text.index][["low", "high"]]
+    text.insert(1, "95% interval", [interval_text(low, high) for low, high in ends.to_numpy(float)])
+    text.insert(0, "n", total[text.index]["n_seeds"])
+    return text.reset_index().rename(columns={"row": "run"})

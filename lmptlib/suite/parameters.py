@@ -8,10 +8,13 @@ from typing import Any
 
 import plotly.io
 import yaml
+from IPython.display import display
 
 import lmptlib
 from lmptlib.config import RENAMED, known_settings, read_settings, read_value
 from lmptlib.errors import WORDS, nearest, read_yaml
+from lmptlib.suite.figures.page import FOLLOW
+from lmptlib.suite.figures.style import CONFIG
 
 # What a variable may hold that is still a parameter; anything else was put there by a later cell.
 _PLAIN = (str, Number, os.PathLike, list, dict, type(None))
@@ -35,6 +38,7 @@ def begin(namespace: dict[str, Any], sets: Collection[str] = ()) -> dict[str, An
     name that is no parameter and no setting, and on a value of a wrong type.
     """
     plotly.io.renderers.default = "plotly_mimetype"
+    plotly.io.renderers["plotly_mimetype"].config = CONFIG
     declared, assigned = _first_cells(namespace.get("In", ())) or _called_as_settings(namespace)
     try:
         values = {name: _value(name, namespace) for name in (*declared, *assigned) if name in namespace}
@@ -45,6 +49,8 @@ def begin(namespace: dict[str, Any], sets: Collection[str] = ()) -> dict[str, An
         raise ParameterError(str(error)) from None
     namespace.update(read)
     print(lmptlib.versions())
+    if "In" in namespace:  # a page that shows figures
+        display({"text/html": FOLLOW, "text/plain": ""}, raw=True)
     fields = known_settings()
     # A default that the notebook has to declare, as seed 0, is nothing that was asked for, unless it was assigned as well.
     settings |= {

@@ -10,7 +10,6 @@ from pathlib import Path
 import torch
 
 from lmptlib.errors import first_line
-from lmptlib.evaluation.rankings import RANKINGS
 from lmptlib.runs.ensemble import Ensemble
 from lmptlib.runs.run import Run
 from lmptlib.sweeps.grid import Sweep
@@ -37,7 +36,8 @@ def run_sweep(
     """Make every run that is not finished, `jobs` at a time, and give the runs of each row. `force` makes all anew.
 
     `runner` makes each run, in a process of its own where jobs are more than one, and leaves the file `leaves` in its
-    folder. A run that fails is named and does not stop the others; at the end they raise RuntimeError.
+    folder. A run that fails is named and does not stop the others; at the end they raise RuntimeError. What is logged
+    tells no result: a notebook asks for a guess first.
     """
     memory: dict = {}
     plans = {config: plan_run(config, out, memory) for config in sweep.configs}
@@ -50,9 +50,9 @@ def run_sweep(
     missing = [plan for plan in distinct if force or not plan.folder.finished or not (plan.path / leaves).exists()]
     log(f"{sweep.name}: {len(distinct)} runs, {len(distinct) - len(missing)} finished, {len(missing)} to make")
     started, failures = time.monotonic(), []
-    for done, (plan, result, error) in enumerate(_attempts(missing, runner, force, jobs), 1):
+    for done, (plan, error) in enumerate(_attempts(missing, runner, force, jobs), 1):
         name, left = names[plan.key], (time.monotonic() - started) / done * (len(missing) - done)
-        log(f"[{done}/{len(missing)}] {name}  {error or result}  ({_time(left)} left)")
+        log(f"[{done}/{len(missing)}] {name}  {error or 'done'}  ({_time(left)} left)")
         failures += [f"{name}: {error}"] if error else []
     if failures:
         raise RuntimeError(
@@ -62,33 +62,27 @@ def run_sweep(
     return runs | {row: _average(weights, runs) for row, weights in sweep.ensembles.items()}
 
 
-def _attempts(missing: list[Plan], runner: Runner, force: bool, jobs: int) -> Iterator[tuple[Plan, str, str]]:
-    """Make runs, here or in `jobs` processes that share the cores: each plan with its mAP or what went wrong, in a line."""
+def _attempts(missing: list[Plan], runner: Runner, force: bool, jobs: int) -> Iterator[tuple[Plan, str]]:
+    """Make runs, here or in `jobs` processes that share the cores: each plan with what went wrong, in a line."""
     if jobs == 1 or len(missing) < 2:
         for plan in missing:
-            yield plan, *_attempt(_make, plan, runner, force)
+            yield plan, _attempt(runner, plan, force)
         return
     threads = max(1, (os.cpu_count() or 1) // jobs)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, context, initializer=torch.set_num_threads, initargs=(threads,)) as pool:
-        waiting = {pool.submit(_make, plan, runner, force): plan for plan in missing}
+        waiting = {pool.submit(runner, plan, force): plan for plan in missing}
         for future in as_completed(waiting):
-            yield waiting[future], *_attempt(future.result)
+            yield waiting[future], _attempt(future.result)
 
 
-def _attempt(function: Callable[..., str], *arguments: object) -> tuple[str, str]:
-    """What a function gives, and what went wrong."""
+def _attempt(function: Callable[..., object], *arguments: object) -> str:
+    """What went wrong with a function, in a line."""
     try:
-        return function(*arguments), ""
+        function(*arguments)
     except Exception as error:  # whatever stops one run, the others go on; it is named at the end
-        return "", f"FAILED: {first_line(error)}"
-
-
-def _make(plan: Plan, runner: Runner, force: bool) -> str:
-    """Make one run: its mAP in a line."""
-    runner(plan, force)
-    totals = {ranking: Run(plan.path).metrics["scores"][ranking]["total"] for ranking in RANKINGS}
-    return ", ".join(f"{ranking} {'none' if value is None else f'{value:.2f}'}" for ranking, value in totals.items())
+        return f"FAILED: {first_line(error)}"
+    return ""
 
 
 def _average(weights: dict[str, float], runs: dict[str, list[Run]]) -> list[Ensemble]:

@@ -1,5 +1,6 @@
 """The table of a sweep."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
@@ -7,7 +8,7 @@ import pandas as pd
 from lmptlib.data.dataset import GROUPS
 from lmptlib.evaluation.rankings import RANKINGS
 from lmptlib.published.tables import published
-from lmptlib.runs.comparison import compare
+from lmptlib.runs.comparison import compare, compare_rankings, mean_texts
 from lmptlib.runs.ensemble import Ensemble
 from lmptlib.runs.run import Run
 from lmptlib.runs.tables import difference_texts
@@ -24,8 +25,7 @@ def sweep_table(sweep: Sweep, runs: Mapping[str, Sequence[Run | Ensemble]]) -> p
     """
     marked = {sweep.marked(row): part for row, part in runs.items()}
     baseline = None if sweep.baseline is None else sweep.marked(sweep.baseline)
-    tables = [compare(marked, baseline, ranking).assign(ranking=ranking) for ranking in RANKINGS]
-    table = pd.concat(tables, ignore_index=True)
+    table = compare_rankings(marked, baseline)
     if sweep.published:
         addresses = {sweep.marked(row): address for row, address in sweep.published.items()}
         printed = published().melt(["address", "dataset"], ["total", *GROUPS], "group", "printed")
@@ -33,18 +33,35 @@ def sweep_table(sweep: Sweep, runs: Mapping[str, Sequence[Run | Ensemble]]) -> p
             values = printed[printed["dataset"] == dataset].set_index(["address", "group"])["printed"]
             keys = [(addresses.get(row), group) for row, group in zip(table["row"], table["group"])]
             table[f"{dataset} printed"] = [values.get(key, float("nan")) for key in keys]
-    return table[["ranking", *table.columns.drop("ranking")]]
+    return table
+
+
+def printed_table(sweep: Sweep) -> pd.DataFrame:
+    """What papers printed for a sweep's rows: columns row, dataset, total, head, medium, tail; empty where there is nothing."""
+    rows = {address: row for row, address in sweep.published.items() if row in sweep.rows}
+    table = published()
+    table = table.assign(row=table["address"].map(rows)).dropna(subset="row")
+    # in the sweep's order
+    return table[["row", "dataset", "total", *GROUPS]].sort_values(
+        "row", key=lambda names: names.map(list(sweep.rows).index), kind="stable"
+    )
+
+
+def step_table(runs: Mapping[str, Sequence[Run | Ensemble]]) -> pd.DataFrame:
+    """Each row of a sweep against the row before it, under both rankings: as `compare`, with columns ranking, before."""
+    tables = [
+        compare({before: runs[before], row: runs[row]}, before, ranking)
+        .query("row == @row")
+        .assign(ranking=ranking, before=before)
+        for ranking in RANKINGS
+        for before, row in itertools.pairwise(runs)
+    ]
+    return pd.concat(tables, ignore_index=True)
 
 
 def sweep_summary(table: pd.DataFrame) -> pd.DataFrame:
     """A sweep's table for reading: a line a row and ranking, `mean ± sd` by group and the paired difference of the total."""
-    text = table.assign(
-        value=[
-            "" if mean != mean else f"{mean:.1f}" + (f" ± {sd:.1f}" if sd == sd else "")
-            for mean, sd in zip(table["mean"], table["sd"])
-        ]
-    )
-    wide = text.pivot_table("value", ["ranking", "row"], "group", aggfunc="first", sort=False)[["total", *GROUPS]]
+    wide = mean_texts(table)
     total = table[table["group"] == "total"].set_index(["ranking", "row"])
     if total["difference"].notna().any():
         wide["difference of the total"] = difference_texts(total.loc[wide.index])

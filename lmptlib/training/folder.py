@@ -1,6 +1,6 @@
 """The run folder, written: it is there from the start, grows by epochs, and is finished when `metrics.json` stands.
 
-outputs/<run>/config.json            the resolved configuration, fingerprints, versions, classes
+outputs/<run>/config.json            the resolved configuration, fingerprints, versions, classes; `events` of an edited run
               history.jsonl          a line an epoch: losses, learning rate, gradient norms, seconds
               checkpoint.pt          after each epoch, where the run goes on from; gone when it is finished
               probabilities.npz      mean probabilities of positives and negatives per class (PG Eq. 6)
@@ -9,6 +9,7 @@ outputs/<run>/config.json            the resolved configuration, fingerprints, v
               prompts.safetensors    what was learned, text features before and after
               metrics.json           AP per class and group under both rankings, with intervals
               notebook.ipynb         the executed notebook, where one made the run
+              label.txt              what a user calls the run, where one gave it a label: nothing depends on it
 """
 
 import hashlib
@@ -30,6 +31,7 @@ from lmptlib.config import Config
 from lmptlib.data.images import READING
 from lmptlib.errors import first_line
 from lmptlib.paths import safe_name, write_atomically
+from lmptlib.training.events import Event
 
 FORMAT = 2  # of run folders, and of what the same settings give: raise it when either changes
 
@@ -46,6 +48,15 @@ def run_name(config: Config, dataset_name: str, key: str) -> str:
     return safe_name("-".join([dataset_name, config.method, *learned, key[:12]]))
 
 
+def read_record(folder: Path) -> dict[str, Any]:
+    """What a run's `config.json` says; nothing where it is missing or damaged."""
+    try:
+        record = json.loads((folder / "config.json").read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
 class RunFolder:
     """The folder of the run with a key. Files are replaced whole; the history alone grows by lines."""
 
@@ -54,11 +65,13 @@ class RunFolder:
 
     def _config(self) -> dict[str, Any]:
         """The record of this run, if the folder has one of its key."""
-        try:
-            config = json.loads((self.path / "config.json").read_text())
-        except (FileNotFoundError, ValueError):
-            return {}
-        return config if isinstance(config, dict) and config.get("key") == self.key else {}
+        record = read_record(self.path)
+        return record if record.get("key") == self.key else {}
+
+    @property
+    def events(self) -> list[Event]:
+        """The settings that were changed while it trained."""
+        return self._config().get("events", [])
 
     @property
     def finished(self) -> bool:
@@ -66,6 +79,12 @@ class RunFolder:
         config, checkpoint = self._config(), self.path / "checkpoint.pt"
         whole = bool(config) and not config.get("stopped_after") and not checkpoint.exists()
         return whole and (self.path / "metrics.json").is_file()
+
+    @property
+    def epochs_done(self) -> int:
+        """The whole epochs that it would go on from; 0 where it would begin anew."""
+        checkpoint = self.checkpoint(log=lambda line: None)
+        return len(checkpoint["history"]) if checkpoint else 0
 
     @contextmanager
     def lock(self, log: Callable[[str], None]) -> Iterator[None]:
@@ -111,9 +130,17 @@ class RunFolder:
         """Append the last epoch's line, and replace the checkpoint."""
         with (self.path / "history.jsonl").open("a") as file:
             file.write(json.dumps(state["history"][-1]) + "\n")
-        buffer = io.BytesIO()
-        torch.save(state, buffer)
-        write_atomically(self.path / "checkpoint.pt", buffer.getvalue())
+        self._write_checkpoint(state)
+
+    def branch(self, record: dict[str, Any], state: dict[str, Any]) -> None:
+        """Begin an edited run with the epochs that a run without the edit has had, which stays where it is."""
+        self.begin(record)
+        self.go_on(state)
+        self._write_checkpoint(state)
+
+    def rewrite(self, record: dict[str, Any]) -> None:
+        """Another event: from now on the run has it, whenever it is killed."""
+        self._write_json("config.json", record)
 
     def finish(
         self,
@@ -137,6 +164,11 @@ class RunFolder:
         """Take away files, and the drafts of a process that was killed while it wrote: nobody else writes here now."""
         for path in (*(self.path / name for name in names), *self.path.glob(".*.draft")):
             path.unlink(missing_ok=True)
+
+    def _write_checkpoint(self, state: dict[str, Any]) -> None:
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        write_atomically(self.path / "checkpoint.pt", buffer.getvalue())
 
     def _write_json(self, name: str, content: dict[str, Any]) -> None:
         write_atomically(self.path / name, json.dumps(content, indent=2).encode())

@@ -4,17 +4,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import torch
 
 from lmptlib.clip.loading import EMBEDDED, weights_fingerprint
-from lmptlib.config import Config
+from lmptlib.config import Config, resolve
 from lmptlib.data.checks import repeated_pictures
 from lmptlib.data.dataset import Dataset
 from lmptlib.data.loading import load_dataset
 from lmptlib.methods import METHODS
 from lmptlib.paths import cache_folder, outputs_folder
-from lmptlib.training.folder import RunFolder, run_key, run_name
+from lmptlib.training.folder import RunFolder, read_record, run_key, run_name
 
 
 def pick_device(device: str) -> str:
@@ -38,6 +39,9 @@ def check_model(config: Config, dataset: Dataset) -> list[str]:
     return ["TOY MODEL"]
 
 
+_EDITED = "-edited-"
+
+
 @dataclass(frozen=True)
 class Plan:
     """A run's configuration with its device, its data, what identifies it, and where it goes."""
@@ -54,6 +58,11 @@ class Plan:
     def folder(self) -> RunFolder:
         return RunFolder(self.path, self.key)
 
+    def edited(self) -> "Plan":
+        """With a folder and a key of its own: a run that is changed by hand is none of its configuration any more."""
+        mark = f"{_EDITED}{uuid4().hex[:6]}"
+        return replace(self, key=self.key + mark, path=self.path.with_name(self.path.name + mark))
+
 
 def plan_run(config: Config, out: str | Path | None = None, memory: dict | None = None) -> Plan:
     """The plan of a run: picks its device, checks the lists, hashes images and weights.
@@ -65,7 +74,7 @@ def plan_run(config: Config, out: str | Path | None = None, memory: dict | None 
     memory = {} if memory is None else memory
     cache = cache_folder(config.cache, out)
     weights = _once(memory, weights_fingerprint, config.model, config.weights)
-    dataset = _once(memory, _read, config.dataset, config.data_root, cache)
+    dataset, fingerprint = _once(memory, _read, config.dataset, config.data_root, cache)
     if METHODS[config.method].captions and dataset.train.captions is None:
         raise ValueError(
             f"{dataset.name}: method '{config.method}' learns from captions, and there are none: add them, or use method coop"
@@ -78,17 +87,33 @@ def plan_run(config: Config, out: str | Path | None = None, memory: dict | None 
             f"{EMBEDDED} is a toy that has seen no photograph: the numbers say nothing of what CLIP can do with these"
         )
         dataset = replace(dataset, warnings=(*dataset.warnings, f"{dataset.name}: {note}"))
-    fingerprints = {"dataset": dataset.fingerprint(cache), "clip": weights}
+    fingerprints = {"dataset": fingerprint, "clip": weights}
     key = run_key(config, fingerprints)
     path = outputs_folder(out) / run_name(config, dataset.name, key)
     return Plan(config, dataset, fingerprints, key, path, cache, marks)
 
 
-def _read(name: str, data_root: str | None, cache: Path) -> Dataset:
-    """A data set, with what the digests of its images tell among its warnings."""
+def plan_again(folder: Path, out: str | Path | None = None, memory: dict | None = None) -> Plan:
+    """The plan of a run that was begun, to go on with it; an edited run goes on in its own folder.
+
+    Raises ValueError, one line, where its record is damaged, or its data or weights are not those of then.
+    """
+    record = read_record(folder)
+    if not {"settings", "key"} <= record.keys():
+        raise ValueError(f"{folder}: no run to go on with, its config.json is damaged")
+    plan = plan_run(resolve(**record["settings"]), out, memory)
+    if record["key"].partition(_EDITED)[0] != plan.key:
+        raise ValueError(
+            f"{folder}: its data, its weights or the library are not those of its first epochs: begin anew"
+        )
+    return replace(plan, key=record["key"], path=folder)
+
+
+def _read(name: str, data_root: str | None, cache: Path) -> tuple[Dataset, str]:
+    """A data set, with what the digests of its images tell among its warnings, and its fingerprint."""
     dataset = load_dataset(name, data_root)
     notes = tuple(f"{dataset.name}: {note}" for note in repeated_pictures(dataset, cache))
-    return replace(dataset, warnings=dataset.warnings + notes)
+    return replace(dataset, warnings=dataset.warnings + notes), dataset.fingerprint(cache)
 
 
 def _once(memory: dict, function: Callable, *arguments: str | Path | None) -> Any:

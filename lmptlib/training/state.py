@@ -3,8 +3,9 @@
 import copy
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -21,6 +22,7 @@ from lmptlib.evaluation.rankings import ranking_scores
 from lmptlib.losses import ClassificationLoss, make_loss
 from lmptlib.methods import METHODS
 from lmptlib.methods.base import Batch, Learning, Method, Phase, Problem
+from lmptlib.training.events import EDITABLE, Event
 from lmptlib.training.inputs import Inputs
 from lmptlib.training.recorder import Recorder
 from lmptlib.training.selection import Selection
@@ -44,27 +46,37 @@ def build_method(
     cutoffs: tuple[int, int] = CUTOFFS,
 ) -> Method:
     """A configuration's method, untrained. class_counts (C,), targets (N, C) of the training images, D = width."""
-    learning, n_images = config.learning, max(len(targets), 1)
     generator = torch.Generator()
-    loss: Any = None
-    if learning:
-        generator.manual_seed(learning.seed)
-        own = read_loss_settings(learning.loss_settings)
-        loss = make_loss(learning.loss, class_counts, n_images, learning.preset, True, cutoffs, **own)
-        loss = loss.to(clip.device)
-    problem = Problem(class_names, class_counts, n_images, targets, width, generator, clip, loss, config.pool)
+    if config.learning:
+        generator.manual_seed(config.learning.seed)
+    n_images = max(len(targets), 1)
+    problem = Problem(class_names, class_counts, n_images, targets, width, generator, clip, pool=config.pool)
+    problem = with_loss(problem, config.learning, cutoffs)
     return METHODS[config.method](config.settings, problem).to(clip.device)
+
+
+def with_loss(problem: Problem, learning: Learning | None, cutoffs: tuple[int, int]) -> Problem:
+    """A problem with the classification loss of the settings of learning; as it is where nothing is learned by steps."""
+    if learning is None:
+        return problem
+    own, counts = read_loss_settings(learning.loss_settings), problem.class_counts
+    loss = make_loss(learning.loss, counts, problem.n_images, learning.preset, True, cutoffs, **own)
+    return replace(problem, loss=loss.to(problem.clip.device))
 
 
 class TrainState:
     """A run's method, optimiser, schedule, averaged weights, generator, phase and epoch.
 
     history: a dict an epoch. recorder: mean probabilities. selected: the epoch whose weights are kept. selection: what
-    folds chose, where they did.
+    folds chose, where they did. events: settings changed between epochs; those that are given are taken in their turn, and
+    `edit` adds one. config: the settings as they stand.
     """
 
-    def __init__(self, config: Config, inputs: Inputs, selection: Selection | None = None):
+    def __init__(
+        self, config: Config, inputs: Inputs, selection: Selection | None = None, events: Sequence[Event] = ()
+    ):
         self.config, self.inputs, self._first_inputs, self.selection = config, inputs, inputs, selection
+        self.events = list(events)
         dataset = inputs.dataset
         counts = torch.from_numpy(dataset.class_counts)
         width, cutoffs = inputs.images.shape[-1], dataset.task.cutoffs
@@ -145,6 +157,9 @@ class TrainState:
     def begin_epoch(self) -> None:
         """Draw which images the epoch shows, in what order and which of them flipped, and put that on the device."""
         self.started = time.perf_counter()
+        for event in self.events:
+            if event["epoch"] == self.epoch:
+                self._take(event)
         if self.epoch == self.ends[self.number]:
             self._begin_phase(self.number + 1)
         labels = torch.from_numpy(self.inputs.labels("train"))
@@ -197,6 +212,33 @@ class TrainState:
                 self.best_weights = [average.clone() for average in self.average]
         row["seconds"] = time.perf_counter() - self.started
         self.history.append(row)
+
+    def edit(self, setting: str, value: float | str) -> None:
+        """Change the learning rate, `lam` or the loss from the next epoch on: an event of the run.
+
+        The schedule goes on, at another height; the moments of the optimiser stay. Raises ValueError, one line, for another
+        setting, one that the method does not have, a value that it cannot have, and after the last epoch.
+        """
+        if setting not in EDITABLE:
+            raise ValueError(f"setting '{setting}' cannot change while a run trains: only {', '.join(EDITABLE)} can")
+        if self.finished:
+            raise ValueError(f"setting '{setting}' cannot change after the last epoch")
+        event = Event(epoch=self.epoch, setting=setting, before=self.config.flat().get(setting, ""), after=value)
+        self._take(event)
+        self.events.append(event)
+
+    def _take(self, event: Event) -> None:
+        """Put a changed setting where training reads it. To take one again changes nothing."""
+        self.config = self.config.with_settings(**{event["setting"]: event["after"]})
+        method = self.method
+        method.settings = self.config.settings
+        method.problem = with_loss(method.problem, self.learning, self.inputs.dataset.task.cutoffs)
+        self.phases = method.phases()
+        factor = learning_rate(self.schedule.last_epoch, self.phase.epochs * self.n_steps, self.learning.warmup)
+        rates = [group["lr"] for group in self.phase.parameters]
+        self.schedule.base_lrs = rates
+        for group, rate in zip(self.optimizer.param_groups, rates):
+            group["initial_lr"], group["lr"] = rate, rate * factor
 
     def finish(self) -> None:
         """Put the weights in place that are kept: the averaged ones, or those of the best epoch."""
@@ -280,6 +322,9 @@ class TrainState:
         number = next(i for i, end in enumerate(self.ends) if self.epoch <= end)  # of the last epoch
         if number != self.number:
             self._begin_phase(number)
+        for event in self.events:
+            if event["epoch"] < self.epoch:
+                self._take(event)
         for name in ("best", "selected"):
             setattr(self, name, state[name])
         self.average, self.best_weights = (

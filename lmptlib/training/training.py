@@ -3,6 +3,7 @@
 import platform
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from lmptlib.config import Config
 from lmptlib.evaluation.metrics import OUT_OF_FOLD, evaluate, evaluate_folds
 from lmptlib.methods import METHODS
 from lmptlib.training import version_0_1
+from lmptlib.training.events import event_text
 from lmptlib.training.folder import RunFolder
 from lmptlib.training.folds import choose
 from lmptlib.training.inputs import Inputs
@@ -34,27 +36,33 @@ def train(
 ) -> Path:
     """Train, evaluate and write one run; return its folder.
 
-    `plan` is what `plan_run` made of the same configuration, where it is at hand. A finished run with the same key
-    (effective settings, data, weights) is returned as it is, unless `force`. `on_epoch_end` sees the training after each
-    epoch, and stops it by returning False. What was stopped, by it or by an interrupt, is written as a run of the epochs it
-    had; that, and a run whose process was killed, goes on from its last whole epoch when `train` is called again, to the
-    very result of a run without a break. Raises DataError or ValueError for wrong input before training starts,
-    NonFiniteLoss if the loss stops being finite, KeyboardInterrupt after an interrupted run is written.
+    `plan` is what `plan_run` made of the same configuration, where it is at hand, or `plan_again` of a folder. A finished
+    run with the same key (effective settings, data, weights) is returned as it is, unless `force`. `on_epoch_end` sees the
+    training after each epoch, and stops it by returning False. What was stopped, by it or by an interrupt, is written as a
+    run of the epochs it had; that, and a run whose process was killed, goes on from its last whole epoch when `train` is
+    called again, to the very result of a run without a break. A run that `on_epoch_end` edits (`TrainState.edit`) goes on
+    in a folder of its own, that of no configuration, and the run without the edit stays where it was. Raises DataError or
+    ValueError for wrong input before training starts, NonFiniteLoss if the loss stops being finite, KeyboardInterrupt after
+    an interrupted run is written.
     """
     plan = plan or plan_run(config, out)
-    with plan.folder.lock(log):
+    with ExitStack() as locks:
+        locks.enter_context(plan.folder.lock(log))
         if plan.folder.finished and not force:
             log(f"finished already: {plan.path}")
-        else:
-            _work(plan, force, log, on_epoch_end or (lambda state: None))
-    return plan.path
+            return plan.path
+        return _work(plan, force, log, on_epoch_end or (lambda state: None), locks)
 
 
 def _work(
-    plan: Plan, force: bool, log: Callable[[str], None], on_epoch_end: Callable[[TrainState], bool | None]
-) -> None:
-    """Train what is missing of a run, evaluate it and write it."""
-    config, dataset, folder, started = plan.config, plan.dataset, plan.folder, time.time()
+    plan: Plan,
+    force: bool,
+    log: Callable[[str], None],
+    on_epoch_end: Callable[[TrainState], bool | None],
+    locks: ExitStack,
+) -> Path:
+    """Train what is missing of a run, evaluate it and write it; its folder."""
+    config, dataset, started = plan.config, plan.dataset, time.time()
     for warning in dataset.warnings:
         log(f"note: {warning}")
     clip = load_clip(config.model, config.weights, config.device, log, config.preprocess)
@@ -71,30 +79,41 @@ def _work(
     if config.learning and config.learning.select == "folds":
         selection = choose(config, inputs, plan.fingerprints, log, force)
         config = config.with_settings(select="last", trials="", **selection.chosen)
-    state = TrainState(config, inputs, selection)
-    checkpoint = None if force else folder.checkpoint(log)
+    state = TrainState(config, inputs, selection, plan.folder.events)
+    checkpoint = None if force else plan.folder.checkpoint(log)
     if checkpoint:
-        _go_on(state, folder, checkpoint)
+        _go_on(state, plan.folder, checkpoint)
         log(f"going on after epoch {state.epoch} of {state.epochs}: {plan.path}")
     else:
         for name in version_0_1.stopped_twins(config, dataset.name, plan.path.parent):
             log(f"note: {name} was stopped by version 0.1, and is not gone on with: this run begins anew")
-        folder.begin(_record(plan, state))
+        plan.folder.begin(_record(plan, state))
     past = sum(row["seconds"] for row in state.history)
 
     def after_epoch(state: TrainState) -> bool | None:
-        folder.add_epoch(state.state_dict())
+        nonlocal plan
+        plan.folder.add_epoch(state.state_dict())
         log(_line(state))
-        return on_epoch_end(state)
+        known = len(state.events)
+        goes_on = on_epoch_end(state)
+        for event in state.events[known:]:
+            log(f"edited: {event_text(event)}")
+        if not known and state.events:
+            plan = plan.edited()
+            locks.enter_context(plan.folder.lock(log))
+            plan.folder.branch(_record(plan, state), state.state_dict())
+        elif known < len(state.events):
+            plan.folder.rewrite(_record(plan, state))
+        return goes_on
 
     interrupt = None
     try:
         fit([state], after_epoch)
     except KeyboardInterrupt as error:
-        whole = folder.checkpoint(log)
+        whole = plan.folder.checkpoint(log)
         if not whole:
             raise
-        _go_on(state, folder, whole)  # the epoch that it broke is taken back
+        _go_on(state, plan.folder, whole)  # the epoch that it broke is taken back
         interrupt = error
     state.finish()
     metrics = _write(plan, state, past + time.time() - started)
@@ -103,6 +122,7 @@ def _work(
     log(_result(plan, state, metrics))
     if interrupt:
         raise interrupt
+    return plan.path
 
 
 def _go_on(state: TrainState, folder: RunFolder, checkpoint: dict[str, Any]) -> None:
@@ -135,7 +155,8 @@ def _record(plan: Plan, state: TrainState) -> dict[str, Any]:
     """What `config.json` says of a run."""
     dataset, config = plan.dataset, plan.config
     processor = platform.processor() or platform.machine()
-    return {
+    events = {"events": state.events} if state.events else {}
+    return events | {
         "key": plan.key,
         "settings": config.flat(),
         "dataset": dataset.name,

@@ -1,6 +1,5 @@
 """Run folders of version 0.1 in the names of today: they are read, and nothing goes on from one."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from torch import Tensor
 from lmptlib.config import COMMON, Config
 from lmptlib.methods import METHODS
 from lmptlib.paths import safe_name
+from lmptlib.training.folder import read_record
 
 _SETTINGS = {"head": "logit_map", "lr_head": "lr_logit_map"}
 _BESIDE = ("residual", "hand_written", "centred")  # settings of every method then, now of the method prompts_and_probe
@@ -79,7 +79,7 @@ def stopped_twins(wanted: Config, dataset: str, outputs: Path) -> list[str]:
     if not wanted.learning:
         return []
     names = f"{safe_name(dataset)}-*-{safe_name(wanted.recipe)}-s{wanted.learning.seed}-*"
-    found = {path.parent.name: _record(path) for path in sorted(outputs.glob(f"{names}/config.json"))}
+    found = {path.parent.name: read_record(path.parent) for path in sorted(outputs.glob(f"{names}/config.json"))}
     places = ("dataset", "data_root", "cache", "model", "weights", "device")
     settings = {name: value for name, value in wanted.flat().items() if name not in places}
     return [
@@ -87,12 +87,3 @@ def stopped_twins(wanted: Config, dataset: str, outputs: Path) -> list[str]:
         for name, past in found.items()
         if is_old(past) and past.get("stopped_after") and settings.items() <= config(past)["settings"].items()
     ]
-
-
-def _record(path: Path) -> dict[str, Any]:
-    """What a run's `config.json` says; of one that is damaged, nothing."""
-    try:
-        record = json.loads(path.read_bytes())
-    except ValueError:
-        return {}
-    return record if isinstance(record, dict) else {}

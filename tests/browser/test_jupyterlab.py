@@ -5,6 +5,7 @@ import base64
 import nbformat
 import papermill
 import pytest
+from lab import Notebook
 
 from lmptlib.paths import shipped
 from lmptlib.runs.run import Run, find_runs
@@ -17,11 +18,6 @@ QUICK = ("05_embeddings",)
 NOTEBOOKS = [pytest.param(p, id=p.stem, marks=[] if p.stem in QUICK else pytest.mark.every_notebook) for p in PATHS]
 SMALL = {"epochs": 2, "batch_size": 8, "n_seeds": 1, "n_images": 10, "interactive": True}
 
-DRAWN = """() => [...document.querySelectorAll('.js-plotly-plot')].every(plot => plot.querySelector('.main-svg'))"""
-DONE = """() => {
-  const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].map(prompt => prompt.textContent);
-  return prompts.length > 0 && prompts.every(text => /\\[\\d+\\]/.test(text));
-}"""
 # What an explorer shows, without what its controls say of themselves.
 SHOWN = """output => {
   const copy = output.cloneNode(true);
@@ -29,15 +25,10 @@ SHOWN = """output => {
   const texts = [...output.querySelectorAll('.widget-text input, .widget-textarea textarea')].map(e => e.value);
   return copy.innerHTML + texts;
 }"""
-# Figures outside explorers, drawn; in a saved notebook JupyterLab shows each as the picture that it kept of it.
-STATIC = """[...document.querySelectorAll('.jp-RenderedPlotly')]
-  .filter(plot => plot.querySelector('.main-svg') || plot.querySelector('img')?.naturalWidth > 100).length"""
 # What shows when the mouse moves, what a button reads later, and what four rare classes cannot show.
 SILENT = ("follows the mouse", "baseline", "rarest class too")
 SILENT += ("_pos head", "_neg head", "_pos medium", "_neg medium")
 CONTROLS = "select, .noUi-handle, input[type=checkbox], .widget-toggle-buttons button, button.widget-button"
-
-
 DROP = """content => {
   const bytes = Uint8Array.from(atob(content), letter => letter.charCodeAt(0)), data = new DataTransfer();
   data.items.add(new File([bytes], 'dropped.jpg', { type: 'image/jpeg' }));
@@ -53,28 +44,24 @@ def test_a_notebook_runs_and_its_explorers_answer(path, lab, tab, tiny):
     if path.stem == "15_own_data":
         given["recipe"] = "calibrated"  # that of the notebook has no epochs
     given = {name: value for name, value in given.items() if name in taken}
-    page = tab.page
-    run_all(page, lab, path, given)
-    figures = page.locator(".jp-OutputArea-output .js-plotly-plot").count()
-    explorers = page.locator(".jp-OutputArea-output:has(.jupyter-widgets)")
-    assert page.locator('[data-mime-type="application/vnd.jupyter.error"]').count() == 0
-    assert page.get_by_text("Error displaying widget").count() == 0
-    assert figures and explorers.count()
-    for i in range(explorers.count()):
-        if explorers.nth(i).locator(".lmpt-live").count():
-            continue  # has a test of its own
-        change_every_control(page, explorers.nth(i))
-        explorers.nth(i).scroll_into_view_if_needed()
-        tab.screenshot(f"{path.stem}-explorer-{i}")
-    page.keyboard.press("Control+s")
-    page.get_by_text("Saving completed").first.wait_for(timeout=60_000)
-    drawn = page.evaluate(STATIC)
-    assert drawn == page.locator(".jp-RenderedPlotly").count() > 0 and not tab.outside and not tab.errors
+    page, notebook = tab.page, run_all(tab, lab, path, given)
+    figures = explorers = 0
+    for output in notebook.outputs():
+        assert output.locator('[data-mime-type="application/vnd.jupyter.error"]').count() == 0
+        assert output.get_by_text("Error displaying widget").count() == 0
+        figures += output.locator(".jp-RenderedPlotly").count()
+        for explorer in output.locator(".jp-OutputArea-output:has(.jupyter-widgets)").all():
+            explorers += 1
+            # What watches a training has a test of its own.
+            if explorer.locator(".lmpt-live").count() == 0:
+                change_every_control(page, explorer)
+                explorer.scroll_into_view_if_needed()
+                tab.screenshot(f"{path.stem}-explorer-{explorers}")
+    assert figures and explorers and not tab.outside and not tab.errors
 
-    page.goto("about:blank")
-    lab.shut_down_kernels()
-    page.goto(lab.url(path.name))
-    page.wait_for_function(f"{STATIC} === {drawn}", timeout=90_000)
+    notebook.save()
+    notebook.open_again()
+    assert sum(output.locator(".jp-RenderedPlotly").count() for output in notebook.outputs()) == figures
     page.set_viewport_size({"width": 1300, "height": 6000})
     page.wait_for_timeout(1000)
     tab.screenshot(f"{path.stem}-saved")
@@ -129,25 +116,21 @@ def change(control) -> bool:
     return True
 
 
-def run_all(page, lab, path, values: dict) -> None:
+def run_all(tab, lab, path, values: dict) -> Notebook:
     """Open a copy of a notebook with these parameters, and run all of it."""
     papermill.execute_notebook(
         path, lab.folder / path.name, values, kernel_name="python3", progress_bar=False, prepare_only=True
     )
-    page.goto(lab.url(path.name))
-    page.get_by_text("| Idle").first.wait_for(timeout=90_000)
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_text("Run All Cells", exact=True).click()
-    page.wait_for_function(DONE, timeout=240_000)
-    page.wait_for_function(DRAWN, timeout=60_000)
+    notebook = Notebook(tab.page, lab, path.name)
+    notebook.open()
+    notebook.run_all()
+    return notebook
 
 
 def test_a_run_is_watched_paused_stopped_and_taken_up(lab, tab, tiny):
     out, page = tiny.folder / "out", tab.page
     values = {"dataset": str(tiny.path), "epochs": 40, "batch_size": 2, "method": "coop", "out": str(out)}
-    run_all(page, lab, find_notebook("train"), values | {"epochs": 2})
-    live = page.locator(".lmpt-live")
-    live.scroll_into_view_if_needed()
+    live = run_all(tab, lab, find_notebook("train"), values | {"epochs": 2}).output_with(".lmpt-live")
     count = "document.querySelectorAll('.lmpt-live .scatterlayer .trace .points path').length"
     epochs = live.get_by_label("epochs")
     epochs.fill("40")
@@ -160,14 +143,29 @@ def test_a_run_is_watched_paused_stopped_and_taken_up(lab, tab, tiny):
     page.wait_for_timeout(1500)
     held = page.evaluate(count)
     page.wait_for_timeout(1500)
-    assert page.evaluate(count) == held
+    assert page.evaluate(count) == held and live.get_by_text("paused at").count() == 1
+    lines = "document.querySelectorAll('.lmpt-live .shapelayer path').length"
+    rate = live.locator(".noUi-handle").first
+    rate.focus()
+    rate.press("ArrowRight")
+    live.get_by_text("from epoch").wait_for()
+    assert page.evaluate(lines) == 0
     tab.screenshot("live-training")
+    live.get_by_role("button", name="go on").click()
+    page.wait_for_function(f"{count} > {held} && {lines} === 3", timeout=30_000)
+    pause.click()
+    live.get_by_text("paused at").wait_for()
+    held = page.evaluate(count)
+    # the cell is run again: what it shows then is the same training, from its first epoch
+    live.click(position={"x": 2, "y": 2})
+    page.keyboard.press("Control+Enter")
+    page.wait_for_function(f"{count} === {held} && {lines} === 3", timeout=60_000)
     live.get_by_role("button", name="go on").click()
     page.wait_for_function(f"{count} > {held}", timeout=30_000)
     stop.click()
     live.get_by_text("written to").wait_for(timeout=60_000)
     (part,) = [run for run in find_runs(out) if run.stopped]
-    assert 0 < part.stopped < 40
+    assert 0 < part.stopped < 40 and len(part.events) == 1
     start.click()
     disabled = "document.querySelector('.lmpt-live .mod-success').disabled"
     page.wait_for_function(disabled, timeout=30_000)
@@ -179,8 +177,8 @@ def test_a_run_is_watched_paused_stopped_and_taken_up(lab, tab, tiny):
 @pytest.mark.every_notebook
 def test_photographs_are_dropped_and_classified(lab, tab, tiny):
     page, values = tab.page, {"dataset": str(tiny.path), "out": str(tiny.folder / "out")}
-    run_all(page, lab, find_notebook("own_data"), values)
-    zone = page.locator(".lmpt-drop-zone")
+    explorer = run_all(tab, lab, find_notebook("own_data"), values).output_with(".lmpt-drop-zone")
+    zone = explorer.locator(".lmpt-drop-zone")
     zone.locator("input").set_input_files([tiny.folder / "test" / "3.jpg", tiny.folder / "test" / "4.jpg"])
     chooser = page.locator(".widget-dropdown select").last
     page.wait_for_function("[...document.querySelectorAll('.widget-dropdown select')].at(-1).options.length == 3")
@@ -202,7 +200,7 @@ def test_a_table_is_sorted_saved_and_lives_in_a_saved_notebook(lab, tab, tmp_pat
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("\n".join(lines))], metadata=kernel)
     nbformat.write(notebook, tmp_path / "table.ipynb")
-    run_all(page, lab, tmp_path / "table.ipynb", {})
+    notebook = run_all(tab, lab, tmp_path / "table.ipynb", {})
     top = "document.querySelector('table.dataTable tbody tr')?.innerText.split(/\\s+/).join(' ')"
     for running in (True, False):
         page.wait_for_function(f"{top} === '<0> 40'", timeout=30_000)
@@ -214,9 +212,6 @@ def test_a_table_is_sorted_saved_and_lives_in_a_saved_notebook(lab, tab, tmp_pat
         assert len(download.value.path().read_text().split()) == 41
         tab.screenshot(f"table-{running}")
         if running:
-            page.keyboard.press("Control+s")
-            page.get_by_text("Saving completed").first.wait_for(timeout=60_000)
-            page.goto("about:blank")
-            lab.shut_down_kernels()
-            page.goto(lab.url("table.ipynb"))
+            notebook.save()
+            notebook.open_again()
     assert not tab.outside and not tab.errors

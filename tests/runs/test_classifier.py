@@ -105,7 +105,7 @@ def test_dropped_photographs_are_scored_by_the_chosen_runs(tiny, tmp_path):
     explorer.photograph.value = "0.jpg"
     (figure,) = explorer.scores.children
     assert len(figure.data) == 2 and explorer.picture.value[:2] == b"\xff\xd8"
-    expected = {f"{run.label}, seed 0": Classifier(run)(paths[:1]).iloc[0] for run in runs[1:]}
+    expected = {run.label: Classifier(run)(paths[:1]).iloc[0] for run in runs[1:]}
     top = set().union(*(of_run.nlargest(3).index for of_run in expected.values()))
     for trace in figure.data:
         shown = [name.rpartition(" ")[0] for name in trace.y]

@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 
 from lmptlib.config import resolve
+from lmptlib.data.loading import load_dataset
 from lmptlib.methods import learns
 from lmptlib.recipes.reading import recipe_names
-from lmptlib.runs.live import LiveRun
+from lmptlib.runs.live import LiveRun, find_begun, hardest_images, live_runs
 from lmptlib.runs.run import Run
+from lmptlib.suite.figures.live_figures import map_range
 from lmptlib.suite.widgets.live import LiveTraining
+from lmptlib.training.plan import plan_run
 from lmptlib.training.training import train
 
 
@@ -26,17 +29,13 @@ def until(condition) -> None:
 
 def test_a_paused_run_waits_and_a_stopped_one_goes_on(tiny, tmp_path):
     config = resolve(dataset=str(tiny.path), epochs=5, batch_size=8)
-    live, rows = LiveRun(config, tmp_path / "live"), []
-
-    def seen(count: int) -> bool:
-        rows.extend(live.news()[0])
-        return len(rows) >= count
-
+    live = LiveRun(config, tmp_path / "live")
     live.pause()
     live.start()
-    until(lambda: seen(1))
+    until(lambda: live.waiting)
     time.sleep(0.5)
-    assert not seen(2) and live.running and live.paused
+    assert live.epoch == 1 and live.running and live.paused
+    rows = live.rows
     live.stop()
     live.wait(30)
     part = Run(live.folder)
@@ -44,7 +43,7 @@ def test_a_paused_run_waits_and_a_stopped_one_goes_on(tiny, tmp_path):
     again = LiveRun(config, tmp_path / "live")
     again.start()
     again.wait(60)
-    news, lines = again.news()
+    news, lines = again.rows, again.lines
     assert [row["epoch"] for row in news] == [1, 2, 3, 4, 5] and any("going on after epoch 1" in line for line in lines)
     assert np.isnan(news[0]["logit"]) and news[-1]["logit"] > 0 and news[-1]["split"] == "train"
     whole = Run(train(config, tmp_path / "whole", log=lambda line: None))
@@ -55,7 +54,7 @@ def test_a_paused_run_waits_and_a_stopped_one_goes_on(tiny, tmp_path):
     finished = LiveRun(config, tmp_path / "live")
     finished.start()
     finished.wait(60)
-    rows, lines = finished.news()
+    rows, lines = finished.rows, finished.lines
     assert "finished already" in lines[-1] and [row["loss_cls"] for row in rows] == list(whole.history["loss_cls"])
     assert rows[-1]["negative"] == news[-1]["negative"]
 
@@ -88,18 +87,23 @@ def test_buttons_and_sliders_make_a_run(tiny, tmp_path):
     run = Run(widget.run.folder)
     wanted = {"lam": 0.25, "lr": pytest.approx(1e-3), "eta": 2.0, "loss": "asl", "method": "lmpt", "batch_size": 8}
     assert {name: run.config["settings"][name] for name in wanted} == wanted
-    drawn = {trace.meta if isinstance(trace.meta, str) else tuple(trace.meta): trace for trace in widget.figure.data}
+    drawn = {trace.meta if isinstance(trace.meta, str) else tuple(trace.meta): trace for trace in widget.curves.data}
     assert list(drawn["loss"].x) == [1, 2, 3, 4]
     np.testing.assert_allclose(drawn["loss_cse"].y, run.history["loss_cse"])
     table = run.probabilities("epoch").query("group == 'tail' and step > 0")
-    np.testing.assert_allclose(drawn["positive", "tail"].y, table["positive"], rtol=1e-6)
+    np.testing.assert_allclose(np.array(drawn["positive", "tail"].y, float), table["positive"], rtol=1e-6)
     assert "written to" in widget.status.value and widget.stop.disabled
 
 
 @pytest.mark.parametrize("recipe", recipe_names())
 def test_what_is_not_moved_stays_as_given(recipe, monkeypatch):
-    asked = []
-    monkeypatch.setattr("lmptlib.suite.widgets.live.LiveRun", lambda config, out: asked.append(config) or Mock())
+    asked, told = [], {"rows": [], "events": [], "lines": [""], "pending": {}, "running": False, "folder": None}
+
+    def plan_nothing(*_):
+        raise ValueError("no data")
+
+    monkeypatch.setattr("lmptlib.suite.widgets.live.LiveRun", lambda config, *_: asked.append(config) or Mock(**told))
+    monkeypatch.setattr("lmptlib.suite.widgets.live.plan_run", plan_nothing)
     base = resolve(recipe=recipe)
     if learns(base.method):
         widget = LiveTraining({"recipe": recipe})
@@ -120,3 +124,110 @@ def test_a_failure_is_shown_and_can_be_tried_again(tiny, tmp_path):
 
     asyncio.run(work())
     assert "failed: " in widget.status.value and "nothing.jpg" in widget.status.value
+
+
+@pytest.fixture
+def card(tiny, cache):
+    """Settings of a run on the tiny card."""
+    return {"dataset": str(tiny.path), "cache": str(cache), "epochs": 4, "batch_size": 8}
+
+
+def traces(widget: LiveTraining) -> dict:
+    return {trace.meta if isinstance(trace.meta, str) else tuple(trace.meta): trace for trace in widget.curves.data}
+
+
+def test_a_run_is_edited_while_it_is_paused(card, tmp_path):
+    """What is moved then is an event, when it goes on; another cockpit shows the same run from its first epoch."""
+    widget = LiveTraining(card, tmp_path)
+    plain = plan_run(resolve(**card), tmp_path).path
+    assert "new run" in widget.outlook.value and not widget.curves.layout.shapes
+    widget.start.click()
+    widget.pause.click()
+    run = widget.run
+    until(lambda: run.waiting)
+    widget.update()
+    assert "paused at 1" in widget.outlook.value and widget.controls["eta"].disabled
+    widget.controls["lr"].value = 0.05
+    widget.controls["lr"].value = 0.01
+    assert "lr 0.01 from epoch 2" in widget.outlook.value and run.events == []
+    other = LiveTraining(card, tmp_path)
+    assert other.run is run and other.controls["lr"].value == 0.01 and list(traces(other)["loss"].x) == [1]
+    assert other.start.disabled and "paused at 1" in other.outlook.value
+    other.pause.click()
+    run.wait(60)
+    for one in (widget, other):
+        one.update()
+        assert list(traces(one)["loss"].x) == [1, 2, 3, 4] and one.curves.layout.shapes[0].x0 == 1.5
+        assert one.curves.layout.annotations[-1].text == "lr 0.002 → 0.01"
+        assert one.controls["lr"].value == 0.01 and "finished already" in one.outlook.value
+    assert [event["after"] for event in run.events] == [0.01] and Run(run.folder).events == run.events
+    widget.controls["lr"].value = 0.002
+    assert "goes on from epoch 1 of 4" in widget.outlook.value, "the run without the edit"
+    assert plain != run.folder and widget.going_on.options[1][1] == plain
+
+
+def test_a_begun_run_is_gone_on_with(card, tmp_path):
+    """Its settings come into the controls; whoever moves one begins another run."""
+    stop = {"log": lambda line: None, "on_epoch_end": lambda state: state.epoch < 2}
+    folder = train(resolve(**card, method="coop", lr=0.03, seed=5), tmp_path, **stop)
+    data = plan_run(resolve(**card), tmp_path).fingerprints["dataset"]
+    assert list(find_begun(data, tmp_path)) == [folder] and not find_begun("other", tmp_path)
+    widget = LiveTraining(card, tmp_path)
+    assert "new run" in widget.outlook.value
+    widget.going_on.value = folder
+    assert "goes on from epoch 2 of 4" in widget.outlook.value
+    values = {name: widget.controls[name].value for name in ("method", "lr", "seed")}
+    assert values == {"method": "coop", "lr": 0.03, "seed": 5} and widget.controls["lam"].disabled
+    assert ("0.03", 0.03) in widget.controls["lr"].options, "what is shown is what is used"
+    widget.controls["seed"].value = 6
+    assert "new run" in widget.outlook.value
+    widget.controls["seed"].value = 5
+    widget.start.click()
+    widget.run.wait(60)
+    widget.update()
+    assert widget.run.folder == folder and not Run(folder).stopped
+    assert "finished already" in widget.outlook.value and len(widget.going_on.options) == 1
+    widget.controls["method"].value, widget.controls["epochs"].value = "linear_probe", 2
+    widget.start.click()
+    widget.run.wait(60)
+    widget.update()
+    ghosts = [trace for trace in widget.curves.data if trace.showlegend and trace.name.startswith("before")]
+    assert [trace.name for trace in ghosts] == ["before: method coop, epochs 4"]
+    np.testing.assert_allclose(ghosts[0].y, Run(folder).history["loss"])
+    assert live_runs(card["dataset"], tmp_path)[-1] is widget.run and not live_runs(card["dataset"], tmp_path / "other")
+
+
+def test_the_map_axis_only_widens():
+    rows = [{"softmax": 41.0, "logit": float("nan")}, {"softmax": 43.0, "logit": 47.0}]
+    first = map_range(rows[:1])
+    assert map_range([]) is None and first == (40, 45)
+    assert map_range(rows, first) == (40, 50) and map_range(rows[:1], (40, 50)) == (40, 50)
+    assert map_range([{"softmax": 0.2, "logit": 99.9}]) == (0, 100)
+
+
+def test_the_hardest_images_are_those_that_surprise_most(tiny):
+    train = load_dataset(str(tiny.path)).train
+    logits = np.where(train.labels, 3.0, -3.0)
+    logits[7], logits[2, 0] = -logits[7], 9.0 if not train.labels[2, 0] else -9.0
+    first, second, _ = hardest_images(train.labels, logits, ("a", "b", "c", "d"), train)
+    p = 1 / (1 + np.exp(-logits[7]))
+    error = -np.log(np.where(train.labels[7], p, 1 - p)).mean()
+    assert (
+        first["name"] == train.names[7] and first["error"] == pytest.approx(error) and second["name"] == train.names[2]
+    )
+    assert not any(right for _, _, right in first["top"][:2]) and all(right for _, _, right in first["labels"])
+
+
+def test_an_edit_that_cannot_be_is_refused_and_one_that_breaks_the_run_is_told(card, tmp_path):
+    config = resolve(**card, optimizer="sgd")
+    live = LiveRun(config, tmp_path)
+    live.pause()
+    live.start()
+    until(lambda: live.waiting)
+    with pytest.raises(ValueError, match="setting 'lam' must be from 0 to 1"):
+        live.edit("lam", 2.0)
+    live.edit("lr", 1e30)
+    live.go_on()
+    live.wait(60)
+    assert "lower lr" in live.error and "\n" not in live.error and live.folder is None
+    assert plan_run(config, tmp_path).folder.epochs_done == 1

@@ -5,7 +5,17 @@ import pytest
 
 from lmptlib.evaluation.metrics import OUT_OF_FOLD
 from lmptlib.runs.comparison import compare
-from lmptlib.runs.tables import class_table, curve_table, f1_table, group_table, purpose_table, results_table
+from lmptlib.runs.tables import (
+    class_table,
+    curve_table,
+    f1_table,
+    group_table,
+    purpose_table,
+    result_rows,
+    results_table,
+    results_text,
+    run_names,
+)
 
 
 def test_results_have_the_figure_out_of_fold_where_there_is_one(make_run):
@@ -13,6 +23,30 @@ def test_results_have_the_figure_out_of_fold_where_there_is_one(make_run):
     table = results_table(runs).set_index("method")
     assert table.loc["lda", "out of fold"] == runs[0].metrics["out_of_fold"]["total"]
     assert np.isnan(table.loc["zero_shot", "out of fold"])
+
+
+def test_results_are_means_over_the_seeds_of_one_configuration(make_run):
+    runs = [make_run(method="coop", seed=seed) for seed in (0, 1)] + [make_run(method="coop", lr=1e-3)]
+    totals = np.array([run.metrics["scores"]["logit"]["total"] for run in runs])
+    table = results_table(runs, spread=True)
+    assert list(table)[:2] == ["run", "softmax total"] and list(table)[-2:] == ["lr", "folder"]
+    assert table["run"].tolist() == ["CoOp, lr 2e-3", "CoOp, lr 1e-3"] and table["n"].tolist() == [2, 1]
+    assert table["lr"].tolist() == [2e-3, 1e-3] and table.round(2)["lr"].tolist() == [2e-3, 1e-3]
+    assert table["folder"].tolist() == [runs[0].folder.name, runs[2].folder.name]
+    np.testing.assert_allclose(table["logit total"], [totals[:2].mean(), totals[2]])
+    np.testing.assert_allclose(table["logit total sd"], [totals[:2].std(ddof=1), np.nan])
+    # of two values: 12.706 is the t quantile with one degree of freedom
+    half = 12.7062 * totals[:2].std(ddof=1) / np.sqrt(2)
+    assert table["logit total high"][0] == pytest.approx(totals[:2].mean() + half, rel=1e-4)
+    assert np.isnan(table["logit total high"][1]), "twelve test images"
+    text = results_text(result_rows(runs)).query("ranking == 'logit'")
+    shown = f"{totals[:2].mean():.1f} ± {totals[:2].std(ddof=1):.1f}"
+    assert text["total"].tolist() == [shown, f"{totals[2]:.1f}"]
+    assert text["95% interval"].tolist()[1] == "too few positives"
+    single = results_table(runs, by_run=True)
+    names = ["CoOp, lr 2e-3, seed 0", "CoOp, lr 2e-3, seed 1", "CoOp, lr 1e-3"]
+    assert single["run"].tolist() == run_names(runs) == names and single["seed"].tolist() == [0, 1, 0]
+    np.testing.assert_array_equal(single["logit total"], totals)
 
 
 def test_each_figure_says_what_it_is_for(make_run):

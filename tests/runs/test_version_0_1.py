@@ -44,7 +44,7 @@ def test_settings_have_the_names_of_today(old):
     assert old["best"].settings["method"] == "prompts_and_probe" and old["best"].settings["residual"] == 0.93
     assert "seed" not in old["zero_shot"].settings and old["zero_shot"].seed == 0
     assert [run.stopped for run in old.values()] == [None, None, None, None, 1]
-    assert old["stopped"].label == "lmpt, db_focal, calibrated, stopped after 1 of 2 epochs"
+    assert old["stopped"].label == "LMPT, stopped after 1 of 2 epochs"
 
 
 def test_scores_and_logits_are_those_of_today(old, make_run):
@@ -79,12 +79,12 @@ def test_tables_and_comparison_read_them(old, make_run):
     assert [*by_dataset(finished)] == ["tiny"]
     table = results_table(old.values())
     assert table["method"].tolist() == ["zero_shot", "lmpt", "prompts_and_probe", "linear_probe", "lmpt"]
-    assert table["recipe"].tolist() == [
-        "",
-        "calibrated",
-        "prompts_and_probe",
-        "probe",
-        "calibrated (stopped after 1 of 2 epochs)",
+    assert table["run"].tolist() == [
+        "zero-shot",
+        "LMPT",
+        "prompts and probe, recipe prompts_and_probe",
+        "linear probe, recipe probe",
+        "LMPT, stopped after 1 of 2 epochs",
     ]
     assert table["logit total"].notna().all() and table["softmax tail"].notna().all()
     assert settings_table(finished)["sampler"].tolist() == ["", "shuffle", "class_aware", "class_aware"]

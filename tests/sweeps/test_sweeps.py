@@ -24,7 +24,7 @@ from lmptlib.suite.cli.main import main
 from lmptlib.suite.figures import class_ap, group_ap, paper
 from lmptlib.sweeps.engine import run_sweep
 from lmptlib.sweeps.grid import read_sweep, sweep_names
-from lmptlib.sweeps.tables import sweep_summary, sweep_table
+from lmptlib.sweeps.tables import step_table, sweep_summary, sweep_table
 from lmptlib.training.folder import RunFolder
 
 
@@ -171,6 +171,24 @@ def test_finished_runs_are_not_repeated(made):
     assert lines == ["grid: 5 runs, 5 finished, 0 to make"]
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()} == before
     assert again == first
+
+
+def test_what_is_logged_tells_no_result(write, tmp_path):
+    lines = []
+    run_sweep(read_sweep(write("settings: {TINY, method: coop}\nseeds: [0]")), tmp_path / "out", log=lines.append)
+    assert lines[0].endswith("1 to make") and "done" in lines[1] and not re.search(r"mAP|softmax|logit", "".join(lines))
+
+
+def test_each_row_is_set_against_the_row_before_it(made):
+    _, runs, _ = made
+    (first, *_), names = runs.values(), list(runs)
+    table = step_table(runs).set_index(["ranking", "row", "group"])
+    assert list(dict.fromkeys(table["before"])) == names[:-1]
+    for ranking in ("softmax", "logit"):
+        totals = [np.mean([run.metrics["scores"][ranking]["total"] for run in part]) for part in runs.values()]
+        found = [table.loc[(ranking, row, "total"), "difference"] for row in names[1:]]
+        np.testing.assert_allclose(found, np.diff(totals))
+    assert len(first) == 1, "zero-shot is paired with every seed"
 
 
 def test_jobs_side_by_side_give_the_same_numbers(made, tmp_path):

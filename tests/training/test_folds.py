@@ -14,8 +14,10 @@ from lmptlib.data.loading import load_dataset
 from lmptlib.data.stratified import draw_folds
 from lmptlib.errors import NonFiniteLoss
 from lmptlib.evaluation.metrics import OUT_OF_FOLD
+from lmptlib.losses import loss_title
 from lmptlib.methods.base import Batch
 from lmptlib.runs.classifier import Classifier
+from lmptlib.runs.labels import described
 from lmptlib.runs.run import Run
 from lmptlib.training.folds import FoldInputs
 from lmptlib.training.inputs import Inputs
@@ -64,7 +66,9 @@ def test_the_run_is_that_of_the_chosen_settings(make_run):
     plain = make_run(method="linear_probe", **run.config["chosen"])
     for name in ("scores", "logits"):
         np.testing.assert_array_equal(run.scores()[name], plain.scores()[name])
-    assert run.settings["loss"] == run.config["chosen"]["loss"] and run.settings["loss"] in run.label
+    assert run.settings["loss"] == run.config["chosen"][
+        "loss"
+    ] and f"{loss_title(run.settings['loss'])} (chosen by folds)" in described(run)
     assert Classifier(run.folder).config.settings.lr == run.config["chosen"]["lr"]
 
 

@@ -111,7 +111,7 @@ def test_zero_shot_learns_nothing_and_leaves_a_folder(make_run, tiny, tmp_path):
     run = make_run(method="zero_shot")
     prompts = run.prompts()
     assert torch.equal(prompts["before"], prompts["after"]) and run.history.empty
-    assert run.label == "zero_shot"
+    assert run.label == "zero-shot"
     stamp = (run.folder / "metrics.json").stat().st_mtime_ns
     again = make_run(method="zero_shot", recipe="probe", logit_map="affine")
     assert (again.folder / "metrics.json").stat().st_mtime_ns == stamp, "recipes of learning do not matter to it"
@@ -333,7 +333,7 @@ def test_a_recipe_that_chooses_on_the_test_set_says_so_everywhere(make_run, tiny
     assert run.config["selected_epoch"] == run.history["epoch"][run.history["test_map"].idxmax()]
     assert run.metrics["scores"]["softmax"]["total"] == pytest.approx(run.history["test_map"].max(), abs=1e-3)
     assert run.config["settings"]["preprocess"] == "imagenet"
-    assert "TEST-SET LEAKAGE" in run.label and "TEST-SET LEAKAGE" in results_table([run])["recipe"][0]
+    assert "TEST-SET LEAKAGE" in run.label and "TEST-SET LEAKAGE" in results_table([run])["run"][0]
     assert not make_run().leaks
 
 
@@ -370,9 +370,9 @@ def test_other_weights_are_another_run(make_run, tiny, tmp_path):
 def test_labels_tell_settings_apart_and_seeds_together(make_run, tiny, tmp_path):
     one, two, three = (make_run(**s) for s in ({}, {"seed": 1}, {"lr": 1e-3}))
     labels = [label for label, _ in labelled([one, two, three])]
-    assert labels[0] == labels[1] == "lmpt, db_focal, calibrated, lr 0.002"
-    assert labels[2] == "lmpt, db_focal, calibrated, lr 0.001"
-    assert [label for label, _ in labelled([one, two])] == ["lmpt, db_focal, calibrated"] * 2
+    assert labels[0] == labels[1] == "LMPT, lr 2e-3"
+    assert labels[2] == "LMPT, lr 1e-3"
+    assert [label for label, _ in labelled([one, two])] == ["LMPT"] * 2
     tiny.replace("captions.txt", "a photo of a person.", "one person.")
     with pytest.raises(ValueError, match="are of different data"):
         class_table([one, make_run()])
@@ -418,7 +418,7 @@ def test_a_stopped_run_goes_on_to_the_same_result(tiny, tmp_path, settings):
     folder = train(config, tmp_path / "broken", log=silent, on_epoch_end=lambda state: state.epoch < 2)
     part = Run(folder)
     assert part.stopped == 2 and "stopped after 2 of 4 epochs" in part.label and len(part.history) == 2
-    assert "stopped after 2 of 4 epochs" in results_table([part])["recipe"][0]
+    assert "stopped after 2 of 4 epochs" in results_table([part])["run"][0]
     assert not plan_run(config, tmp_path / "broken").folder.finished
     again = train(
         config,

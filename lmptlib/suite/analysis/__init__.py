@@ -1,3 +1,3 @@
-"""What notebooks measure: cases, embeddings, loss landscapes, probabilities, rankings, lessons.
+"""What notebooks measure: cases, embeddings, loss landscapes, probabilities, rankings.
 
 Runs and arrays in, DataFrames out."""

@@ -68,6 +68,20 @@ def ranking_errors(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
     return np.array([1 - label_ranking_average_precision_score(y[None], s[None]) for y, s in zip(labels, scores)])
 
 
+def caption_distances(captions: np.ndarray, prompts: dict[str, np.ndarray], targets: np.ndarray) -> pd.DataFrame:
+    """Quantiles of D = 1 - cos between captions (N, D) and prompts (C, D), unit features, a line a row and side.
+
+    prompts: row -> features; targets (N, C) bool. Columns row, side (own, other), low (5%), q1, median, q3, high (95%).
+    """
+    rows = []
+    for row, features in prompts.items():
+        distance = 1 - captions @ features.T
+        for side, mask in (("own", targets), ("other", ~targets)):
+            quantiles = np.quantile(distance[mask], [0.05, 0.25, 0.5, 0.75, 0.95])
+            rows.append({"row": row, "side": side, **dict(zip(("low", "q1", "median", "q3", "high"), quantiles))})
+    return pd.DataFrame(rows)
+
+
 def pair_cosines(images: np.ndarray, texts: np.ndarray, most: int = 500) -> dict[str, np.ndarray]:
     """Cosines of pairs of unit features, by kind: two images, two prompts, image and prompt. images (N, D), texts (C, D).
 

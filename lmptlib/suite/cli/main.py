@@ -10,6 +10,7 @@ from lmptlib.suite.cli.answers import answers
 from lmptlib.suite.cli.data import data
 from lmptlib.suite.cli.demo import demo
 from lmptlib.suite.cli.info import info
+from lmptlib.suite.cli.label import label
 from lmptlib.suite.cli.recipes import recipes
 from lmptlib.suite.cli.report import report
 from lmptlib.suite.cli.results import results
@@ -59,6 +60,7 @@ def main() -> None:
     Settings:     lmpt settings, lmpt settings lmpt
     Your photos:  lmpt run own_data -p dataset photos.csv -p model ViT-B-16 -p weights openai
     Compare:      lmpt sweep losses, lmpt results
+    Name a run:   lmpt label RUN "my baseline"
     Pass on:      lmpt report
     """
     # OpenMP's threads spin while they wait, each on a core that another training may want. It reads this when torch is
@@ -67,7 +69,7 @@ def main() -> None:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
-for command in (run, demo, results, report, answers, info, sweep, recipes, settings, data):
+for command in (run, demo, results, label, report, answers, info, sweep, recipes, settings, data):
     main.add_command(command)
 
 if __name__ == "__main__":

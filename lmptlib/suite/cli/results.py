@@ -1,4 +1,4 @@
-"""`lmpt results`: the table of all finished runs."""
+"""`lmpt results`: the tables of all finished runs."""
 
 from pathlib import Path
 
@@ -8,27 +8,34 @@ from lmptlib.suite.cli.options import out_option
 
 
 @click.command()
-@click.option("--csv", is_flag=True, help="Comma-separated, for a file or a spreadsheet.")
+@click.option("--csv", is_flag=True, help="Comma-separated numbers, for a file or a spreadsheet.")
+@click.option("--runs", "by_run", is_flag=True, help="Each run by itself, in place of means over seeds.")
 @out_option
-def results(csv: bool, out: Path | None) -> None:
-    """Show all finished runs: mAP in percent, total and by group, under both rankings.
+def results(csv: bool, by_run: bool, out: Path | None) -> None:
+    """Show all finished runs: mAP in percent, total and by group, under both rankings, and the settings that differ.
 
-    Those that were begun and not finished are counted in a line on the error output, apart from the table.
+    A line is a configuration: mean and deviation over its n seeds, and the 95% interval of the total, over seeds, or with
+    one seed over test images. Runs that were begun and not finished are counted in a line on the error output.
     """
+    import pandas as pd
+
     from lmptlib.paths import outputs_folder
     from lmptlib.runs.run import count_unfinished, find_runs
-    from lmptlib.runs.tables import results_table
+    from lmptlib.runs.tables import by_dataset, result_rows, result_settings, results_table, results_text
 
-    found = find_runs(out)
+    found = by_dataset(find_runs(out))
     if unfinished := count_unfinished(out):
         click.echo(f"{unfinished} begun and not finished: train them again to go on", err=True)
     if not found:
         raise click.ClickException(f"no finished runs in {outputs_folder(out)}: start with 'lmpt run train'")
-    table = results_table(found)
     if csv:
-        click.echo(table.to_csv(index=False), nl=False)
-    else:
-        shown = table.drop(columns="groups", errors="ignore")
-        click.echo(shown.round(2).to_string(index=False, na_rep="-"))
-        for line in dict.fromkeys(f"{run.dataset}: {run.grouping}" for run in found if run.grouping):
-            click.echo(line)
+        tables = [results_table(part, by_run, spread=True).assign(dataset=name) for name, part in found.items()]
+        click.echo(pd.concat(tables).to_csv(index=False), nl=False)
+        return
+    for name, part in found.items():
+        rows = result_rows(part, by_run)
+        click.echo(f"{name}: mAP in percent; intervals over seeds, where n is 1 over test images\n")
+        click.echo(results_text(rows).to_string(index=False))
+        click.echo(f"\n{result_settings(rows, by_run).to_string(index=False)}\n")
+        if part[0].grouping:
+            click.echo(f"{part[0].grouping}\n")

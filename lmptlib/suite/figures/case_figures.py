@@ -1,5 +1,7 @@
 """Single images and what runs say of them: pictures beside bars of classes, labels that one run has and another not."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -8,7 +10,21 @@ from plotly.subplots import make_subplots
 
 from lmptlib.data.dataset import GROUPS
 from lmptlib.suite.figures.pictures import jpeg_uri
-from lmptlib.suite.figures.style import COLOURS, SHORT, apply_layout, of_groups, run_colour
+from lmptlib.suite.figures.style import (
+    COLOURS,
+    SCALES_DIFFER,
+    SHORT,
+    apply_layout,
+    letters,
+    of_groups,
+    panels,
+    room,
+    run_looks,
+    wrapped,
+)
+
+# Runs beside a picture; more stand below.
+_RUNS = 3
 
 
 @of_groups
@@ -21,21 +37,33 @@ def case_figure(images: list[Image.Image], titles: list[str], tops: list[pd.Data
     """
     names = list(tops[0]["run"].unique())
     n_bars = max(top.groupby("run").size().max() for top in tops)
-    room = 28 + 18 * max(title.count("<br>") for title in titles)
-    height = 70 + len(images) * (room + 26 * n_bars)
-    gaps = {"horizontal_spacing": 0.012, "vertical_spacing": room / (height - 70 - room)}
-    panels = [text for title in titles for text in (title, *names)]
-    figure = make_subplots(rows=len(images), cols=1 + len(names), subplot_titles=panels, **gaps)
-    figure.update_annotations(font_size=14)
-    for row, (image, top) in enumerate(zip(images, tops), 1):
-        _add_picture(figure, jpeg_uri(image, width), row)
-        for column, name in enumerate(names, 2):
-            _add_best_classes(figure, top[top["run"] == name], row, column)
+    columns = min(len(names), _RUNS)
+    lines = [names[i : i + columns] for i in range(0, len(names), columns)]
+    texts = [
+        text
+        for title in titles
+        for line in lines
+        for text in (title if line is lines[0] else "", *_padded(line, columns))
+    ]
+    texts = [wrapped(text, letters(1 + columns, 880)) for text in texts]
+    n_rows, gap = len(images) * len(lines), room(texts)
+    height = max(22 * n_bars, 150) * n_rows + gap * (n_rows - 1)
+    gaps = {"horizontal_spacing": 0.012, "vertical_spacing": min(gap / height, 1)}
+    figure = make_subplots(rows=n_rows, cols=1 + columns, subplot_titles=texts, **gaps)
     figure.update_xaxes(visible=False).update_yaxes(visible=False, range=[n_bars - 0.4, -0.6])
-    title = "Best classes of each run, filled where it says them: ✓ a label of the image, ✗ none"
-    look = {"title_y": 1 - 22 / height, "title_font_size": 17, "font_color": "black", "showlegend": False}
-    margin = {"l": 10, "r": 10, "t": 50 + room, "b": 20}
-    return apply_layout(figure, title, height, **look).update_layout(margin=margin)
+    for i, (image, top) in enumerate(zip(images, tops)):
+        row = 1 + i * len(lines)
+        _add_picture(figure, jpeg_uri(image, width), row)
+        for place, name in enumerate(names):
+            below, beside = divmod(place, columns)
+            _add_best_classes(figure, top[top["run"] == name], row + below, beside + 2)
+    title = f"Best classes: ✓ a label of the image, ✗ none; H head, M medium, T tail{SCALES_DIFFER}"
+    look: dict[str, Any] = {"font_color": "black", "showlegend": False, "margin": {"l": 10, "r": 10, "b": 10}}
+    return apply_layout(figure, title, height + gap + 66, **look)
+
+
+def _padded(names: list[str], length: int) -> list[str]:
+    return names + [""] * (length - len(names))
 
 
 def _add_picture(figure: go.Figure, source: str, row: int) -> None:
@@ -56,7 +84,7 @@ def _add_best_classes(figure: go.Figure, part: pd.DataFrame, row: int, column: i
     for top in part.to_dict("records"):
         name = f"{top['class']} ({SHORT[top['group']]}) {top['score']:.2f}"
         texts.append(f" <b>{top['place']}. ✓ {name}</b>" if top["right"] else f" {top['place']}. ✗ {name}")
-    look = {"mode": "text", "textposition": "middle right", "hoverinfo": "skip"}
+    look = {"mode": "text", "textposition": "middle right", "textfont_size": 12, "hoverinfo": "skip"}
     figure.add_scatter(x=np.full(len(part), low), y=y, text=texts, **look, **panel)
     figure.update_xaxes(range=[low, high + 0.02 * (high - low)], **panel)
 
@@ -69,21 +97,22 @@ def case_changes(table: pd.DataFrame, against: str) -> go.Figure:
     them.
     """
     names = [name for name in table["run"].unique() if name != against]
-    figure = make_subplots(cols=len(names), shared_yaxes=True, subplot_titles=names, horizontal_spacing=0.03)
     order = table.drop_duplicates("class").sort_values("train", kind="stable")
     labels = dict(zip(order["class"], [f"{c} ({n})" for c, n in zip(order["class"], order["train"])]))
-    for column, name in enumerate(names, 1):
+    each = 10 + (18 if len(order) <= 30 else 16) * len(order)
+    figure, height = panels(names, each, shared_yaxes=True, horizontal_spacing=0.03)
+    for place, name in enumerate(names):
         for group in GROUPS:
             part = table[(table["run"] == name) & (table["group"] == group)]
             for side in ("fixed", "broke"):
                 label, bars = f"{side}, {group}", _changes(part, side, COLOURS[group])
-                bars.update(y=part["class"].map(labels), name=label, legendgroup=label, showlegend=column == 1)
-                figure.add_trace(bars, row=1, col=column)
+                bars.update(y=part["class"].map(labels), name=label, legendgroup=label, showlegend=place == 0)
+                figure.add_trace(bars, row=place // 3 + 1, col=place % 3 + 1)
     far = 1.2 * max(table["fixed"].max(), table["broke"].max(), 1)
     figure.update_xaxes(range=[-far, far], title="broken ←  → fixed", zerolinecolor="black")
-    figure.update_yaxes(categoryorder="array", categoryarray=list(labels.values()))
+    figure.update_yaxes(categoryorder="array", categoryarray=list(labels.values()), dtick=1, tickfont_size=12)
     title = f"Labels fixed and broken against {against} (training images in brackets)"
-    return apply_layout(figure, title, 170 + 24 * len(order), barmode="relative").update_layout(margin_t=100)
+    return apply_layout(figure, title, height + 150, barmode="relative")
 
 
 def _changes(part: pd.DataFrame, side: str, colour: str) -> go.Bar:
@@ -98,19 +127,22 @@ def _changes(part: pd.DataFrame, side: str, colour: str) -> go.Bar:
 
 @of_groups
 def top_probabilities(table: pd.DataFrame, k: int = 6) -> go.Figure:
-    """The k most probable classes of one image under each run, a bar a run. table: columns run, class, group, probability."""
+    """The k most probable classes of one image under each run, a bar a run.
+
+    table: columns run, class, group, probability, and `configuration`, by which a run keeps its colour.
+    """
     wide = table.assign(name=table["class"] + " (" + table["group"].map(SHORT) + ")")
     wide = wide.pivot(index="name", columns="run", values="probability")[table["run"].unique()]
     shown = wide[(wide.rank(ascending=False, method="first") <= k).any(axis=1)]
     shown = shown.loc[shown.max(axis=1).sort_values(kind="stable").index]
     figure = go.Figure()
+    looks = run_looks(table)
     # bars are stacked from below
-    for i, run in reversed(list(enumerate(shown))):
-        marker = {"color": run_colour(i), "pattern_shape": "/x-."[i % 4] if i else ""}
+    for run in reversed(list(shown)):
+        marker = {"color": looks[str(run)].colour, "pattern_shape": looks[str(run)].hatch}
         bars = go.Bar(x=shown[run], y=shown.index, orientation="h", name=run, marker=marker)
         texts = shown[run].map("{:.2f}".format)
         figure.add_trace(bars.update(text=texts, textposition="outside", cliponaxis=False))
-    figure.update_xaxes(range=[0, 1.1], title="probability").update_yaxes(automargin=True)
-    legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "traceorder": "reversed"}
-    height = 150 + len(shown) * (10 + 20 * len(shown.columns))
-    return apply_layout(figure, "", height, legend=legend, barmode="group").update_layout(title=None, margin_t=40)
+    figure.update_xaxes(range=[0, 1.1], title="probability").update_yaxes(dtick=1)
+    height = 120 + len(shown) * (10 + (20 if len(shown.columns) <= 3 else 13) * len(shown.columns))
+    return apply_layout(figure, "", height, legend_traceorder="reversed", barmode="group")

@@ -7,10 +7,22 @@ from plotly.subplots import make_subplots
 
 from lmptlib.data.dataset import GROUPS
 from lmptlib.runs.tables import interval_text
-from lmptlib.suite.figures.style import COLOURS, SYMBOLS, apply_layout, interval, of_groups, run_colour
+from lmptlib.suite.figures.style import (
+    COLOURS,
+    SYMBOLS,
+    apply_layout,
+    folded,
+    interval,
+    letters,
+    of_groups,
+    panels,
+    run_looks,
+    told,
+    wrapped,
+)
 
-# More runs with an interval at each class hide each other.
-_DRAWN = 2
+# More runs with an interval at each class hide each other, and so do the lines of many.
+_DRAWN, _JOINED = 2, 6
 
 
 @of_groups
@@ -27,22 +39,25 @@ def per_class_ap(table: pd.DataFrame, ranking: str = "softmax") -> go.Figure:
     counts = go.Bar(x=classes["class"], y=classes["train"], name="training images", opacity=0.25, showlegend=False)
     counts.update(marker_color=classes["group"].map(COLOURS).tolist(), hovertemplate="%{y} training images")
     figure.add_trace(counts, secondary_y=True)
-    for i, (run, part) in enumerate(table.groupby("run", sort=False)):
-        seeds = part.groupby("class")
+    looks = run_looks(table)
+    for run, part in table.groupby("run", sort=False):
+        look, seeds = looks[str(run)], part.groupby("class")
         ap = seeds["ap"].agg(["mean", "min", "max"]).join(seeds[["low", "high"]].first()).reindex(classes["class"])
         several = (seeds.size() > 1).any()
-        line = go.Scatter(x=ap.index, y=ap["mean"], mode="lines+markers", name=run)
-        line.update(marker={"size": 8, "symbol": i}, line={"color": run_colour(i), "width": 1.5})
+        line = go.Scatter(x=ap.index, y=ap["mean"], mode="lines+markers" if n_runs <= _JOINED else "markers", name=run)
+        line.update(marker={"size": 8, "symbol": look.symbol})
+        line.update(line={"color": look.colour, "dash": look.dashes[0], "width": 1.5})
         ends = ("min", "max") if several else ("low", "high")
-        line.update(customdata=_told(part).reindex(ap.index), hovertemplate="%{y:.1f} (%{customdata})")
+        line.update(customdata=_told(part).reindex(ap.index), hovertemplate=f"%{{y:.1f}} (%{{customdata}}){told(part)}")
         if several or n_runs <= _DRAWN:
             line.error_y = interval(ap["mean"], ap[ends[0]], ap[ends[1]], thickness=1)
         figure.add_trace(line)
     figure.update_yaxes(title=f"AP, {ranking} ranking (%)", range=[0, 101], secondary_y=False)
     figure.update_yaxes(title="training images (log)", type="log", dtick=1, showgrid=False, secondary_y=True)
-    figure.update_xaxes(tickangle=-45)
-    legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
-    return apply_layout(figure, "AP of each class, from frequent to rare", height=580, legend=legend, title_y=0.97)
+    figure = folded(figure, len(classes))
+    return apply_layout(
+        figure, "AP of each class, from frequent to rare", height=220 + 260 * len(list(figure.select_xaxes()))
+    )
 
 
 def _told(part: pd.DataFrame) -> pd.Series:
@@ -78,7 +93,10 @@ def ap_heatmap(table: pd.DataFrame, baseline: str) -> go.Figure:
     gap = ap.sub(ap[baseline], axis=0)
     # + 0.0: no -0.0
     text = (gap.round(1) + 0.0).map("{:+.1f}".format).assign(**{baseline: ap[baseline].map("{:.1f}".format)})
-    heat = go.Heatmap(z=gap, x=names, y=labels, colorscale="RdBu", zmid=0, xgap=2, ygap=1)
+    beside = max(map(len, names)) <= letters(len(names), 600)
+    heat = go.Heatmap(
+        z=gap, x=[wrapped(name, 44) for name in names], y=labels, colorscale="RdBu", zmid=0, xgap=2, ygap=1
+    )
     heat.update(text=text, texttemplate="%{text}", textfont_size=13)
     heat.update(colorbar_title={"text": "AP − baseline", "side": "right"})
     heat.customdata = np.dstack([values.map("{:.1f}".format) for values in (ap, low, high)])
@@ -86,10 +104,11 @@ def ap_heatmap(table: pd.DataFrame, baseline: str) -> go.Figure:
     heat.hovertemplate = f"%{{x}}, %{{y}}<br>AP %{{customdata[0]}} ({seeds}), %{{z:+.2f}}<extra></extra>"
     figure = go.Figure(heat)
     _mark_groups(figure, wide.index.get_level_values("group"))
-    figure.update_xaxes(side="top", showgrid=False, title="")
-    figure.update_yaxes(showgrid=False)
+    figure.update_xaxes(side="top", showgrid=False, title="", dtick=1, tickangle=0 if beside else -90, tickfont_size=12)
+    figure.update_yaxes(showgrid=False, dtick=1, tickfont_size=12)
     title = f"AP of each class (training images in brackets): {baseline}, and the change from it"
-    return apply_layout(figure, title, height=190 + 27 * len(wide)).update_layout(margin_t=110)
+    above = 30 if beside else 260
+    return apply_layout(figure, title, height=100 + above + (20 if len(wide) <= 30 else 16) * len(wide), above=above)
 
 
 def _mark_groups(figure: go.Figure, groups: pd.Index) -> None:
@@ -114,11 +133,9 @@ def ap_dumbbells(table: pd.DataFrame, baseline: str) -> go.Figure:
     groups = wide.index.get_level_values("group")
     labels = [f"{name} ({count})" for name, _, count in wide.index]
     others = [row for row in table["row"].unique() if row != baseline]
+    each = 10 + (18 if len(wide) <= 30 else 16) * len(wide)
+    figure, height = panels(others, each, shared_yaxes=True, horizontal_spacing=0.02)
     columns = min(len(others), 3)
-    n_lines = -(-len(others) // columns)
-    height = 110 + n_lines * (60 + 22 * len(wide))
-    gaps = {"horizontal_spacing": 0.02, "vertical_spacing": 60 / height}
-    figure = make_subplots(rows=n_lines, cols=columns, shared_yaxes=True, subplot_titles=others, **gaps)
     for i, other in enumerate(others):
         for group in (group for group in GROUPS if group in groups):
             part = wide[groups == group]
@@ -129,11 +146,12 @@ def ap_dumbbells(table: pd.DataFrame, baseline: str) -> go.Figure:
             traces[-1].showlegend = i == 0
             figure.add_traces(traces, rows=i // columns + 1, cols=i % columns + 1)
     figure.update_xaxes(range=[0, 101])
-    figure.update_xaxes(title="AP (%)", row=n_lines)
-    figure.update_yaxes(categoryorder="array", categoryarray=labels, range=[-0.7, len(labels) - 0.3])
+    figure.update_xaxes(title="AP (%)", row=-(-len(others) // columns))
+    order = {"categoryorder": "array", "categoryarray": labels, "range": [-0.7, len(labels) - 0.3]}
+    figure.update_yaxes(**order, dtick=1, tickfont_size=12)
     end = others[0] if len(others) == 1 else "each row"
     title = f"AP of each class (training images in brackets): from {baseline} (open) to {end} (filled)"
-    return apply_layout(figure, title, height).update_layout(margin_t=100)
+    return apply_layout(figure, title, height + 140)
 
 
 def _dumbbells(before: pd.DataFrame, after: pd.DataFrame, group: str) -> list[go.Scatter]:

@@ -5,7 +5,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from lmptlib.data.dataset import GROUPS
-from lmptlib.suite.figures.style import COLOURS, apply_layout, of_groups
+from lmptlib.suite.figures.style import COLOURS, apply_layout, folded, of_groups
 
 # Measure -> title, unit, format of the numbers, colours.
 _MEASURES = {
@@ -23,9 +23,12 @@ def class_counts(classes: pd.DataFrame) -> go.Figure:
     for group in GROUPS:
         part = classes[classes["group"] == group].sort_values("train", ascending=False)
         figure.add_bar(x=part["class"], y=part["train"], name=group, marker_color=COLOURS[group], text=part["train"])
-    figure.update_xaxes(categoryorder="array", categoryarray=order, tickangle=-45)
+    figure.update_xaxes(categoryorder="array", categoryarray=order)
     figure.update_yaxes(type="log", dtick=1, title="training images (log)")
-    return apply_layout(figure, "The long tail: training images of each class")
+    figure = folded(figure, len(order))
+    return apply_layout(
+        figure, "The long tail: training images of each class", 200 + 260 * len(list(figure.select_xaxes()))
+    )
 
 
 def co_occurrence(matrix: pd.DataFrame, measure: str = "images") -> go.Figure:
@@ -42,14 +45,16 @@ def co_occurrence(matrix: pd.DataFrame, measure: str = "images") -> go.Figure:
     # NaN, the diagonal, is not at least 0.5
     text = [[f"{cell:{number}}" if abs(cell) >= 0.5 else "" for cell in line] for line in values]
     heat = go.Heatmap(x=matrix.columns, y=matrix.index, **_shades(values, measure), colorscale=colours, xgap=1, ygap=1)
-    heat.update(text=text, texttemplate="%{text}" if few else "", textfont_size=13, hoverongaps=False)
+    heat.update(text=text, texttemplate="%{text}" if few else "", textfont_size=12, hoverongaps=False)
     hover = f"%{{y}} with %{{x}}: %{{customdata:{number}}} {unit}<extra></extra>"
     heat.update(customdata=values, colorbar_title={"text": unit, "side": "right"}, hovertemplate=hover)
-    font, angle, row_height = (13, -45, 27) if few else (10, -90, 13)
+    font, angle, row_height = (12, -45, 19) if few else (9, -90, 12)
     axis = {"showgrid": False, "title": "", "tickfont_size": font, "dtick": 1}
     figure = go.Figure(heat).update_xaxes(side="top", tickangle=angle, **axis)
     figure.update_yaxes(autorange="reversed", **axis)
-    return apply_layout(figure, title, 190 + row_height * len(matrix)).update_layout(margin_t=150, title_y=0.97)
+    # the names over the columns, at their angle
+    above = 15 + 5 * max(map(len, matrix.columns), default=0)
+    return apply_layout(figure, title, 80 + above + row_height * len(matrix), above=above).update_layout(margin_b=20)
 
 
 def _shades(values: np.ndarray, measure: str) -> dict:
@@ -75,9 +80,10 @@ def long_tail(table: pd.DataFrame) -> go.Figure:
         there = table["images"].where(table["group"] == group)
         marker = {"color": COLOURS[group], "pattern": {"shape": shape, "fgcolor": "white", "size": 6}}
         bars = go.Bar(x=table["class"], y=there, name=f"there, {group}", width=0.55, marker=marker)
-        bars.update(text=there.map(number, na_action="ignore"), textposition="outside", textfont_size=13)
+        bars.update(text=there.map(number, na_action="ignore").fillna(""), textposition="outside", textfont_size=13)
         figure.add_trace(bars.update(constraintext="none", cliponaxis=False))
-    figure.update_xaxes(tickangle=-45)
     top = max(table["wanted"].max(), table["images"].max(), 1)
     figure.update_yaxes(type="log", dtick=1, title="images (log)", range=np.log10([0.7, 1.6 * top]))
-    return apply_layout(figure, "Images wanted, and images there", barmode="overlay")
+    figure = folded(figure, len(table))
+    height = 200 + 260 * len(list(figure.select_xaxes()))
+    return apply_layout(figure, "Images wanted, and images there", height, barmode="overlay")

@@ -8,19 +8,39 @@ from plotly.subplots import make_subplots
 from lmptlib.data.dataset import GROUPS
 from lmptlib.evaluation.intervals import TOO_FEW
 from lmptlib.runs.tables import difference_text, interval_text
-from lmptlib.suite.figures.style import COLOURS, SYMBOLS, apply_layout, interval, of_groups, run_colour, without
+from lmptlib.suite.figures.style import (
+    COLOURS,
+    SCALES_DIFFER,
+    SYMBOLS,
+    apply_layout,
+    interval,
+    of_groups,
+    row_labels,
+    run_looks,
+    told,
+    without,
+    wrapped,
+)
 
 
 @of_groups
 def group_map(table: pd.DataFrame, ranking: str = "softmax") -> go.Figure:
     """mAP total and by group across runs, with intervals. table: as of `lmptlib.runs.tables.group_table`."""
     figure = go.Figure()
-    for i, (run, part) in enumerate(table.groupby("run", sort=False)):
-        bars = go.Bar(x=part["name"], y=part["value"], name=run, marker_color=run_colour(i))
-        bars.update(text=part["value"].round(1), textposition="inside", insidetextanchor="start")
+    looks = run_looks(table)
+    for run, part in table.groupby("run", sort=False):
+        look = looks[str(run)]
+        bars = go.Bar(x=part["name"], y=part["value"], name=run, marker_color=look.colour)
+        # the bar is pale, so that its interval and its number show on it
+        bars.update(marker={"opacity": 0.6, "line": {"color": look.colour, "width": 1}})
+        bars.update(marker_pattern={"shape": look.hatch, "fgcolor": "white"})
+        bars.update(text=part["value"].map("{:.1f}".format), textposition="inside", insidetextanchor="start")
+        bars.update(insidetextfont={"color": "black", "size": 11}, constraintext="none")
+        bars.textangle = 0 if table["run"].nunique() <= 4 else -90
         bars.update(customdata=list(map(interval_text, part["low"], part["high"])))
-        bars.update(hovertemplate="%{x}: %{y:.1f} (%{customdata})")
-        figure.add_trace(bars.update(error_y=interval(part["value"], part["low"], part["high"])))
+        bars.update(hovertemplate=f"%{{x}}: %{{y:.1f}} (%{{customdata}}){told(part)}")
+        spread = interval(part["value"], part["low"], part["high"], color="black", thickness=1.5)
+        figure.add_trace(bars.update(error_y=spread))
     top = np.nanmax(table[["value", "high"]].to_numpy(float))
     figure.update_yaxes(title=f"mAP, {ranking} ranking (%)", range=[0, min(100, 1.1 * top)])
     title = "mAP by class group, with 95% intervals over test images"
@@ -48,12 +68,13 @@ def intervals(table: pd.DataFrame, of: str = "difference") -> go.Figure:
         if of == "difference":
             dots.update(customdata=list(map(difference_text, part[of], part[low], part[high])))
             dots.hovertemplate = "%{y}: %{customdata}<extra></extra>"
-            dots.update(mode="markers+text", text=[TOO_FEW if bare else "" for bare in part[low].isna()])
-            dots.update(textposition="top center", textfont_size=11)
+            dots.update(mode="markers+text", text=[wrapped(TOO_FEW, 9) if bare else "" for bare in part[low].isna()])
+            dots.update(textposition="top center", textfont_size=11, cliponaxis=False)
         figure.add_trace(dots, row=1, col=column)
         if of == "difference":
             figure.add_vline(x=0, line={"color": "black", "width": 1, "dash": "dash"}, row=1, col=column)
     figure.update_xaxes(title="mAP (%)" if of == "mean" else "difference of mAP")
-    figure.update_yaxes(range=[-0.6, table["row"].nunique() - 0.4])
+    rows, height = row_labels(table["row"].unique().tolist())
+    figure.update_yaxes(rows)
     title = "mAP over seeds" if of == "mean" else "Paired differences"
-    return apply_layout(figure, f"{title}, with 95% intervals", height=190 + 34 * table["row"].nunique())
+    return apply_layout(figure, f"{title}, with 95% intervals{SCALES_DIFFER}", height=160 + height)

@@ -5,10 +5,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from lmptlib.data.dataset import GROUPS
-from lmptlib.suite.figures.style import RUN_COLOURS, apply_layout, of_groups
-
-# Dashes of positives and negatives; after the last colour, the next pair.
-_DASHES = (("solid", "dot"), ("longdash", "dashdot"), ("dash", "longdashdot"))
+from lmptlib.suite.figures.style import RUN_COLOURS, RUN_DASHES, apply_layout, of_groups
 
 
 @of_groups
@@ -29,17 +26,16 @@ def loss_landscape(table: pd.DataFrame, rows: tuple[str, ...] = ("value", "gradi
                 line.update(name=loss, legendgroup=loss, showlegend=row == 1 and (group, side) == first)
                 line.hovertemplate = f"{loss}, {side}: %{{y:.3f}}<extra></extra>"
                 figure.add_trace(line, row=row, col=groups.index(str(group)) + 1)
-    figure.update_annotations(font_size=18)
     figure.update_xaxes(title="logit z", row=len(rows))
     for row, quantity in enumerate(rows, 1):
         figure.update_yaxes(title=quantity, row=row, col=1)
     title = "Losses over the logit: positives solid, negatives dotted"
-    return apply_layout(figure, title, 120 + 320 * len(rows)).update_layout(font_size=16, hovermode="closest")
+    return apply_layout(figure, title, 150 + 200 * len(rows)).update_layout(hovermode="closest")
 
 
 def _line(x: pd.Series, y: pd.Series, place: int, side: str) -> go.Scatter:
     """One side of the loss at a place in the figure, which gives it colour, symbol and dash."""
     turn, colour = divmod(place, len(RUN_COLOURS))
-    line = {"color": RUN_COLOURS[colour], "width": 2.5, "dash": _DASHES[turn % 3][side == "negative"]}
+    line = {"color": RUN_COLOURS[colour], "width": 2.5, "dash": RUN_DASHES[turn % 3][side == "negative"]}
     marker = {"size": 9, "symbol": colour, "maxdisplayed": 5}
     return go.Scatter(x=x, y=y, mode="lines+markers", line=line, marker=marker)

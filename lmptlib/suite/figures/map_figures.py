@@ -9,6 +9,9 @@ import plotly.graph_objects as go
 from lmptlib.data.dataset import GROUPS
 from lmptlib.suite.figures.style import COLOURS, SYMBOLS, apply_layout, of_groups, run_colour
 
+# Names of more classes than these hide each other on the map.
+_NAMED = 30
+
 
 @of_groups
 def embedding_map(points: pd.DataFrame, colour: str = "group") -> go.Figure:
@@ -31,12 +34,15 @@ def embedding_map(points: pd.DataFrame, colour: str = "group") -> go.Figure:
     figure.add_trace(_points(before, size=9, symbol="x-thin", line=rim).update(name="prompts before"))
     named = {"name": "prompts after", "mode": "markers+text", "textposition": "top center"}
     figure.add_trace(_points(after, size=13, symbol="star", line={"width": 1, "color": "white"}).update(named))
+    many = len(after) > _NAMED
+    if many:
+        figure.data[-1].update(hovertext=after["text"], text=np.arange(1, 1 + len(after)).astype(str))
     figure.update_xaxes(visible=False).update_yaxes(visible=False, scaleanchor="x")
     axis = {"colorscale": "Cividis_r", "cmin": 0, "cmax": 1, "showscale": colour == "error"}
     axis["colorbar"] = {"title": {"text": "ranking error (0: all its classes on top)", "side": "right"}, "len": 0.9}
-    legend = {"orientation": "h", "y": 0, "yanchor": "top", "itemsizing": "constant"}
     title = f"Images and prompts before (×) and after (★) training, by {colour}"
-    return apply_layout(figure, title, height=760, coloraxis=axis, legend=legend)
+    title += "; classes by number, named by the mouse" if many else ""
+    return apply_layout(figure, title, height=540, coloraxis=axis, legend_itemsizing="constant")
 
 
 def _images(part: pd.DataFrame, group: str) -> go.Scatter:

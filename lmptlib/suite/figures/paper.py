@@ -16,6 +16,10 @@ from lmptlib.evaluation.intervals import TOO_FEW
 from lmptlib.suite.figures.class_ap import class_rows
 from lmptlib.suite.figures.style import COLOURS, SHORT
 
+_LATEX = str.maketrans(
+    {sign: f"\\{sign}" for sign in "_%&#${}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+)
 # The parts of a data set's name that are written large.
 _DATASETS = re.compile("voc|coco|-lt")
 
@@ -111,14 +115,15 @@ def latex_table(table: pd.DataFrame, path: Path, ticks: pd.DataFrame | None = No
     ticks = pd.DataFrame() if ticks is None else ticks
     marks = ticks.columns.tolist()
     best = table.groupby("group")["mean"].max()
-    lines = [["", *marks, *groups, *(_DATASETS.sub(lambda name: name[0].upper(), column) for column in printed)]]
+    datasets = (_DATASETS.sub(lambda name: name[0].upper(), column) for column in printed)
+    lines = [[_escape(cell) for cell in ("", *marks, *groups, *datasets)]]
     for row, part in table.groupby("row", sort=False):
         part = part.set_index("group")
-        cells = [str(row), *(r"\checkmark" if ticks.at[row, name] else "" for name in marks)]
+        cells = [_escape(str(row)), *(r"\checkmark" if ticks.at[row, name] else "" for name in marks)]
         cells += [_mean_cell(part["mean"][name], part["sd"][name], best[name]) for name in groups]
         cells += ["" if np.isnan(value) else f"{value:.2f}" for value in part.loc["total", printed].to_numpy(float)]
         lines.append(cells)
-    head, *body = (" & ".join(_escape(cell) for cell in line) + r" \\" for line in lines)
+    head, *body = (" & ".join(line) + r" \\" for line in lines)
     needs = "booktabs,amssymb" if marks else "booktabs"
     columns = "l" + "c" * len(marks) + "r" * (len(groups) + len(printed))
     text = [rf"% \usepackage{{{needs}}}", rf"\begin{{tabular}}{{{columns}}}", r"\toprule", head, r"\midrule", *body]
@@ -142,7 +147,5 @@ def save(figure: Figure, folder: Path, name: str) -> None:
 
 
 def _escape(text: str) -> str:
-    """A table's cell as LaTeX takes it, formulas and commands left alone."""
-    if text.startswith(("$", "\\")):
-        return text
-    return text.replace("_", r"\_").replace("%", r"\%").replace("&", r"\&").replace("#", r"\#")
+    """A text, as of a label, for LaTeX."""
+    return text.translate(_LATEX)

@@ -32,5 +32,7 @@ def image_grid(images: list[Image.Image], titles: list[str], columns: int = 6, w
         figure.add_annotation(text=title, x=x + 0.47, y=y + 0.02, xref="x", yref="y", **above)
     figure.update_xaxes(visible=False, range=[-0.05, columns])
     figure.update_yaxes(visible=False, range=[0.4 - 1.4 * rows, 0.4], scaleanchor="x")
-    figure.update_layout(template="plotly_white", height=240 * rows, margin={"l": 10, "r": 10, "t": 10, "b": 10})
-    return figure
+    # above the first titles stand plotly's buttons
+    return figure.update_layout(
+        template="plotly_white", height=30 + 220 * rows, margin={"l": 10, "r": 10, "t": 32, "b": 10}
+    )

@@ -6,7 +6,19 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from lmptlib.runs.tables import interval_text
-from lmptlib.suite.figures.style import COLOURS, apply_layout, interval, of_groups, run_colour, without
+from lmptlib.suite.figures.style import (
+    COLOURS,
+    SCALES_DIFFER,
+    apply_layout,
+    interval,
+    letters,
+    of_groups,
+    row_labels,
+    run_colour,
+    run_looks,
+    without,
+    wrapped,
+)
 
 # Whether the class is in the image -> name and colour.
 _PRESENCE = {False: ("it is not", "#B0B0B0"), True: ("the class is there", "#D55E00")}
@@ -19,21 +31,23 @@ def reliability(table: pd.DataFrame) -> go.Figure:
     a run.
     """
     panels, names = table["panel"].unique(), table["run"].unique()
+    looks = run_looks(table)
     figure = make_subplots(cols=len(panels), shared_yaxes=True, subplot_titles=list(panels), horizontal_spacing=0.04)
     for column, panel in enumerate(panels, 1):
         place = {"row": 1, "col": column}
         honest = {"mode": "lines", "line": {"color": "#999999", "dash": "dash"}, "hoverinfo": "skip"}
         figure.add_scatter(x=[0, 1], y=[0, 1], showlegend=False, **honest, **place)
-        for i, name in enumerate(names):
+        for name in names:
             part = table[(table["panel"] == panel) & (table["run"] == name)]
             line = go.Scatter(x=part["stated"], y=part["observed"], customdata=part["count"], name=name)
-            line.update(mode="lines+markers", line_color=run_colour(i), marker={"size": 8, "symbol": i})
+            line.update(mode="lines+markers", line_color=looks[name].colour, line_dash=looks[name].dashes[0])
+            line.marker = {"size": 8, "symbol": looks[name].symbol}
             line.update(legendgroup=name, showlegend=column == 1)
             line.hovertemplate = "stated %{x:.2f}, came true %{y:.2f} of %{customdata}"
             figure.add_trace(line, **place)
     figure.update_xaxes(range=[-0.02, 1.02], title="stated probability").update_yaxes(range=[-0.02, 1.02])
     figure.update_yaxes(title="share that came true", col=1)
-    return apply_layout(figure, "Are the probabilities true? Test images, all classes", legend_title="loss")
+    return apply_layout(figure, "Are the probabilities true? Test images, all classes")
 
 
 def ranking_intervals(table: pd.DataFrame) -> go.Figure:
@@ -55,9 +69,10 @@ def ranking_intervals(table: pd.DataFrame) -> go.Figure:
     least, most = np.nanmin(ends), np.nanmax(ends)
     pad = 0.05 * (most - least)
     figure.update_xaxes(title="mAP (%)", range=[least - pad, most + pad])
-    figure.update_yaxes(range=[-0.6, table["row"].nunique() - 0.4])
+    rows, height = row_labels(table["row"].unique().tolist())
+    figure.update_yaxes(rows)
     title = "mAP by ranking, with 95% intervals over test images" + without(table["low"])
-    return apply_layout(figure, title, height=190 + 34 * table["row"].nunique())
+    return apply_layout(figure, title, height=160 + height)
 
 
 @of_groups
@@ -84,7 +99,7 @@ def temperature(table: pd.DataFrame, levels: pd.DataFrame, own: float) -> go.Fig
             figure.add_trace(flat.update(showlegend=column == 1), row=1, col=column)
     figure.update_xaxes(type="log", title="scale of the softmax", dtick=1)
     figure.update_yaxes(title="mAP (%)", col=1)
-    return apply_layout(figure, "mAP of the softmax ranking, by its scale", legend={"orientation": "h", "y": -0.28})
+    return apply_layout(figure, "mAP of the softmax ranking, by its scale" + SCALES_DIFFER)
 
 
 def offset_scatter(points: pd.DataFrame, title: str) -> go.Figure:
@@ -110,7 +125,7 @@ def offset_scatter(points: pd.DataFrame, title: str) -> go.Figure:
         figure.layout.annotations[column - 1].text = f"{name}: {n_wrong} wrong above half of the right"
     figure.update_xaxes(title="image's mean cosine over classes")
     figure.update_yaxes(title="score", col=1)
-    return apply_layout(figure, title, height=520, legend={"orientation": "h", "y": -0.18})
+    return apply_layout(figure, title + SCALES_DIFFER, height=500)
 
 
 def score_histograms(points: pd.DataFrame, title: str, n_bins: int = 40) -> go.Figure:
@@ -131,13 +146,13 @@ def score_histograms(points: pd.DataFrame, title: str, n_bins: int = 40) -> go.F
             figure.add_trace(bars.update(name=label, showlegend=column == 1), row=1, col=column)
     figure.update_xaxes(title="score")
     figure.update_yaxes(title="share of the images", col=1)
-    return apply_layout(figure, title, barmode="overlay", legend={"orientation": "h", "y": -0.2})
+    return apply_layout(figure, title + (SCALES_DIFFER if len(names) > 1 else ""), barmode="overlay")
 
 
 def caption_distances(table: pd.DataFrame, margin: float) -> go.Figure:
     """Distances of captions to the prompts of their classes and of the others; the dashed line is the mean margin.
 
-    table: columns row, side (own, other), low, q1, median, q3, high, as `lmptlib.suite.analysis.lessons.caption_distances`
+    table: columns row, side (own, other), low, q1, median, q3, high, as `lmptlib.suite.analysis.embeddings.caption_distances`
     gives them.
     """
     figure = go.Figure()
@@ -148,8 +163,11 @@ def caption_distances(table: pd.DataFrame, margin: float) -> go.Figure:
         box = go.Box(x=part["row"], q1=part["q1"], median=part["median"], q3=part["q3"], name=name)
         box.update(lowerfence=part["low"], upperfence=part["high"], line_color=colour, fillcolor=fill)
         figure.add_trace(box)
+    rows = table["row"].unique()
+    names = [wrapped(row, letters(len(rows), 700)) for row in rows]
+    figure.update_xaxes(tickvals=list(rows), ticktext=names, tickangle=0)
     line = {"color": "black", "width": 1.5, "dash": "dash"}
     figure.add_hline(y=margin, line=line, annotation_text="mean margin", annotation_position="bottom left")
     figure.update_yaxes(title="D = 1 − cos(caption, prompt)", rangemode="tozero")
     title = "Captions and prompts: quartiles, whiskers from 5% to 95%"
-    return apply_layout(figure, title, boxmode="group", legend={"orientation": "h", "y": -0.15})
+    return apply_layout(figure, title, boxmode="group")

@@ -5,7 +5,17 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from lmptlib.data.dataset import GROUPS
-from lmptlib.suite.figures.style import COLOURS, RUN_COLOURS, SYMBOLS, apply_layout, interval, of_groups, run_colour
+from lmptlib.suite.figures.style import (
+    COLOURS,
+    SCALES_DIFFER,
+    SYMBOLS,
+    apply_layout,
+    interval,
+    of_groups,
+    panels,
+    run_colour,
+    run_looks,
+)
 
 # Column of the costs -> title of its axis.
 COSTS = {
@@ -21,27 +31,24 @@ def cost(table: pd.DataFrame, x: str = "searched") -> go.Figure:
 
     table: columns row, group, mean, low, high (percent), prompts and those of COSTS. x: one of COSTS.
     """
-    groups, names = table["group"].unique(), table["row"].unique()
+    groups, names = table["group"].unique().tolist(), table["row"].unique()
     columns = min(len(groups), 2)
-    lines = -(-len(groups) // columns)
-    gaps = {"horizontal_spacing": 0.07, "vertical_spacing": 0.14}
-    figure = make_subplots(rows=lines, cols=columns, subplot_titles=list(groups), **gaps)
-    for i, name in enumerate(names):
+    figure, height = panels(groups, 260 if len(groups) <= 2 else 160, most=2, horizontal_spacing=0.07)
+    looks = run_looks(table, "row")
+    for name in names:
         for place, group in enumerate(groups):
             part = table[(table["row"] == name) & (table["group"] == group)]
             symbol = "diamond" if table.loc[table["row"] == name, "prompts"].any() else "circle"
-            symbol += "-open" if i >= len(RUN_COLOURS) else ""  # where colours begin again
+            symbol += "-open" if looks[name].turn % 2 else ""  # where colours begin again
             spread = interval(part["mean"], part["low"], part["high"], thickness=1.5, width=4)
             dots = go.Scatter(x=part[x], y=part["mean"], error_y=spread, mode="markers", name=name, legendgroup=name)
-            dots.update(marker={"color": run_colour(i), "symbol": symbol, "size": 12}, showlegend=place == 0)
+            dots.update(marker={"color": looks[name].colour, "symbol": symbol, "size": 12}, showlegend=place == 0)
             dots.update(hovertemplate=f"{name}: %{{y:.1f}}, {x} %{{x:.3g}}<extra></extra>")
             figure.add_trace(dots, row=place // columns + 1, col=place % columns + 1)
-    figure.update_xaxes(type="log", dtick=1).update_xaxes(title=COSTS[x], row=lines).update_yaxes(
-        title="mAP (%)", col=1
-    )
-    legend = {"orientation": "h", "x": 0, "y": -0.24 / lines, "yanchor": "top"}
+    figure.update_xaxes(type="log", dtick=1).update_xaxes(title=COSTS[x], row=-(-len(groups) // columns))
+    figure.update_yaxes(title="mAP (%)", col=1)
     title = "mAP and what it cost, with 95% intervals over test images; diamonds tune prompts"
-    return apply_layout(figure, title, 180 + 300 * lines, legend=legend)
+    return apply_layout(figure, title + (SCALES_DIFFER if len(groups) > 1 else ""), height + 150)
 
 
 @of_groups
@@ -50,28 +57,25 @@ def learning_curves(table: pd.DataFrame) -> go.Figure:
 
     table: columns row, shots, group, mean, low, high (percent), shots in their order.
     """
-    groups, names, shots = table["group"].unique(), table["row"].unique(), table["shots"].unique()
+    groups, names, shots = table["group"].unique().tolist(), table["row"].unique(), table["shots"].unique()
     columns = min(len(groups), 2)
-    lines = -(-len(groups) // columns)
-    figure = make_subplots(
-        rows=lines, cols=columns, subplot_titles=list(groups), horizontal_spacing=0.07, vertical_spacing=0.14
-    )
-    for i, name in enumerate(names):
+    figure, height = panels(groups, 300 if len(groups) <= 2 else 160, most=2, horizontal_spacing=0.07)
+    looks = run_looks(table, "row")
+    for name in names:
+        look = looks[name]
         for place, group in enumerate(groups):
             part = table[(table["row"] == name) & (table["group"] == group)]
             spread = interval(part["mean"], part["low"], part["high"], thickness=1, width=4)
             line = go.Scatter(x=part["shots"], y=part["mean"], error_y=spread, mode="lines+markers", name=name)
-            line.update(
-                line_color=run_colour(i), marker={"symbol": i, "size": 9}, legendgroup=name, showlegend=place == 0
-            )
+            line.update(line_color=look.colour, line_dash=look.dashes[0], marker={"symbol": look.symbol, "size": 9})
+            line.update(legendgroup=name, showlegend=place == 0)
             line.update(hovertemplate=f"{name}: %{{y:.1f}}<extra></extra>")
             figure.add_trace(line, row=place // columns + 1, col=place % columns + 1)
     figure.update_xaxes(type="category", categoryorder="array", categoryarray=list(shots))
-    figure.update_xaxes(title="images of each class", row=lines).update_yaxes(title="mAP (%)", col=1)
-    legend = {"orientation": "h", "x": 0, "y": -0.24 / lines, "yanchor": "top"}
-    return apply_layout(
-        figure, "mAP by images of each class, with 95% intervals over draws", 180 + 300 * lines, legend=legend
-    )
+    figure.update_xaxes(title="images of each class", row=-(-len(groups) // columns))
+    figure.update_yaxes(title="mAP (%)", col=1)
+    title = "mAP by images of each class, with 95% intervals over draws"
+    return apply_layout(figure, title + (SCALES_DIFFER if len(groups) > 1 else ""), height + 150)
 
 
 @of_groups
@@ -97,5 +101,4 @@ def prior_gain(by_count: pd.DataFrame, by_class: pd.DataFrame) -> go.Figure:
     figure.update_xaxes(title="images of the class in a draw", type="category", col=1)
     figure.update_xaxes(title="training images of the class (log)", type="log", dtick=1, col=2)
     figure.update_yaxes(title="AP with the prior − without", col=1)
-    legend = {"orientation": "h", "x": 0.52, "y": -0.2, "yanchor": "top"}
-    return apply_layout(figure, "What a text prior adds to the AP of a class", 460, legend=legend)
+    return apply_layout(figure, "What a text prior adds to the AP of a class", 460)

@@ -1,22 +1,15 @@
 """Notebook 00: the whole chain once."""
 
-import numpy as np
-
 from lmptlib.data.dataset import GROUPS, Dataset
 from lmptlib.evaluation.rankings import RANKINGS
 from lmptlib.runs.run import Run
 from lmptlib.suite.lessons.questions import Choice, Guess, Number
+from lmptlib.suite.lessons.wording import counts_and_question
 
 
 def opening(dataset: Dataset) -> str:
     """How long the tail is."""
-    counts, names = dataset.class_counts, dataset.class_names
-    kept = np.flatnonzero(counts)
-    most, least = kept[counts[kept].argmax()], kept[counts[kept].argmin()]
-    return (
-        f"{dataset.name} shows **{names[most]}** in {counts[most]:,} training images and **{names[least]}** in "
-        f"{counts[least]:,}. What can be learned for both at once?"
-    )
+    return counts_and_question(dataset, "What can be learned for both at once?")
 
 
 def pictures(dataset: Dataset, shown: int) -> str:

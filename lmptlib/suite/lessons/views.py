@@ -12,7 +12,7 @@ from lmptlib.suite.figures.guess_figures import guess_bars, guess_curves
 from lmptlib.suite.lessons.answers import Answer, Answers, given_now
 from lmptlib.suite.lessons.questions import Choice, Guess, Number, Order, Question
 from lmptlib.suite.report.html import markdown
-from lmptlib.suite.widgets.figures import redraw
+from lmptlib.suite.widgets.figures import figure_widget, redraw
 from lmptlib.suite.widgets.tables import table_html
 
 Result: TypeAlias = go.Figure | pd.DataFrame | str
@@ -67,8 +67,8 @@ class QuestionView(ipywidgets.VBox):
         self.answers.put(self.notebook, self.question.key, self.kept)
 
     def tell(self, text: str, right: bool | None = None) -> None:
-        sign = {True: "✓ ", False: "✗ ", None: ""}[right]
-        self.told.value = html(f"**{sign}**{text}" if sign else text) if text else ""
+        sign = {True: "**✓** ", False: "**✗** ", None: ""}[right]
+        self.told.value = html(sign + text) if text else ""
 
 
 class NumberView(QuestionView):
@@ -160,7 +160,7 @@ class _Revealing(QuestionView):
 
 def _place(result: Result) -> ipywidgets.Widget:
     if isinstance(result, go.Figure):
-        return go.FigureWidget(layout={"template": "plotly_white"})
+        return figure_widget()
     return ipywidgets.HTML(table_html(result) if isinstance(result, pd.DataFrame) else html(result))
 
 
@@ -173,7 +173,10 @@ class GuessView(_Revealing):
         super().__init__(question, notebook, answers, results)
         low, high = question.bounds
         before = self.kept.given if isinstance(self.kept.given, dict) and self.kept.tries else {}
-        look = {"continuous_update": False, "readout_format": ".3g", "layout": {"width": "270px"}}
+        # as wide as the longest name asks
+        name_width = max(80, 10 + 7 * max(map(len, question.truth), default=0))
+        look = {"continuous_update": False, "readout_format": ".3g", "layout": {"width": f"{190 + name_width}px"}}
+        look["style"] = {"description_width": f"{name_width}px"}
         self.sliders = {}
         for name in question.truth:
             start = before.get(name, question.known.get(name, (low + high) / 2))
@@ -181,7 +184,7 @@ class GuessView(_Revealing):
             slider = ipywidgets.FloatSlider(value, min=low, max=high, step=(high - low) / 100, description=name, **look)
             slider.observe(self._draw, names="value")
             self.sliders[name] = slider
-        self.figure = go.FigureWidget(guess_figure(question, self.given, shown=False))
+        self.figure = figure_widget(guess_figure(question, self.given, shown=False))
         sliders = ipywidgets.Box([*self.sliders.values(), self.button], layout={"flex_flow": "row wrap"})
         self.children = (self.text, sliders, self.figure, self.told, self.hidden)
         if self.kept.tries:
@@ -248,7 +251,7 @@ class SortableList(anywidget.AnyWidget):
     export default { render };
     """
     _css = """
-    .lmpt-sortable { margin: 4px 0; padding-left: 2em; max-width: 420px; color: var(--jp-ui-font-color1, #222); }
+    .lmpt-sortable { margin: 4px 0; padding-left: 2em; min-width: 240px; max-width: 420px; color: var(--jp-ui-font-color1, #222); }
     .lmpt-sortable li { padding: 2px 6px; margin: 3px 0; cursor: grab; border-radius: 4px;
       border: 1px solid var(--jp-border-color2, #bbb); }
     .lmpt-sortable span { display: inline-block; min-width: 70%; }

@@ -6,6 +6,12 @@ import numpy as np
 import pandas as pd
 
 from lmptlib.data.dataset import GROUPS, Dataset
+from lmptlib.runs.tables import difference_text
+
+
+def by_name(values: pd.Series) -> dict[str, float]:
+    """A column as questions take it: name -> number."""
+    return {str(name): float(value) for name, value in values.items()}
 
 
 def listed(names: Iterable[str]) -> str:
@@ -35,6 +41,12 @@ def verdicts(table: pd.DataFrame) -> str:
     return "; ".join(f"{words} {listed(table.loc[which, 'group'])}" for words, which in kinds.items() if which.any())
 
 
+def both_rankings(table: pd.DataFrame) -> str:
+    """`verdicts` of each ranking, a sentence each. table: with a column ranking."""
+    told = {str(ranking): verdicts(lines) for ranking, lines in table.groupby("ranking", sort=False)}
+    return " ".join(f"Under **{ranking}**: {said}." for ranking, said in told.items() if said)
+
+
 def counts_and_question(dataset: Dataset, question: str) -> str:
     """How many training images the most frequent and the rarest class have, and what a lesson asks about it."""
     counts, names = dataset.class_counts, dataset.class_names
@@ -50,6 +62,34 @@ def by_group(values: pd.Series, form: str = "{:.1f}") -> str:
     """Values by group in a sentence: `total 34.8, head 30.1`; a group without a value is left out."""
     names = [name for name in ("total", *GROUPS) if name in values and values[name] == values[name]]
     return ", ".join(f"{name} {form.format(values[name])}" for name in names)
+
+
+def inside_margin(shares: Mapping[str, pd.Series]) -> str:
+    """On how many negatives an embedding loss's margin acts: row -> their share inside it, epoch by epoch."""
+    told = []
+    for row, share in shares.items():
+        first, half, last = share.iloc[[0, len(share) // 2, -1]]
+        idle = ", so that the margin did nothing, and its step is no evidence on it" if share.max() == 0 else ""
+        told.append(f"**{row}** {first:.1%} at first, {half:.1%} half-way, {last:.1%} at the end{idle}")
+    return f"Of the negatives, inside their margin are: {'; '.join(told)}." if told else ""
+
+
+def judged(row: pd.Series) -> str:
+    """A difference with its interval and what it says: `+1.2 [+0.3, +2.1], a gain`. row: a line of `compare`.
+
+    >>> import pandas as pd
+    >>> from lmptlib.suite.lessons.wording import judged
+    >>> judged(pd.Series({"difference": 1.2, "difference_low": -0.3, "difference_high": 2.7}))
+    '+1.2 [-0.3, +2.7], which cannot be told from none'
+    """
+    difference, low, high = (float(row[name]) for name in ("difference", "difference_low", "difference_high"))
+    if np.isnan(low):
+        verdict = "which cannot be judged"
+    elif low <= 0 <= high:
+        verdict = "which cannot be told from none"
+    else:
+        verdict = "a gain" if difference > 0 else "a loss"
+    return f"{difference_text(difference, low, high)}, {verdict}"
 
 
 def right_first(sentences: Mapping[str, str], right: str) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from lmptlib import __version__
 from lmptlib.paths import replace_folder
 from lmptlib.runs.run import Run
+from lmptlib.runs.tables import by_dataset, run_names
 from lmptlib.suite.report.html import follow_notebooks
 from lmptlib.suite.report.notebook_page import glossary_page, notebook_page
 from lmptlib.suite.report.page import Page, render
@@ -29,9 +30,10 @@ def write_site(notebooks: list[Path], runs: list[Run], target: Path, title: str)
     """
     check_place(target)
     runs = sorted(runs, key=lambda run: run.folder.name)
+    names = {run: name for part in by_dataset(runs).values() for run, name in zip(part, run_names(part))}
     words = [glossary_page()] if notebooks else []
-    pages = _named([notebook_page(path) for path in notebooks] + [run_page(run) for run in runs] + words)
-    names = [page.name for page in pages]
+    of_runs = [run_page(run, names[run]) for run in runs]
+    pages = _named([notebook_page(path) for path in notebooks] + of_runs + words)
     with replace_folder(target) as draft:
         for file in resources.files("lmptlib.suite.report").joinpath("static").iterdir():
             (draft / file.name).write_bytes(file.read_bytes())
@@ -40,7 +42,9 @@ def write_site(notebooks: list[Path], runs: list[Run], target: Path, title: str)
         for previous, page, following in zip([None, *pages], pages, [*pages[1:], None]):
             links = {"previous": previous, "next": following}
             text = render(page.template, title=title, page=page, **links, **page.content)
-            (draft / f"{page.name}.html").write_text(follow_notebooks(text, names), encoding="utf-8")
+            (draft / f"{page.name}.html").write_text(
+                follow_notebooks(text, [page.name for page in pages]), encoding="utf-8"
+            )
             if page.source:
                 shutil.copyfile(page.source, draft / f"{page.name}.ipynb")
         _keep(target, draft, {path.resolve() for path in notebooks})

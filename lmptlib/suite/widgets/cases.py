@@ -2,7 +2,6 @@
 
 import ipywidgets
 import numpy as np
-import plotly.graph_objects as go
 
 from lmptlib.data.dataset import Dataset
 from lmptlib.data.images import open_image
@@ -11,7 +10,7 @@ from lmptlib.runs.ensemble import Ensemble
 from lmptlib.runs.run import Run
 from lmptlib.suite.analysis.cases import changes, image_changes, read_cases, top_classes
 from lmptlib.suite.figures.case_figures import case_figure
-from lmptlib.suite.widgets.figures import redraw
+from lmptlib.suite.widgets.figures import figure_widget, redraw
 
 _FILTERS = {"all": "all", "fixed by B": "fixed", "broken by B": "broke", "missed by both": "neither"}
 
@@ -38,8 +37,8 @@ class CaseExplorer(ipywidgets.VBox):
         back, on = (ipywidgets.Button(description=text, layout={"width": "100px"}) for text in ("previous", "next"))
         self.caption = ipywidgets.Label()
         self.images: list[int] = []
-        self.figure = go.FigureWidget(layout={"template": "plotly_white"})
-        self.box = ipywidgets.Box([self.figure])
+        self.figure = figure_widget()
+        self.box = ipywidgets.VBox([self.figure])
         for chooser in (self.a, self.b, self.ranking, self.which, self.of_class):
             chooser.observe(self._choose, names="value")
         self.number.observe(self._show, names="value")
@@ -72,7 +71,7 @@ class CaseExplorer(ipywidgets.VBox):
             return
         image, cases = self.images[self.number.value - 1], self.cases[self.ranking.value]
         picture = open_image(cases.paths[image])
-        redraw(self.figure, case_figure([picture], [""], [top_classes(cases, image)]), width=860)
+        redraw(self.figure, case_figure([picture], [""], [top_classes(cases, image)]))
         shown, test = self.table[self.dataset.test.labels[image]], self.dataset.test
         labels = ", ".join(shown["class"] + " (" + shown["group"] + ")") or "none"
         self.caption.value = f"{self.number.value} of {len(self.images)}: {test.names[image]}, labels {labels}"

@@ -9,7 +9,6 @@ from typing import Any
 import anywidget
 import ipywidgets
 import pandas as pd
-import plotly.graph_objects as go
 from PIL.Image import Image
 from torch import Tensor
 
@@ -18,9 +17,10 @@ from lmptlib.data.images import open_image
 from lmptlib.runs.classifier import Classifier
 from lmptlib.runs.decisions import LabelRule, label_rule
 from lmptlib.runs.run import Run
+from lmptlib.runs.tables import run_names
 from lmptlib.suite.figures.case_figures import top_probabilities
 from lmptlib.suite.figures.pictures import jpeg, jpeg_uri
-from lmptlib.suite.widgets.figures import redraw
+from lmptlib.suite.widgets.figures import figure_widget, redraw
 from lmptlib.suite.widgets.tables import csv_link
 
 
@@ -98,12 +98,8 @@ class ClassifyExplorer(ipywidgets.VBox):
         self.clips: dict[tuple[str, str], Clip] = {}
         self.features: dict[tuple[str, int, str], Tensor] = {}
         self.opened = lru_cache(maxsize=1)(self._open)
-        options = [(f"{run.label}, seed {run.seed} ({run.folder.name})", run) for run in runs]
-        labels = [f"{run.label}, seed {run.seed}" for run in runs]
-        self.labels = {
-            run: label if labels.count(label) == 1 else f"{label} ({run.folder.name[-6:]})"
-            for run, label in zip(runs, labels)
-        }
+        self.labels = dict(zip(runs, run_names(runs)))
+        options = [(f"{label} ({run.folder.name})", run) for run, label in self.labels.items()]
         rows = min(8, max(2, len(runs)))
         wide = {"layout": {"width": "100%"}, "style": {"description_width": "90px"}}
         first = tuple(run for _, run in options[:2])
@@ -114,7 +110,7 @@ class ClassifyExplorer(ipywidgets.VBox):
         self.picture = ipywidgets.Image(
             format="jpeg", layout={"flex": "0 0 auto", "width": "280px", "height": "auto", "display": "none"}
         )
-        figure = go.FigureWidget(layout={"template": "plotly_white"})
+        figure = figure_widget()
         self.scores = ipywidgets.Box([figure], layout={"flex": "1 1 480px", "display": "none"})
         self.zone.on_msg(self._take)
         self.photograph.observe(self._show, names="value")
@@ -236,7 +232,7 @@ class ClassifyExplorer(ipywidgets.VBox):
             return
         self.scores.layout.display = "flex" if tables else "none"
         if tables:
-            redraw(self.scores.children[0], top_probabilities(pd.concat(tables), self.k), width=580)
+            redraw(self.scores.children[0], top_probabilities(pd.concat(tables), self.k))
 
     def _read(self, run: Run, name: str) -> tuple[Classifier, Tensor]:
         """A run's model, and the features that it takes of a photograph."""
@@ -259,7 +255,8 @@ class ClassifyExplorer(ipywidgets.VBox):
     def _probabilities(self, run: Run, name: str) -> pd.DataFrame:
         """A row a class: the probability that a run gives it in a photograph."""
         classifier, features = self._read(run, name)
-        return run.class_rows.assign(run=self.labels[run], probability=classifier.probabilities(features)[0])
+        named = {"run": self.labels[run], "configuration": run.configuration}
+        return run.class_rows.assign(**named, probability=classifier.probabilities(features)[0])
 
     def _say(self, text: str) -> None:
         """A line, and below it one for each file that was no photograph."""

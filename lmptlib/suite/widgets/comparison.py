@@ -8,6 +8,8 @@ from lmptlib.evaluation.rankings import RANKINGS
 from lmptlib.runs.run import Run
 from lmptlib.runs.tables import class_table
 from lmptlib.suite.figures.class_ap import ap_dumbbells
+from lmptlib.suite.figures.style import titled
+from lmptlib.suite.widgets.figures import figure_widget
 
 
 def loss_comparison(runs: dict[str, list[Run]]) -> ipywidgets.VBox:
@@ -26,13 +28,14 @@ def loss_comparison(runs: dict[str, list[Run]]) -> ipywidgets.VBox:
         first, second = (table[table["row"] == name].assign(row=place) for name, place in zip(pair, ("from", "to")))
         return ap_dumbbells(pd.concat([first, second]), "from")
 
-    figure = go.FigureWidget(drawn())
+    # room for a title of two lines
+    figure = figure_widget(drawn(), margin_t=105)
 
     def show(_: dict | None = None) -> None:
         with figure.batch_update():
             for trace, new in zip(figure.data, drawn().data):
                 trace.x, trace.error_x, trace.customdata = new.x, new.error_x, new.customdata
-            figure.layout.title.text = f"AP of each class: from {before.value} (open) to {after.value} (filled)"
+            figure.layout.title = titled(f"AP of each class: from {before.value} (open) to {after.value} (filled)")
             figure.layout.annotations[0].text = f"{ranking.value} ranking"
 
     for chooser in (before, after, ranking):

@@ -15,6 +15,7 @@ from lmptlib.data.images import open_image
 from lmptlib.data.longtail import conditional, pareto_counts, sample_long_tail, sample_table
 from lmptlib.suite.figures.count_figures import co_occurrence, long_tail
 from lmptlib.suite.figures.pictures import jpeg_uri
+from lmptlib.suite.widgets.figures import figure_widget
 
 
 def _picture(path: Path, labels: str, caption: str, width: int = 160) -> str:
@@ -66,7 +67,7 @@ def data_explorer(dataset: Dataset, per_page: int = 12) -> ipywidgets.VBox:
             show()
         page.max = max(1, -(-count // per_page))
         # with one page there is nothing to turn
-        page.layout.display = None if page.max > 1 else "none"
+        page.layout.visibility = "visible" if page.max > 1 else "hidden"
 
     for chooser in (classes, split, matches):
         chooser.observe(search, names="value")
@@ -84,13 +85,14 @@ def co_occurrence_explorer(dataset: Dataset) -> ipywidgets.VBox:
     share = conditional(train).T
     measures = {"images": together, "share": share, "difference": share - conditional(test).T}
     tables = {measure: pd.DataFrame(values, names, names) for measure, values in measures.items()}
-    figure = go.FigureWidget(co_occurrence(tables["images"]))
+    first = co_occurrence(tables["images"])
+    figure = figure_widget(first, height=460 if len(names) <= 25 else first.layout.height)
     options = [("training images with both", "images"), ("p(row | column), training", "share")]
     options += [("p(row | column), training − test", "difference")]
     measure = ipywidgets.Dropdown(options=options, description="show")
     classes = [("none", None), *((name, i) for i, name in enumerate(names))]
     chooser = ipywidgets.Dropdown(options=classes, description="class")
-    sentence = ipywidgets.HTML()
+    sentence = ipywidgets.HTML(layout={"height": "44px", "overflow": "auto"})
 
     def draw(_: dict | None = None) -> None:
         new = co_occurrence(tables[measure.value], measure.value)
@@ -131,7 +133,8 @@ def long_tail_sampler(labels: np.ndarray, class_names: Sequence[str]) -> ipywidg
     b = ipywidgets.FloatSlider(6, min=0.5, max=12, step=0.5, description="b", continuous_update=False)
     largest = ipywidgets.IntSlider(min(800, most), min=low, max=most, description="largest", continuous_update=False)
     smallest = ipywidgets.IntSlider(1, min=1, max=low, description="smallest", continuous_update=False)
-    sentence = ipywidgets.HTML()
+    sentence = ipywidgets.HTML(layout={"height": "28px"})
+    reach = np.log10([0.7, 1.6 * most])
 
     def sampled() -> tuple[go.Figure, str]:
         counts = pareto_counts(labels.shape[1], b.value, largest.value, smallest.value)
@@ -139,18 +142,19 @@ def long_tail_sampler(labels: np.ndarray, class_names: Sequence[str]) -> ipywidg
         table = sample_table(labels, class_names, counts, rows)
         sizes = ":".join(str((table["group"] == group).sum()) for group in GROUPS)
         labelled = f"{labels[rows].sum() / max(1, len(rows)):.2f} labels an image"
-        return long_tail(table), f"head:medium:tail {sizes}, {len(rows):,} of {len(labels):,} images, {labelled}"
+        told = f"head:medium:tail {sizes}{' in thirds' if table.attrs['grouping'] else ''}"
+        return long_tail(table), f"{told}, {len(rows):,} of {len(labels):,} images, {labelled}"
 
     drawn, sentence.value = sampled()
-    figure = go.FigureWidget(drawn)
+    figure = figure_widget(drawn.update_layout(height=drawn.layout.height - 30).update_yaxes(range=reach))
 
     def show(_: dict | None = None) -> None:
         new, sentence.value = sampled()
         with figure.batch_update():
             for trace, fresh in zip(figure.data, new.data):
                 trace.y, trace.text = fresh.y, fresh.text
-            figure.layout.yaxis.range = new.layout.yaxis.range
 
     for slider in (b, largest, smallest):
         slider.observe(show, names="value")
-    return ipywidgets.VBox([ipywidgets.HBox([b, largest, smallest]), sentence, figure])
+    sliders = ipywidgets.HBox([b, largest, smallest], layout={"flex_flow": "row wrap"})
+    return ipywidgets.VBox([sliders, sentence, figure])

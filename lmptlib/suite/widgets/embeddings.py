@@ -5,12 +5,12 @@ import html
 import ipywidgets
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 
 from lmptlib.data.dataset import GROUPS, Dataset
 from lmptlib.data.images import open_image
 from lmptlib.suite.figures.map_figures import embedding_map, map_colours
 from lmptlib.suite.figures.pictures import jpeg
+from lmptlib.suite.widgets.figures import figure_widget
 
 _PROMPTS = {"before and after": (True, True), "before": (True, False), "after": (False, True), "none": (False, False)}
 
@@ -26,8 +26,7 @@ class EmbeddingExplorer(ipywidgets.VBox):
     def __init__(self, maps: dict[str, pd.DataFrame], dataset: Dataset, scores: np.ndarray):
         self.maps, self.dataset, self.scores = maps, dataset, scores
         self.points = next(iter(maps.values()))
-        self.figure = go.FigureWidget(embedding_map(self.points))
-        self.figure.update_layout(width=620, height=660, title="", autosize=False)
+        self.figure = figure_widget(embedding_map(self.points), title_text="", height=470, margin={"l": 10, "t": 35})
         self._find_traces()
         self.projection = ipywidgets.Dropdown(options=list(maps), description="map")
         self.colour = ipywidgets.Dropdown(options=["group", "class", "error"], description="colour")
@@ -41,7 +40,10 @@ class EmbeddingExplorer(ipywidgets.VBox):
         self.words = ipywidgets.HTML("Point at an image or click on it.", layout={"width": "230px"})
         self._observe()
         controls = [self.projection, self.colour, self.chosen, self.prompts, self.joined, self.follow]
-        shown = ipywidgets.HBox([self.figure, ipywidgets.VBox([self.picture, self.words])])
+        beside = {"flex": "0 0 250px", "height": "470px", "overflow": "auto"}
+        told = ipywidgets.VBox([self.picture, self.words], layout=beside)
+        map_ = ipywidgets.VBox([self.figure], layout={"flex": "1 1 0", "min_width": "0"})
+        shown = ipywidgets.HBox([map_, told])
         super().__init__([ipywidgets.HBox(controls, layout={"flex_flow": "row wrap"}), shown])
 
     def _find_traces(self) -> None:

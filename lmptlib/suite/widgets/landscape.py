@@ -5,7 +5,6 @@ from typing import Any
 import ipywidgets
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 
 from lmptlib.config import choices_of
 from lmptlib.data.dataset import GROUPS
@@ -13,13 +12,14 @@ from lmptlib.losses import LOSSES, loss_settings, preset_settings, settings_mode
 from lmptlib.losses.probability_guided import FACTORS
 from lmptlib.suite.analysis.landscape import MEANS, landscape
 from lmptlib.suite.figures.loss_curves import loss_landscape
+from lmptlib.suite.widgets.figures import figure_widget
 
 _MEANS = ("mean p+", "mean p-")
 
 
 def _controls(name: str, value: Any, choices: tuple[str, ...]) -> list[ipywidgets.Widget]:
     """The controls of one setting of a loss, at its value: three for a value by group, else one."""
-    look = {"style": {"description_width": "110px"}, "layout": {"width": "360px"}}
+    look = {"style": {"description_width": "105px"}, "layout": {"width": "260px"}}
     if isinstance(value, bool):
         return [ipywidgets.Checkbox(value, description=name, **look)]
     if choices and isinstance(value, tuple):
@@ -44,25 +44,34 @@ def loss_sliders(class_counts: np.ndarray, n_images: int, preset: str | None = N
     """A loss over the logit with a control for each of its settings, and BCE in grey behind it.
 
     class_counts (C,): training images of each class, out of n_images. Controls start at the preset's settings. Adaptive
-    losses get the batch's mean confidences too, and every loss a box that puts the rarest class into the image.
+    losses get the batch's mean confidences too, and every loss a box that puts the rarest class into the image. The axes
+    are chosen with the loss, twice as long as its settings need; a line says how far a curve goes on beyond them.
     """
     rarest = int(np.where(class_counts > 0, class_counts, np.inf).argmin())
     bce = landscape(["bce"], class_counts, n_images)
-    figure = go.FigureWidget(loss_landscape(pd.concat([bce, bce.assign(loss="chosen")])))
+    figure = figure_widget(loss_landscape(pd.concat([bce, bce.assign(loss="chosen")])), height=470)
     for trace in figure.data[: len(figure.data) // 2]:
         trace.line.color = trace.marker.color = "#999999"
     names = [name for name in LOSSES if name != "bce"]
     chooser = ipywidgets.Dropdown(options=names, value="db_focal", description="loss")
     beside = ipywidgets.Checkbox(False, description="the image shows the rarest class too", indent=False)
-    panel = ipywidgets.Box(layout={"flex_flow": "row wrap"})
+    panel = ipywidgets.VBox(layout={"flex": "0 0 270px", "height": "470px", "overflow": "auto"})
+    beyond = ipywidgets.Label()
     controls: dict[str, list[ipywidgets.Widget]] = {}
+    # value and gradient -> the ends of their axes
+    reach: dict[str, tuple[float, float]] = {}
 
-    def draw(_: dict | None = None) -> None:
+    def drawn() -> pd.DataFrame:
         read = {key: tuple(None if w.value == "off" else w.value for w in ws) for key, ws in controls.items()}
         values: dict[str, Any] = {key: of_group if len(of_group) > 1 else of_group[0] for key, of_group in read.items()}
         positive, negative = (values.pop(key, default) for key, default in zip(_MEANS, MEANS))
         loss, company = chooser.value, rarest if beside.value else None
-        table = landscape([loss], class_counts, n_images, preset, {loss: values}, (positive, negative), company)
+        return landscape([loss], class_counts, n_images, preset, {loss: values}, (positive, negative), company)
+
+    def draw(_: dict | None = None) -> None:
+        table = drawn()
+        outside = {name: _beyond(table[name], *ends) for name, ends in reach.items()}
+        beyond.value = "; ".join(f"{name} {text}" for name, text in outside.items() if text)
         with figure.batch_update():
             for trace, fresh in zip(figure.data, loss_landscape(pd.concat([bce, table])).data):
                 trace.y, trace.name, trace.hovertemplate = fresh.y, fresh.name, fresh.hovertemplate
@@ -78,9 +87,25 @@ def loss_sliders(class_counts: np.ndarray, n_images: int, preset: str | None = N
         panel.children = [widget for widgets in controls.values() for widget in widgets]
         for widget in panel.children:
             widget.observe(draw, names="value")
+        both = pd.concat([bce, drawn()])
+        with figure.batch_update():
+            for row, name in enumerate(("value", "gradient"), 1):
+                reach[name] = (2 * min(0, both[name].min()) - 0.1, 2 * max(0, both[name].max()) + 0.1)
+                figure.update_yaxes(range=reach[name], row=row)
         draw()
 
     chooser.observe(choose, names="value")
     beside.observe(draw, names="value")
     choose()
-    return ipywidgets.VBox([ipywidgets.HBox([chooser, beside]), panel, figure])
+    plot = ipywidgets.VBox([figure], layout={"flex": "1 1 0", "min_width": "0"})
+    return ipywidgets.VBox([ipywidgets.HBox([chooser, beside, beyond]), ipywidgets.HBox([panel, plot])])
+
+
+def _beyond(values: pd.Series, low: float, high: float) -> str:
+    """How far values go beyond the ends of an axis; empty where they do not."""
+    ends = [
+        f"{end:.1f}"
+        for end, outside in ((values.min(), values.min() < low), (values.max(), values.max() > high))
+        if outside
+    ]
+    return f"goes on to {' and '.join(ends)}" if ends else ""

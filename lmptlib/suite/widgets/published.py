@@ -2,16 +2,16 @@
 
 import ipywidgets
 import pandas as pd
-import plotly.graph_objects as go
 
-from lmptlib.suite.figures.style import RUN_COLOURS
+from lmptlib.suite.figures.style import RUN_COLOURS, apply_layout
+from lmptlib.suite.widgets.figures import figure_widget
 
 
 def published_table(table: pd.DataFrame) -> ipywidgets.VBox:
     """Published rows of one data set, sorted by one column; both are chosen from lists. table: `published()`."""
-    layout = {"template": "plotly_white", "autosize": True, "font_size": 13, "margin": {"l": 260}}
-    figure = go.FigureWidget(layout=layout)
+    figure = figure_widget()
     figure.add_scatter(mode="markers", marker={"size": 9, "color": RUN_COLOURS[1]})
+    apply_layout(figure, "").update_xaxes(range=[0, 100]).update_yaxes(dtick=1, tickfont_size=12)
     dataset = ipywidgets.Dropdown(options=table["dataset"].unique().tolist(), description="data set")
     column = ipywidgets.Dropdown(options=["total", "head", "medium", "tail"], description="column")
 

@@ -8,7 +8,7 @@ from PIL import Image
 from sklearn.decomposition import PCA
 
 from lmptlib.data.loading import load_dataset
-from lmptlib.suite.analysis.embeddings import PROJECTIONS, map_points, ranking_errors
+from lmptlib.suite.analysis.embeddings import PROJECTIONS, caption_distances, map_points, ranking_errors
 from lmptlib.suite.figures.map_figures import embedding_map
 from lmptlib.suite.figures.style import COLOURS
 from lmptlib.suite.widgets.embeddings import EmbeddingExplorer
@@ -132,3 +132,11 @@ def test_a_click_shows_photograph_labels_and_scores(mapped, explorer):
     assert words.value.count("✓") == dataset.test.labels[image].sum()
     happens("plotly_hover", 2)
     assert dataset.test.names[image] in words.value
+
+
+def test_caption_distances_are_those_of_own_and_other_classes():
+    captions = np.array([[1.0, 0.0], [0.6, 0.8]])
+    prompts = {"before": np.array([[1.0, 0.0], [0.0, 1.0]])}
+    table = caption_distances(captions, prompts, np.array([[True, False], [True, False]])).set_index("side")
+    assert table.loc["own", "median"] == pytest.approx((0 + 0.4) / 2)
+    assert table.loc["other", "median"] == pytest.approx((1 + 0.2) / 2)

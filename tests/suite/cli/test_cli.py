@@ -200,7 +200,7 @@ def test_train_once_then_results(tiny, tmp_path):
     assert (folder / "metrics.json").stat().st_mtime_ns > stamp
 
     table = pd.read_csv(StringIO(lmpt("results", "--csv", "--out", out)))
-    assert table["run"].tolist() == [folder.name] and table["seed"].tolist() == [1]
+    assert table["run"].tolist() == ["LMPT"] and table["folder"].tolist() == [folder.name]
     total = json.loads((folder / "metrics.json").read_text())["scores"]["softmax"]["total"]
     assert table["softmax total"].tolist() == [total]
     assert folder.name in lmpt("results", "--out", out)
@@ -250,6 +250,25 @@ def test_results_count_what_was_begun_and_not_finished(make_run, tmp_path):
         Run(begun[0].folder)
     assert make_run(method="coop", seed=1).folder == begun[0].folder
     assert "1 begun and not finished" in lmpt("results", "--out", out)
+
+
+def test_a_run_is_called_as_the_user_likes(make_run, tmp_path):
+    out = tmp_path / "outputs"
+    runs = [make_run(method="coop", seed=seed) for seed in (0, 1)] + [make_run(method="zero_shot")]
+    names = [run.folder.name for run in runs]
+    stamp = runs[0].config["key"]
+    assert lmpt("label", names[1], "my base", "--out", out).splitlines() == [
+        f"{names[1]}: my base",
+        f"{names[0]}: my base",
+    ]
+    assert pd.read_csv(StringIO(lmpt("results", "--csv", "--out", out)))["run"].tolist() == ["my base", "zero-shot"]
+    listed = lmpt("results", "--runs", "--out", out)
+    assert all(name in listed for name in (*names, "my base, seed 0", "my base, seed 1"))
+    assert make_run(method="coop", seed=1).own_label == "my base" and runs[0].config["key"] == stamp
+    lmpt("label", names[0], "", "--out", out)
+    assert pd.read_csv(StringIO(lmpt("results", "--csv", "--out", out)))["run"].tolist() == ["CoOp", "zero-shot"]
+    assert "no run 'absent'" in lmpt("label", "absent", "x", "--out", out, code=1)
+    assert "at most 80 letters" in lmpt("label", names[0], "x" * 81, "--out", out, code=1)
 
 
 def test_data_commands(tiny):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from lmptlib.suite.figures.curve_figures import probability_curves, probability_grid, training_curves
-from lmptlib.suite.figures.style import COLOURS, RUN_COLOURS
+from lmptlib.suite.figures.style import COLOURS, run_looks
 
 GROUPS, DASHES = ("head", "medium", "tail"), {"positive": "solid", "negative": "dot"}
 
@@ -47,7 +47,7 @@ def test_probabilities_of_runs_have_a_colour_a_run_and_a_panel_a_group():
     for trace, ((run, panel, side), part) in zip(figure.data, table.groupby(["run", "panel", "side"], sort=False)):
         np.testing.assert_array_equal(trace.y, part["value"])
         np.testing.assert_array_equal(trace.x, part["epoch"])
-        assert trace.line.color == RUN_COLOURS[("coop", "lmpt").index(run)] and trace.line.dash == DASHES[side]
+        assert trace.line.color == run_looks(table)[run].colour and trace.line.dash == DASHES[side]
         assert trace.xaxis == ("x", "x2", "x3")[GROUPS.index(panel)]
     assert [trace.name for trace in figure.data if trace.showlegend] == ["coop", "lmpt"]
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from lmptlib.suite.figures.group_ap import group_map, intervals
-from lmptlib.suite.figures.style import COLOURS, RUN_COLOURS
+from lmptlib.suite.figures.style import COLOURS, ZERO_SHOT, run_looks
 
 
 def test_bars_are_the_runs_values_with_their_intervals():
@@ -15,7 +15,11 @@ def test_bars_are_the_runs_values_with_their_intervals():
     figure = group_map(table, "logit")
     for i, (bar, run) in enumerate(zip(figure.data, ("clip", "coop"))):
         part = table[table["run"] == run]
-        assert bar.name == run and list(bar.x) == list(names) and bar.marker.color == RUN_COLOURS[i]
+        assert (
+            bar.name == run
+            and list(bar.x) == list(names)
+            and bar.marker.color == (ZERO_SHOT, run_looks(table)["coop"].colour)[i]
+        )
         np.testing.assert_array_equal(bar.y, part["value"])
         np.testing.assert_array_equal(bar.y + bar.error_y.array, part["high"])
         np.testing.assert_array_equal(bar.y - bar.error_y.arrayminus, part["low"])
@@ -40,7 +44,7 @@ def test_intervals_have_a_panel_a_group_that_is_there(of):
     assert [note.text for note in figure.layout.annotations] == ["total", "head", "tail"]
     assert list(head.marker.symbol) == ["circle-open"] and list(tail.marker.symbol) == ["diamond"]
     if of == "difference":
-        assert list(head.text) == ["too few positives"] and list(tail.text) == [""]
+        assert list(head.text) == ["too few<br>positives"] and list(tail.text) == [""]
         assert list(head.customdata) == ["+1.0 (too few positives)"] and list(tail.customdata) == ["+4.0 [+3.0, +7.0]"]
     assert list(total.y) == ["lmpt", "coop"] and list(total.x) == [-1, 2] and list(tail.x) == [4]
     assert list(total.error_x.array) == [3, 3] and list(total.error_x.arrayminus) == [1, 1]

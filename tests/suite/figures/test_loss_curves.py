@@ -10,7 +10,7 @@ from lmptlib.suite.figures.style import RUN_COLOURS
 
 
 def test_each_side_of_each_loss_is_drawn_in_each_panel():
-    rows = list(product([f"loss {i}" for i in range(9)], ("head", "tail"), ("positive", "negative"), (-1.0, 0.0, 1.0)))
+    rows = list(product([f"loss {i}" for i in range(11)], ("head", "tail"), ("positive", "negative"), (-1.0, 0.0, 1.0)))
     table = pd.DataFrame(rows, columns=["loss", "group", "side", "z"])
     table[["value", "gradient"]] = np.random.default_rng(0).random((len(rows), 2))
     figure = loss_landscape(table)
@@ -23,7 +23,7 @@ def test_each_side_of_each_loss_is_drawn_in_each_panel():
             np.testing.assert_array_equal(trace.y, part[quantity])
             panel = 1 + 2 * row + (group == "tail")
             assert trace.name == loss and trace.xaxis == ("x" if panel == 1 else f"x{panel}")
-            dashes = ("solid", "dot") if place < 8 else ("longdash", "dashdot")
-            assert trace.line.dash == dashes[side == "negative"] and trace.line.color == RUN_COLOURS[place % 8]
-    assert [trace.name for trace in figure.data if trace.showlegend] == [f"loss {i}" for i in range(9)]
+            dashes = ("solid", "dot") if place < 10 else ("longdash", "dashdot")
+            assert trace.line.dash == dashes[side == "negative"] and trace.line.color == RUN_COLOURS[place % 10]
+    assert [trace.name for trace in figure.data if trace.showlegend] == [f"loss {i}" for i in range(11)]
     assert len(loss_landscape(table, ("value",)).data) == len(figure.data) / 2

@@ -53,11 +53,14 @@ def test_dots_stand_at_the_differences():
 
 def test_the_latex_table_has_the_best_in_bold_and_what_was_printed(tmp_path):
     table = pd.DataFrame([("zero_shot", "total", 40.04, np.nan), ("100% coop", "total", 50.0, 0.5)])
+    table.loc[2] = [r"$a\b {c}^d~ #1 & 2", "total", 1.0, np.nan]
     table.columns = ["row", "group", "mean", "sd"]
-    table["voc-lt printed"] = [np.nan, 81.444]
-    ticks = pd.DataFrame({"CSE": [False, True]}, ["zero_shot", "100% coop"])
+    table["voc-lt printed"] = [np.nan, 81.444, np.nan]
+    ticks = pd.DataFrame({"CSE": [False, True, False]}, table["row"])
     lines = paper.latex_table(table, tmp_path / "new" / "table.tex", ticks).read_text().splitlines()
     assert lines[0] == r"% \usepackage{booktabs,amssymb}" and lines[1] == r"\begin{tabular}{lcrr}"
     assert lines[3] == r" & CSE & total & VOC-LT printed \\"
     assert lines[5] == r"zero\_shot &  & $40.0$ &  \\"
+    signs = r"\$a\textbackslash{}b \{c\}\textasciicircum{}d\textasciitilde{} \#1 \& 2"
+    assert lines[7] == rf"{signs} &  & $1.0$ &  \\"
     assert lines[6] == r"100\% coop & \checkmark & $\mathbf{50.0 \pm 0.5}$ & 81.44 \\"

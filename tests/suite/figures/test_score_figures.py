@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from lmptlib.suite.figures import score_figures
-from lmptlib.suite.figures.style import COLOURS, RUN_COLOURS
+from lmptlib.suite.figures.style import COLOURS, run_looks
 
 THERE, NOT_THERE = "#D55E00", "#B0B0B0"
 
@@ -19,11 +19,15 @@ def test_reliability_has_a_line_a_run_beside_the_honest_one():
     for panel, traces_of_panel in (("before", traces[:3]), ("after", traces[3:])):
         honest, *lines = traces_of_panel
         assert list(honest.x) == list(honest.y) == [0, 1] and honest.line.dash == "dash"
-        for i, (line, run) in enumerate(zip(lines, ("bce", "pg"))):
+        for line, run in zip(lines, ("bce", "pg")):
             part = table[(table["panel"] == panel) & (table["run"] == run)]
             for drawn, column in ((line.x, "stated"), (line.y, "observed"), (line.customdata, "count")):
                 np.testing.assert_array_equal(drawn, part[column])
-            assert line.name == run and line.line.color == RUN_COLOURS[i] and line.showlegend == (panel == "before")
+            assert (
+                line.name == run
+                and line.line.color == run_looks(table)[run].colour
+                and line.showlegend == (panel == "before")
+            )
 
 
 def test_rankings_stand_on_one_scale():

@@ -190,6 +190,17 @@ def test_a_runs_page_and_row_are_its_numbers(runs, tmp_path):
     assert np.frombuffer(base64.b64decode(drawn["bdata"]), drawn["dtype"]) == pytest.approx(losses)
 
 
+def test_the_index_has_a_row_a_configuration(make_run, tmp_path):
+    runs = [make_run(method="coop", seed=seed) for seed in (0, 1)] + [make_run(method="coop", loss="asl")]
+    index = Read((write_site([], runs, tmp_path / "site", "Runs").parent / "index.html").read_text())
+    totals = [run.metrics["scores"]["logit"]["total"] for run in runs[:2]]
+    assert f"{np.mean(totals):.1f} ± {np.std(totals, ddof=1):.1f}" in index.text
+    told = [attributes["title"] for tag, attributes in index.tags if tag == "td" and "title" in attributes]
+    assert told == ["CoOp; ASL; epochs 2; batch size 8", "CoOp; BCE; epochs 2; batch size 8"]
+    assert "CoOp, ASL" in index.text and "CoOp, BCE" in index.text
+    assert {f"run-{run.folder.name}.html" for run in runs} <= {a.get("href") for _, a in index.tags}
+
+
 def test_a_figure_out_of_fold_stands_apart_from_those_of_the_test(make_run, tmp_path):
     run = make_run(method="lda")
     site = write_site([], [run], tmp_path / "site", "Runs").parent

@@ -1,6 +1,7 @@
 """Explorers: a control is changed, and its effect read from the figure."""
 
 import numpy as np
+import plotly.graph_objects as go
 import pytest
 
 from lmptlib.config import fitting, resolve
@@ -9,6 +10,7 @@ from lmptlib.runs.run import Run
 from lmptlib.suite.analysis.landscape import landscape
 from lmptlib.suite.widgets.comparison import loss_comparison
 from lmptlib.suite.widgets.curves import class_curves, probability_explorer
+from lmptlib.suite.widgets.figures import SteadyFigure, redraw
 from lmptlib.suite.widgets.landscape import loss_sliders
 from lmptlib.training.training import train
 
@@ -53,6 +55,13 @@ def drawn(figure) -> np.ndarray:
     return np.concatenate([trace.y for trace in figure.data[len(figure.data) // 2 :]])
 
 
+def sliders() -> tuple:
+    """What is chosen, the panel of settings, and the figure."""
+    top, below = loss_sliders(LOSS_COUNTS, LOSS_IMAGES, "voc-lt").children
+    panel, plot = below.children
+    return top, panel, plot.children[0]
+
+
 def expected(name: str, **rest) -> np.ndarray:
     table = landscape([name], LOSS_COUNTS, LOSS_IMAGES, "voc-lt", **rest)
     parts = [part for _, part in table.groupby(["group", "side"], sort=False)]
@@ -60,8 +69,8 @@ def expected(name: str, **rest) -> np.ndarray:
 
 
 def test_a_slider_moves_the_curve_as_the_loss_says():
-    top, panel, figure = loss_sliders(LOSS_COUNTS, LOSS_IMAGES, "voc-lt").children
-    chooser, beside = top.children
+    top, panel, figure = sliders()
+    chooser, beside, _ = top.children
     bce = np.concatenate([trace.y for trace in figure.data[: len(figure.data) // 2]])
     assert {trace.line.color for trace in figure.data[: len(figure.data) // 2]} == {"#999999"}
     chooser.value = "focal"
@@ -80,7 +89,7 @@ def test_a_slider_moves_the_curve_as_the_loss_says():
 
 
 def test_pg_has_sliders_by_group_and_the_means_of_the_batch():
-    top, panel, figure = loss_sliders(LOSS_COUNTS, LOSS_IMAGES, "voc-lt").children
+    top, panel, figure = sliders()
     top.children[0].value = "pg"
     controls = {widget.description: widget for widget in panel.children}
     controls["l1_neg tail"].value = 7.5
@@ -93,7 +102,7 @@ def test_pg_has_sliders_by_group_and_the_means_of_the_batch():
 
 @pytest.mark.parametrize("name", ["rw", "focal", "cb_focal", "db_focal", "asl", "ldam", "pg"])  # one a class
 def test_every_setting_has_a_control_and_no_value_of_it_breaks_the_loss(name):
-    top, panel, figure = loss_sliders(LOSS_COUNTS, LOSS_IMAGES, "voc-lt").children
+    top, panel, figure = sliders()
     top.children[0].value = name
     np.testing.assert_allclose(drawn(figure), expected(name), atol=1e-5)
     settings = loss_settings(name)
@@ -123,3 +132,14 @@ def test_the_chosen_runs_are_shown_side_by_side(tiny, tmp_path):
             np.testing.assert_array_equal(trace.y, values)
         assert traces[9].y[0] == trained[loss].metrics["scores"]["logit"]["total"]
     assert [title.text for title in figure.layout.annotations[:2]] == ["pg", "bce"]
+
+
+def test_a_reloaded_page_gets_the_figure_as_it_is_now():
+    figure = SteadyFigure(go.Figure(go.Bar(x=["a"], y=[1.0])))
+    redraw(
+        figure, go.Figure([go.Bar(x=["b"], y=[2.0]), go.Bar(x=["c"], y=[3.0])], {"title": "new", "template": "none"})
+    )
+    state = figure.get_state()
+    assert [list(trace["x"]) for trace in state["_widget_data"]] == [["b"], ["c"]]
+    assert state["_widget_layout"]["title"]["text"] == "new"
+    assert "_widget_data" not in figure.get_state("_config")

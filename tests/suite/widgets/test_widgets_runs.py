@@ -55,12 +55,15 @@ def test_the_chosen_runs_are_shown_and_saved(made):
     controls, settings, figures = RunExplorer(made).children
     bars, of_curves, classes, of_classes, *_ = figures.children
     chosen, choosers = controls.children
-    _, ranking, quantity = choosers.children
+    _, ranking, quantity, *_ = choosers.children
     assert ["TEST-SET LEAKAGE" in label for label in chosen._options_labels] == [False, False, False, True]
     chosen.value, ranking.value, quantity.value = (0, 3), "softmax", "loss"
-    assert settings.value.count("TEST-SET LEAKAGE") == 1
+    # what each run is, in full, where its label is hovered
+    assert '<td title="zero-shot">zero-shot</td>' in settings.value
+    assert re.search('<td title="CoOp; .*batch size 8; select test; TEST-SET LEAKAGE">CoOp, .*</td>', settings.value)
     files = saved(settings.value)
-    assert files["runs.csv"]["run"].tolist() == [made[0].folder.name, made[3].folder.name]
+    assert files["runs.csv"]["folder"].tolist() == [made[0].folder.name, made[3].folder.name]
+    assert list(files["runs.csv"])[:5] == ["run", "total", "head", "medium", "tail"]
     totals = [made[i].metrics["scores"]["softmax"]["total"] for i in (0, 3)]
     np.testing.assert_allclose(files["runs.csv"]["total"], totals, atol=0.005)
     np.testing.assert_allclose(files["groups.csv"].query("name == 'total'")["value"], totals)
@@ -83,19 +86,38 @@ def test_differences_are_those_of_compare(made):
     chosen, _ = controls.children
     baseline, button = pairing.children
     chosen.value = (0, 1, 2)
-    baseline.value = "zero_shot"
+    baseline.value = "zero-shot"
     ranking = controls.children[1].children[1]
     ranking.value = "softmax"
-    assert baseline.value == "zero_shot"  # a choice outlasts another ranking
+    assert baseline.value == "zero-shot"  # a choice outlasts another ranking
     ranking.value = "logit"
     button.click()
-    expected = compare(by_label(made[:3]), "zero_shot", "logit")
+    expected = compare(by_label(made[:3]), "zero-shot", "logit")
     table = saved(differences.value)["differences.csv"]
     pd.testing.assert_frame_equal(table, expected, check_dtype=False)
     drawn = of_gaps.children[0].data[0]
     assert of_gaps.layout.display == "flex" and drawn.x[0] == expected["difference"].dropna().iloc[0]
     chosen.value = (0, 1)
     assert of_gaps.layout.display == "none" and not differences.value  # they were of other runs
+
+
+def test_a_label_of_the_users_own_is_given_in_a_text_field(made):
+    controls, settings, figures = RunExplorer(made).children
+    chosen, (*_, called, own_label) = controls.children[0], controls.children[1].children
+    chosen.value = (0, 1)
+    called.value = "CoOp"
+    try:
+        own_label.value = " my <b>base "
+        assert [run.own_label for run in made] == ["", "my <b>base", "my <b>base", ""], "the seeds of one configuration"
+        assert chosen.value == (0, 1) and chosen.options[2][0] == "my <b>base, seed 1"
+        assert "my &lt;b&gt;base" in settings.value and figures.children[0].data[1].name == "my <b>base"
+        chosen.value = (0,)
+        assert own_label.value == ""
+        chosen.value = (1,)
+        assert own_label.value == "my <b>base"
+    finally:
+        own_label.value = ""
+    assert not any((run.folder / "label.txt").exists() for run in made)
 
 
 def test_one_data_set_at_a_time_and_a_hundred_runs_are_read_when_chosen(made, tmp_path):

@@ -2,5 +2,5 @@
 for (const box of document.querySelectorAll(".figure")) {
   const figure = JSON.parse(box.querySelector("script").textContent);
   if (matchMedia("(pointer: coarse)").matches) figure.layout = {...figure.layout, dragmode: false};
-  Plotly.newPlot(box.querySelector("div"), {...figure, config: {responsive: true, displaylogo: false}});
+  Plotly.newPlot(box.querySelector("div"), {...figure, config: {responsive: true, displaylogo: false, showSendToCloud: false}});
 }

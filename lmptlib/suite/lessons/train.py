@@ -1,0 +1,212 @@
+"""Notebook 03: one configuration in, one run out."""
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from lmptlib.config import Config
+from lmptlib.data.dataset import GROUPS
+from lmptlib.evaluation.rankings import RANKINGS
+from lmptlib.runs.comparison import compare
+from lmptlib.runs.run import Run
+from lmptlib.suite.lessons.questions import Choice, Guess, Number, Order
+from lmptlib.suite.lessons.wording import judged
+
+_TERMS = {"loss_cls": "classification loss", "loss_cse": "CSE loss"}
+# What differs between two runs and is none of what is tried.
+_PLACES = ("data_root", "cache", "device")
+
+
+def opening(zero_shot: Run, config: Config) -> str:
+    """Where the run begins, and how long it learns."""
+    total = zero_shot.metrics["scores"]["logit"]["total"]
+    epochs = config.flat().get("epochs")
+    steps = f"{epochs} times through the training images" if epochs else "in one step, without epochs"
+    return f"CLIP as it comes has an mAP of **{total:.1f}** on the test images. `{config.method}` now learns {steps}: what does it change?"
+
+
+def terms(run: Run) -> dict[str, list[float]]:
+    """The losses of a run by name, their means over each epoch; nothing for a run without epochs."""
+    history = run.history
+    kept = {name: history[column] for column, name in _TERMS.items() if column in history}
+    if not kept and "loss" in history:
+        kept = {"objective": history["loss"]}
+    return {
+        name: values.astype(float).tolist() for name, values in kept.items() if values.notna().all() and len(values)
+    }
+
+
+def loss_guess(run: Run) -> Guess:
+    """Where the losses end, when their means over the first epoch are seen."""
+    curves = terms(run)
+    return Guess(
+        "losses",
+        "**Predict.** Each dot is a loss, its mean over the first epoch. Where is it in the last one? Move the ends, then reveal.",
+        {name: values[-1] for name, values in curves.items()},
+        "loss",
+        (0, 1.2 * max((max(values) for values in curves.values()), default=1)),
+        curves=curves,
+        step="epochs after the first",
+    )
+
+
+def fallen(run: Run) -> str:
+    """What became of each loss, and of the gradients on the contexts."""
+    said = [
+        f"The {name} {_went(values)} from {values[0]:.3f} in the first epoch to {values[-1]:.3f} in the last."
+        for name, values in terms(run).items()
+    ]
+    inside = run.history.get("inside_margin")
+    if inside is not None and inside.notna().all():
+        share = "no negative is" if inside.iloc[-1] == 0 else f"{inside.iloc[-1]:.1%} of the negatives are"
+        said.append(f"In the last epoch {share} inside the CSE margin: the others push no prompt.")
+    return " ".join(said)
+
+
+def _went(values: list[float]) -> str:
+    first, last = values[0], values[-1]
+    return "stays" if abs(last - first) < 0.02 * abs(first) else "falls" if last < first else "rises"
+
+
+def share(run: Run) -> Number:
+    """How much of the objective the classification loss is, after the last epoch."""
+    lam, history = run.settings.get("lam"), run.history
+    expected = float("nan")
+    if lam is not None and {"loss", "loss_cls"} <= set(history) and history["loss"].iloc[-1] > 0:
+        expected = 100 * lam * history["loss_cls"].iloc[-1] / history["loss"].iloc[-1]
+    return Number(
+        "share",
+        "**Exercise.** Take the last row of the table: how much of the objective `loss` is the classification loss, weighed by "
+        "`lam`?",
+        expected,
+        2,
+        "weigh the classification loss of that row by `lam` (it stands in the configuration), then divide by the objective",
+        "%",
+    )
+
+
+def group_order(run: Run) -> Order:
+    """The class groups by their mAP."""
+    scores = run.metrics["scores"]["logit"]
+    return Order(
+        "groups",
+        "**Predict.** Which class group has the highest mAP, which the lowest (logit ranking)? Drag them into order, highest on "
+        "top, then reveal.",
+        {group: scores[group] for group in GROUPS if scores[group] is not None},
+        "mAP (%)",
+    )
+
+
+def changed(zero_shot: Run, run: Run) -> str:
+    """What training did to mAP under both rankings, with intervals of the paired difference."""
+    said = []
+    for ranking in reversed(RANKINGS):
+        table = compare({"before": [zero_shot], "after": [run]}, "before", ranking).query(
+            "row == 'after' and group == 'total'"
+        )
+        said.append(f"Under the **{ranking}** ranking mAP changes against zero-shot by {judged(table.iloc[0])}.")
+    return " ".join(said) + " The interval is that of the difference on the same test images; it knows one seed only."
+
+
+def believed(run: Run) -> pd.DataFrame:
+    """Mean confidence in positives and negatives after the last epoch, a row a group; none for a run without epochs."""
+    table = run.probabilities("epoch").dropna()
+    if not table["step"].any():
+        return pd.DataFrame(columns=["positive", "negative"])
+    last = table[table["step"] == table["step"].max()]
+    return last.set_index("group")[["positive", "negative"]]
+
+
+def belief(run: Run) -> str:
+    """How far positives and negatives are believed in the end."""
+    table = believed(run)
+    if table.empty:
+        return ""
+    said = ", ".join(f"{group} {row.positive:.2f} and {row.negative:.2f}" for group, row in table.iterrows())
+    return f"After the last epoch positives and negatives are believed, on average, by group: {said}."
+
+
+def beside(run: Run, others: Iterable[Run]) -> list[str]:
+    """What finished runs that differ from `run` in `lr` or `lam` alone did otherwise: a sentence each."""
+    ours, said = _compared(run), []
+    for other in others:
+        theirs = _compared(other)
+        differ = [name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name)]
+        if other.data_fingerprint == run.data_fingerprint and differ in (["lr"], ["lam"]) and not other.marks:
+            said.append(_against(other, run, differ[0]))
+    return said or [
+        "There is no finished run yet that differs from the one above in `lr` or `lam` alone. Train one, then run this cell again."
+    ]
+
+
+def _compared(run: Run) -> dict:
+    return {name: value for name, value in run.settings.items() if name not in _PLACES}
+
+
+def _against(other: Run, run: Run, name: str) -> str:
+    before = terms(run)
+    ends = [
+        f"{term} {_went(values)} to {values[-1]:.3f} (above: {before[term][-1]:.3f})"
+        for term, values in terms(other).items()
+    ]
+    if "grad_cls" in other.history and "grad_cls" in run.history:
+        theirs, ours = (of.history["grad_cls"].iloc[-1] for of in (other, run))
+        ends.append(f"`grad_cls` ends at {theirs:.2g} (above: {ours:.2g})")
+    table, mine = believed(other), believed(run)
+    sides = [f"{side}s {table[side].mean():.2f} ({mine[side].mean():.2f})" for side in ("positive", "negative")]
+    maps = []
+    for ranking in reversed(RANKINGS):
+        found = compare({"above": [run], "other": [other]}, "above", ranking).query(
+            "row == 'other' and group == 'total'"
+        )
+        maps.append(f"under {ranking} {judged(found.iloc[0])}")
+    return (
+        f"**`{name}` {other.settings[name]:g}** (above: {run.settings[name]:g}). Losses: {'; '.join(ends)}. "
+        f"Confidence after the last epoch, mean over groups: {', '.join(sides)}. mAP minus that above: {'; '.join(maps)}."
+    )
+
+
+def quiz(run: Run) -> tuple[Choice, ...]:
+    table = believed(run)["positive"]
+    least = table.idxmin() if len(table) else None
+    asked = Choice(
+        "least",
+        "**Quiz 1.** After this run's last epoch, in which group are positives believed least, on average?",
+        (f"In the {least}.", *(f"In the {group}." for group in GROUPS if group != least)),
+        ", ".join(f"{group} {value:.2f}" for group, value in table.items()) + ".",
+        "the solid lines of the picture of probabilities, at their right end",
+    )
+    return (
+        *((asked,) if least else ()),
+        Choice(
+            "again",
+            "**Quiz 2.** You run this notebook again and change nothing. What is trained?",
+            (
+                "Nothing: the finished run is read from its folder.",
+                "The same run, from the start.",
+                "The same run, for as many epochs more.",
+            ),
+            "settings, data and weights make a run's key; where it is finished, its folder is read. `force` repeats it.",
+            "the text above the training cell says it",
+        ),
+        Choice(
+            "smooth",
+            "**Quiz 3.** The objective falls smoothly from epoch to epoch. What does that say about mAP on test images?",
+            (
+                "By itself nothing: the objective is of training images, and mAP of an order among test images.",
+                "That mAP rises from epoch to epoch as well.",
+                "That mAP is higher than that of a run whose objective ends higher.",
+            ),
+            "which is why a run is judged by mAP with its interval, and not by its loss.",
+            "which images does the one see, and which the other?",
+        ),
+    )
+
+
+def take_away(zero_shot: Run, run: Run) -> tuple[str, ...]:
+    before, after = (of.metrics["scores"]["logit"]["total"] for of in (zero_shot, run))
+    return (
+        "A run is one configuration and one folder; the same configuration again reads the folder.",
+        f"Here mAP (logit) went from {before:.1f} to {after:.1f}; with one seed that is one draw of many.",
+        "A loss that falls shows that training works. Whether its result is better, only mAP on images that it never saw can say.",
+    )
