@@ -130,8 +130,13 @@ class Notebook:
             yield self.cell(i).locator(".jp-Cell-outputArea")
 
     def output_with(self, selector: str) -> Any:
-        """The first output that has such an element, scrolled to."""
-        return next(output for output in self.outputs() if output.locator(selector).count())
+        """The first output that has such an element, scrolled to; a widget may come a little later than its cell."""
+        for _ in range(20):
+            for output in self.outputs():
+                if output.locator(selector).count():
+                    return output
+            self.page.wait_for_timeout(500)
+        raise AssertionError(f"no output has {selector}")
 
     def save(self) -> None:
         self.page.keyboard.press("Control+s")

@@ -29,6 +29,11 @@ SHOWN = """output => {
 SILENT = ("follows the mouse", "baseline", "rarest class too")
 SILENT += ("_pos head", "_neg head", "_pos medium", "_neg medium")
 CONTROLS = "select, .noUi-handle, input[type=checkbox], .widget-toggle-buttons button, button.widget-button"
+# The first screen has a figure: more than half of it, above the status bar.
+SEEN = """() => {
+  const box = document.querySelector('.jp-OutputArea-output .js-plotly-plot')?.getBoundingClientRect();
+  return box && box.top > 0 && box.top + 0.6 * box.height < innerHeight - 25;
+}"""
 DROP = """content => {
   const bytes = Uint8Array.from(atob(content), letter => letter.charCodeAt(0)), data = new DataTransfer();
   data.items.add(new File([bytes], 'dropped.jpg', { type: 'image/jpeg' }));
@@ -45,6 +50,12 @@ def test_a_notebook_runs_and_its_explorers_answer(path, lab, tab, tiny):
         given["recipe"] = "calibrated"  # that of the notebook has no epochs
     given = {name: value for name, value in given.items() if name in taken}
     page, notebook = tab.page, run_all(tab, lab, path, given)
+    for width, height in ((1440, 900), (1280, 720)):
+        page.set_viewport_size({"width": width, "height": height})
+        notebook.cell(0)
+        page.wait_for_function(SEEN, timeout=30_000)
+        tab.screenshot(f"{path.stem}-{width}")
+    page.set_viewport_size({"width": 1300, "height": 1000})
     figures = explorers = 0
     for output in notebook.outputs():
         assert output.locator('[data-mime-type="application/vnd.jupyter.error"]').count() == 0

@@ -44,10 +44,12 @@ def co_occurrence(matrix: pd.DataFrame, measure: str = "images") -> go.Figure:
     few = len(matrix) <= 25
     # NaN, the diagonal, is not at least 0.5
     text = [[f"{cell:{number}}" if abs(cell) >= 0.5 else "" for cell in line] for line in values]
-    heat = go.Heatmap(x=matrix.columns, y=matrix.index, **_shades(values, measure), colorscale=colours, xgap=1, ygap=1)
+    shades = _shades(values, measure)
+    shades["z"] = _without_nan(shades["z"])
+    heat = go.Heatmap(x=matrix.columns, y=matrix.index, **shades, colorscale=colours, xgap=1, ygap=1)
     heat.update(text=text, texttemplate="%{text}" if few else "", textfont_size=12, hoverongaps=False)
     hover = f"%{{y}} with %{{x}}: %{{customdata:{number}}} {unit}<extra></extra>"
-    heat.update(customdata=values, colorbar_title={"text": unit, "side": "right"}, hovertemplate=hover)
+    heat.update(customdata=_without_nan(values), colorbar_title={"text": unit, "side": "right"}, hovertemplate=hover)
     font, angle, row_height = (12, -45, 19) if few else (9, -90, 12)
     axis = {"showgrid": False, "title": "", "tickfont_size": font, "dtick": 1}
     figure = go.Figure(heat).update_xaxes(side="top", tickangle=angle, **axis)
@@ -55,6 +57,11 @@ def co_occurrence(matrix: pd.DataFrame, measure: str = "images") -> go.Figure:
     # the names over the columns, at their angle
     above = 15 + 5 * max(map(len, matrix.columns), default=0)
     return apply_layout(figure, title, 80 + above + row_height * len(matrix), above=above).update_layout(margin_b=20)
+
+
+def _without_nan(values: np.ndarray) -> np.ndarray:
+    """None in the place of NaN, which no message to a page can hold."""
+    return np.where(np.isnan(values), None, values)
 
 
 def _shades(values: np.ndarray, measure: str) -> dict:

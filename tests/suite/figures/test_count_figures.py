@@ -1,5 +1,7 @@
 """Counts: bars and cells are the numbers of the table."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -25,7 +27,7 @@ def test_images_of_two_classes_are_coloured_by_their_logarithm():
     heat = co_occurrence(TOGETHER).data[0]
     np.testing.assert_array_equal(heat.customdata, TOGETHER)
     with np.errstate(divide="ignore"):
-        np.testing.assert_allclose(heat.z, np.where(TOGETHER > 0, np.log10(TOGETHER), np.nan))
+        np.testing.assert_allclose(np.array(heat.z, float), np.where(TOGETHER > 0, np.log10(TOGETHER), np.nan))
     assert [list(line) for line in heat.text] == [["100", "10", ""], ["10", "50", "1"], ["", "1", "5"]]
     assert heat.zmax == 2 and list(heat.colorbar.ticktext)[:3] == ["1", "10", "100"]
 
@@ -34,7 +36,8 @@ def test_images_of_two_classes_are_coloured_by_their_logarithm():
 def test_shares_are_percent_without_the_diagonal(measure, low, high):
     shares = pd.DataFrame([[1.0, 0.25], [-0.4, 1.0]], list("ab"), list("ab"))
     heat = co_occurrence(shares, measure).data[0]
-    np.testing.assert_allclose(heat.z, [[np.nan, 25], [-40, np.nan]])
+    json.dumps([heat.z.tolist(), heat.customdata.tolist()], allow_nan=False)
+    np.testing.assert_allclose(np.array(heat.z, float), [[np.nan, 25], [-40, np.nan]])
     assert (heat.zmin, heat.zmax) == (low, high) and heat.text[1][0] == "-40" and heat.text[0][0] == ""
 
 
