@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from lmptlib.data.dataset import GROUPS, Dataset
 from lmptlib.data.loading import load_dataset
 from lmptlib.evaluation.intervals import TOO_FEW
 from lmptlib.runs.run import Run
+from lmptlib.suite.lessons import start_here
 from lmptlib.suite.lessons.questions import Choice, Guess, Number
 from lmptlib.training.selection import in_words
 
@@ -85,18 +87,11 @@ def few_test_images(own: Dataset) -> Number:
 
 def group_guess(zero_shot: Run, run: Run, ranking: str = "logit") -> Guess:
     """mAP by group of the run, beside zero-shot CLIP's."""
-    before, after = ({g: one.metrics["scores"][ranking][g] for g in GROUPS} for one in (zero_shot, run))
-    kept = [group for group in GROUPS if before[group] is not None]
-    return Guess(
-        "groups",
+    ask = (
         "**Predict.** Grey is mAP by group of CLIP as it comes, on the test photographs. Where is the trained run? Move the "
-        "outlines, then reveal.",
-        {group: after[group] for group in kept},
-        f"mAP (%), {ranking} ranking",
-        (0, 100),
-        known={group: before[group] for group in kept},
-        known_name="zero-shot",
+        "outlines, then reveal."
     )
+    return replace(start_here.group_guess(zero_shot, run, ranking), ask=ask)
 
 
 def chosen_say(run: Run) -> str:
