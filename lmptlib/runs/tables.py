@@ -43,7 +43,7 @@ def settings_table(runs: Iterable[Run]) -> pd.DataFrame:
     """One row a run, by its folder's name: the settings with an effect in which the runs differ, and the seed; empty where
     a run has none."""
     runs = list(runs)
-    table = pd.DataFrame(differing(runs), index=[run.folder.name for run in runs]).astype(object)
+    table = pd.DataFrame(differing(runs), [run.folder.name for run in runs], dtype=object)
     if len({run.seed for run in runs if learns(run.settings["method"])}) > 1:
         table["seed"] = pd.Series([run.settings.get("seed") for run in runs], table.index, dtype=object)
     return table.where(table.notna(), "")

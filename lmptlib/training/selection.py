@@ -1,5 +1,6 @@
 """What folds of the training images chose, and what they say of it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,3 +20,18 @@ class Selection:
     logits: np.ndarray
     chosen: dict[str, Any]
     trials: list[dict[str, Any]]
+
+
+def in_words(value: Any) -> str:
+    """Settings for reading, those of a part in brackets.
+
+    >>> from lmptlib.training.selection import in_words
+    >>> in_words({"gda": {"kappa": 3.0, "ridge": 0.3}, "n": [1, 2]})
+    'gda (kappa 3, ridge 0.3), n 1/2'
+    """
+    if isinstance(value, Mapping):
+        parts = {name: f"({in_words(of)})" if isinstance(of, Mapping) else in_words(of) for name, of in value.items()}
+        return ", ".join(f"{name} {part}" for name, part in parts.items())
+    if isinstance(value, (list, tuple)):
+        return "/".join(map(in_words, value))
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

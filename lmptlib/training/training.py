@@ -23,6 +23,7 @@ from lmptlib.training.folds import choose
 from lmptlib.training.inputs import Inputs
 from lmptlib.training.loop import fit
 from lmptlib.training.plan import Plan, plan_run
+from lmptlib.training.selection import in_words
 from lmptlib.training.state import TrainState
 
 
@@ -118,7 +119,9 @@ def _work(
     state.finish()
     metrics = _write(plan, state, past + time.time() - started)
     if state.selection:
-        log(f"{OUT_OF_FOLD}: mAP {_percent(metrics['out_of_fold']['total'])}; chosen: {state.selection.chosen}")
+        log(
+            f"{OUT_OF_FOLD}: mAP {_percent(metrics['out_of_fold']['total'])}; chosen: {in_words(state.selection.chosen)}"
+        )
     log(_result(plan, state, metrics))
     if interrupt:
         raise interrupt

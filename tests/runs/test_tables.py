@@ -91,5 +91,5 @@ def test_tables_of_groups_that_are_thirds_say_so(make_run, tiny):
     for table in (group_table([run]), class_table([run]), curve_table([run]), run.probabilities("epoch"), compared):
         assert table.attrs["grouping"] == run.grouping
     assert purpose_table(run).columns.name == run.grouping and purpose_table(usual).columns.name is None
-    assert results_table([usual, run])["groups"].tolist() == ["", run.grouping]
+    assert results_table([run])["groups"].tolist() == [run.grouping]
     assert not usual.grouping and "groups" not in results_table([usual])

@@ -61,7 +61,9 @@ def co_occurrence(matrix: pd.DataFrame, measure: str = "images") -> go.Figure:
 
 def _without_nan(values: np.ndarray) -> np.ndarray:
     """None in the place of NaN, which no message to a page can hold."""
-    return np.where(np.isnan(values), None, values)
+    objects = values.astype(object)
+    objects[np.isnan(values)] = None
+    return objects
 
 
 def _shades(values: np.ndarray, measure: str) -> dict:

@@ -47,6 +47,23 @@ def group_map(table: pd.DataFrame, ranking: str = "softmax") -> go.Figure:
     return apply_layout(figure, title + without(table.dropna(subset="value")["low"]), barmode="group")
 
 
+def run_totals(table: pd.DataFrame, ranking: str = "softmax") -> go.Figure:
+    """mAP of each run as a dot, a line a configuration, best mean on top; hovering tells which. table: `group_table`."""
+    table = table[table["name"] == "total"]
+    means = table.groupby("run", sort=False)["value"].mean()
+    order = means.sort_values(ascending=False, kind="stable").index
+    table = table.set_index("run").loc[order].reset_index()
+    looks, figure = run_looks(table), go.Figure()
+    for place, (run, part) in enumerate(table.groupby("run", sort=False), 1):
+        dots = go.Scatter(x=part["value"], y=[place] * len(part), mode="markers", name=run, showlegend=False)
+        dots.update(marker={"color": looks[str(run)].colour, "symbol": looks[str(run)].symbol, "size": 9})
+        figure.add_trace(dots.update(hovertemplate=f"%{{x:.1f}}{told(part)}"))
+    figure.update_xaxes(title=f"mAP, {ranking} ranking (%)")
+    # whole places, ten at most
+    figure.update_yaxes(title="configuration", range=[len(order) + 0.6, 0.4], dtick=-(-len(order) // 10), tick0=1)
+    return apply_layout(figure, "Totals of all runs: a line a configuration, a dot a seed", height=320)
+
+
 @of_groups
 def intervals(table: pd.DataFrame, of: str = "difference") -> go.Figure:
     """Rows of a sweep as dots with 95% intervals, a panel a group. table: columns row, group and those of `of`.

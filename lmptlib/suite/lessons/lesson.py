@@ -20,15 +20,19 @@ class Lesson:
 
     def __init__(self, notebook: str, out: str | Path | None = None, interactive: bool = True):
         self.notebook, self.interactive, self.answers = notebook, interactive, Answers.of(out)
-        self._open = False  # a line of an epoch stands there, which the next one overwrites
+        self._open = False  # a line of progress stands there, which the next one overwrites
 
     def log(self, line: str) -> None:
-        """Print a line of a training; the epochs take one line, each in the place of the one before."""
+        """Print a line of a training; epochs and features take one line, each in the place of the one before."""
         # the mAP at the end is for whoever has guessed
         line = re.sub(r"^mAP .*?; ", "", line)
-        epoch = re.match(r"epoch +\d+/\d+ ", line) is not None
-        print(f"\r{line:<100}" if epoch else f"\n{line}" if self._open else line, end="" if epoch else "\n", flush=True)
-        self._open = epoch
+        passing = re.match(r"epoch +\d+/\d+ |crops of |\w+ features\b", line) is not None
+        print(
+            f"\r{line:<100}" if passing else f"\n{line}" if self._open else line,
+            end="" if passing else "\n",
+            flush=True,
+        )
+        self._open = passing
 
     def say(self, *sentences: str) -> None:
         """Show sentences, Markdown, that were made of the run at hand."""

@@ -106,11 +106,10 @@ def total_of_groups(table: pd.DataFrame) -> Number:
     )
 
 
-def over_seeds(results: pd.DataFrame, labels: list[str], ranking: str) -> pd.DataFrame:
-    """Mean and deviation of mAP over the seeds of each label. results: of `results_table`."""
-    columns = [f"{ranking} {name}" for name in ("total", *GROUPS)]
-    table = results.assign(run=labels).groupby("run", sort=False)[columns].agg(["mean", "std"]).round(2)
-    return table.set_axis(table.columns.map(" ".join), axis=1)
+def over_seeds(results: pd.DataFrame, ranking: str) -> pd.DataFrame:
+    """Mean and deviation of mAP over the n seeds of each run. results: of `results_table` with `spread`."""
+    columns = [f"{ranking} {name}{of}" for name in ("total", *GROUPS) for of in ("", " sd")]
+    return results.set_index("run")[["n", *columns]].dropna(axis=1, how="all").round(2)
 
 
 def quiz(table: pd.DataFrame, ranking: str) -> tuple[Choice, ...]:

@@ -73,7 +73,7 @@ def test_colours_say_group_class_and_error(mapped):
 def explorer(mapped):
     dataset, scores, maps, _ = mapped
     controls, row = EmbeddingExplorer(maps, dataset, scores).children
-    figure, panel = row.children
+    (figure,), panel = row.children[0].children, row.children[1]
     return {widget.description: widget for widget in controls.children}, figure, panel.children
 
 

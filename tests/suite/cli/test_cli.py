@@ -307,12 +307,12 @@ def test_the_demo_makes_every_notebook_and_its_page(tmp_path):
     folder = tmp_path / "demo"
     made = sorted(path.name for path in folder.iterdir())
     pages = [f"{name}.{kind}" for name in DEMO for kind in ("ipynb", "html")]
-    assert made == sorted([*pages, "draw.js", "index.html", "plotly.min.js", "site.json", "style.css"])
+    assert made == sorted([*pages, "draw.js", "glossary.html", "index.html", "plotly.min.js", "site.json", "style.css"])
     assert f"{folder / 'index.html'}" in output and "Done in" in output
     assert all(f'href="{name}.html"' in (folder / "index.html").read_text() for name in DEMO)
     assert sum(path.read_text().count('class="paper figure"') for path in folder.glob("*.html")) >= 10
     table = pd.read_csv(StringIO(lmpt("results", "--csv", "--out", tmp_path)))
-    assert set(table["method"]) == {"zero_shot", "coop", "lmpt"}
+    assert {label.split(",")[0] for label in table["run"]} == {"zero-shot", "CoOp", "LMPT"}
     zero_shot = table.loc[table["method"] == "zero_shot", "softmax total"].item()
     assert 40 <= zero_shot <= 75, "clip-emoji must be neither at chance nor perfect"
 

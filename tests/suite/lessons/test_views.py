@@ -127,3 +127,6 @@ def test_epochs_take_one_line(capsys):
     lines = capsys.readouterr().out.split("\n")
     assert lines[0] == "note: x" and lines[2:] == ["written to x", ""], "no result before a guess"
     assert [part.rstrip() for part in lines[1].split("\r")] == ["", "epoch  1/2  loss", "epoch  2/2  loss"]
+    for line in ("image features of x: 1 of 2", "crops of x: 2 of 2", "written to x"):
+        lesson.log(line)
+    assert capsys.readouterr().out.count("\n") == 2
