@@ -21,6 +21,6 @@ if (!document.getElementById("lmpt-figures")) {
   document.addEventListener("load", ({ target }) => target.matches?.(saved) && draw(target), true);
   document.querySelectorAll(saved).forEach(draw);
   const after = AbortSignal.timeout.bind(AbortSignal);
-  AbortSignal.timeout = (milliseconds) => after(Math.max(milliseconds, 60_000));
+  AbortSignal.timeout = (milliseconds) => after(milliseconds === 2000 ? 60_000 : milliseconds);
 }
 </script>"""

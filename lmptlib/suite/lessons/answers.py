@@ -20,15 +20,18 @@ from lmptlib.paths import outputs_folder, write_atomically
 def read_number(text: str, percent: bool = False) -> list[float]:
     """The numbers that a text like `0.81`, `0,81`, `29/36` or `81 %` may mean; none where it is no number.
 
-    percent: the answer is asked for in percent, so that `81 %` is 81 and not 0.81. `1,142` may be a thousand or a one.
+    percent: the answer is asked for in percent, so that `81 %` is 81, and 0.81 may be so too. `1,142` may be a thousand or a
+    one.
 
     >>> from lmptlib.suite.lessons.answers import read_number
     >>> read_number("0,81"), read_number("27/36"), read_number("81 %"), read_number("81 %", percent=True)
     ([0.81], [0.75], [0.81], [81.0])
+    >>> read_number("0.81", percent=True)
+    [0.81, 81.0]
     """
     plain = "".join(text.lower().replace("\N{MINUS SIGN}", "-").split())
-    share = plain.endswith("%") and not percent
-    plain = plain.removesuffix("%")
+    signed, plain = plain.endswith("%"), plain.removesuffix("%")
+    scales = ([1.0] if percent else [0.01]) if signed else [1.0, 100.0] if percent else [1.0]
     if not re.fullmatch(r"[\d.,+e/-]+", plain):
         return []
     found = []
@@ -36,19 +39,20 @@ def read_number(text: str, percent: bool = False) -> list[float]:
     for comma in (".", "") if re.search(r"\d,\d{3}(?!\d)", plain) else (".",):
         try:
             top, *bottom = (float(part.replace(",", comma)) for part in plain.split("/"))
-            found.append(math.prod([top, *(1 / part for part in bottom)]) / (100 if share else 1))
+            found += [math.prod([top, *(1 / part for part in bottom), scale]) for scale in scales]
         except (ValueError, ZeroDivisionError):
             continue
     return found
 
 
 class Answer(BaseModel):
-    """What was answered to a question. right: None for a guess, and for what was not answered."""
+    """What was answered to a question. right: None for a guess, and for what was not answered. about: which data it asked of."""
 
     model_config = ConfigDict(extra="forbid")
 
     kind: str
     asked: str
+    about: str = ""
     given: Any = None
     right: bool | None = None
     tries: int = 0

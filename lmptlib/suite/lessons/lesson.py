@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from IPython.display import HTML, Markdown, display
 
 from lmptlib.suite.lessons.answers import Answers
-from lmptlib.suite.lessons.questions import Choice, Guess, Number, Order
+from lmptlib.suite.lessons.questions import Choice, Guess, Number, Order, Question
 from lmptlib.suite.lessons.views import Result, guess_figure, order_table, view
 from lmptlib.suite.widgets.tables import table_html
 
@@ -20,6 +20,7 @@ class Lesson:
 
     def __init__(self, notebook: str, out: str | Path | None = None, interactive: bool = True):
         self.notebook, self.interactive, self.answers = notebook, interactive, Answers.of(out)
+        self._asked: dict[str, str] = {}  # key -> how its question begins
         self._open = False  # a line of progress stands there, which the next one overwrites
 
     def log(self, line: str) -> None:
@@ -40,6 +41,7 @@ class Lesson:
 
     def predict(self, question: Guess | Order, *results: Result) -> None:
         """Ask for a guess; `results` (figures, tables, Markdown) come with the truth, and in batch at once."""
+        self._remember(question)
         if self.interactive:
             display(view(question, self.notebook, self.answers, results))
             return
@@ -52,10 +54,18 @@ class Lesson:
 
     def ask(self, *questions: Number | Choice) -> None:
         """Ask for numbers or choices; in batch the questions stand there without their answers."""
+        for question in questions:
+            self._remember(question)
         if self.interactive:
             display(ipywidgets.VBox([view(question, self.notebook, self.answers) for question in questions]))
         else:
             self.say(*map(_written, questions))
+
+    def _remember(self, question: Question) -> None:
+        """Raises ValueError where another question has the key, and so the place in the file of answers."""
+        begins = question.ask[:24]
+        if self._asked.setdefault(question.key, begins) != begins:
+            raise ValueError(f"{self.notebook}: two questions are called '{question.key}'")
 
     def take_away(self, *sentences: str) -> None:
         """The box at the end: what to remember."""

@@ -1,5 +1,6 @@
 """The kinds of question: a guess before a result, a number, a choice, an order. Text is Markdown with LaTeX."""
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,6 +8,11 @@ from dataclasses import dataclass, field
 from lmptlib.suite.lessons.answers import read_number
 
 NOT_ASKED = "cannot be asked of these data"
+
+
+def about(question: "Question") -> str:
+    """A short hash of a question and of what is right: of other data, or another run, it is another question."""
+    return hashlib.sha256(repr(question).encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True)

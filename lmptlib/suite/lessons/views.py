@@ -10,7 +10,7 @@ import traitlets
 
 from lmptlib.suite.figures.guess_figures import guess_bars, guess_curves
 from lmptlib.suite.lessons.answers import Answer, Answers, given_now
-from lmptlib.suite.lessons.questions import Choice, Guess, Number, Order, Question
+from lmptlib.suite.lessons.questions import Choice, Guess, Number, Order, Question, about
 from lmptlib.suite.report.html import markdown
 from lmptlib.suite.widgets.figures import figure_widget, redraw
 from lmptlib.suite.widgets.tables import table_html
@@ -51,9 +51,10 @@ class QuestionView(ipywidgets.VBox):
 
     def __init__(self, question: Question, notebook: str, answers: Answers):
         self.question, self.notebook, self.answers = question, notebook, answers
-        self.kept = answers.get(notebook, question.key) or Answer(kind=self.kind, asked=question.ask)
-        if not self.kept.tries:
-            # it was asked: whoever reads the file sees what was left open
+        before, now = answers.get(notebook, question.key), about(question)
+        self.kept = before if before and before.about == now else Answer(kind=self.kind, asked=question.ask, about=now)
+        if not (before and before.tries):
+            # it was asked: whoever reads the file sees what was left open; an answer on other data stays until there is one
             answers.put(notebook, question.key, self.kept)
         self.text = ipywidgets.HTML(html(question.ask))
         # as high as two lines, so that what is below stays where it is

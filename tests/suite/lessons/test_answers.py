@@ -27,7 +27,8 @@ def test_numbers_as_people_write_them(text, values):
 
 
 def test_percent_stays_percent_where_it_is_asked_for():
-    assert read_number("81 %", percent=True) == [81.0] and read_number("81", percent=True) == [81.0]
+    assert read_number("81 %", percent=True) == [81.0] and 81.0 in read_number("81", percent=True)
+    assert 81.0 in read_number("0.81", percent=True) and 75.0 in read_number("27/36", percent=True)
 
 
 @given(st.integers(-999, 999), st.integers(1, 999))

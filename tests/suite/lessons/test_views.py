@@ -1,5 +1,7 @@
 """Questions in their widgets: checked, told, kept, restored; and the truth alone in batch."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -63,6 +65,31 @@ def test_answers_are_there_again_in_a_new_kernel(answers):
     again = GuessView(GUESS, "00", answers)
     assert again.given == {"head": 55, "tail": 40} and again.hidden.layout.display == "flex"
     assert "12.5" in again.told.value, "off by 5 and 20"
+
+
+def test_an_answer_on_other_data_is_none_to_this_question_and_stays_until_there_is_one(answers):
+    first = NumberView(NUMBER, "00", answers)
+    first.field.value = "0.81"
+    first.check()
+    other = NumberView(replace(NUMBER, expected=0.5), "00", answers)
+    assert not other.field.value and not other.told.value and answers.get("00", "share").right
+    assert NumberView(NUMBER, "00", answers).field.value == "0.81"
+    other.field.value = "0.4"
+    other.check()
+    assert answers.get("00", "share").right is False and not NumberView(NUMBER, "00", answers).field.value
+
+
+@pytest.mark.parametrize("text", ["81", "81 %", "0.81", "0,81", "81/100"])
+def test_what_is_asked_in_percent_is_right_in_every_spelling(text):
+    assert Number("share", "?", 81.0, 0.5, "", "%").verdict(text) == (True, "right")
+
+
+def test_two_questions_of_one_key_are_refused(tmp_path):
+    lesson = Lesson("00_start_here", tmp_path, interactive=False)
+    lesson.ask(NUMBER)
+    lesson.ask(NUMBER)
+    with pytest.raises(ValueError, match="two questions are called 'share'"):
+        lesson.ask(replace(CHOICE, key="share"))
 
 
 def test_a_choice_does_not_stand_where_the_right_one_is(answers):
