@@ -72,7 +72,7 @@ def images_told(runs: pd.DataFrame, first: str, last: str) -> str:
         f"{runs['fixed'][last]:,} fixed, {runs['broke'][last]:,} broken."
     )
     if max(before, after) < 0.05 * images:
-        return f"{told} They are few: one class that is said too often spoils an image, whatever else is found in it."
+        return f"{told} They are few."
     return told
 
 

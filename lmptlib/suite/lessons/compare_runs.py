@@ -7,8 +7,9 @@ import pandas as pd
 
 from lmptlib.data.dataset import GROUPS
 from lmptlib.runs.run import Run
-from lmptlib.runs.tables import difference_text, difference_texts, result_settings
+from lmptlib.runs.tables import difference_texts, result_settings
 from lmptlib.suite.lessons.questions import Choice, Number
+from lmptlib.suite.lessons.wording import judged
 
 Rows = dict[str, list[Run]]
 
@@ -79,12 +80,7 @@ def differences(compared: pd.DataFrame, baseline: str) -> pd.DataFrame:
 def verdicts(compared: pd.DataFrame, baseline: str) -> str:
     """Of each row, whether its total differs from the baseline's, a line a row."""
     table = _against(compared, baseline)
-    lines = []
-    numbers = table[["difference", "difference_low", "difference_high"]].to_numpy(float)
-    for row, (difference, low, high) in zip(table["row"], numbers):
-        words = "better" if low > 0 else "worse" if high < 0 else "no difference shown"
-        words = "cannot be judged" if np.isnan(low) else words
-        lines.append(f"- **{row}**: {words}, {difference_text(difference, low, high)}")
+    lines = [f"- **{line['row']}**: {judged(line)}" for _, line in table.iterrows()]
     if not lines:
         return "There is one configuration, and nothing to compare it with."
     return "\n".join([f"In total, against **{baseline}**:", "", *lines])

@@ -6,23 +6,17 @@ import numpy as np
 
 from lmptlib.data.dataset import Dataset
 from lmptlib.suite.lessons.questions import Choice, Guess, Number
-from lmptlib.suite.lessons.wording import right_first
+from lmptlib.suite.lessons.wording import most_and_least, right_first
 
 # Points of difference between two shares that are worth a word.
 _CLEAR = 10
 _LONG = {"train": "training", "val": "validation", "test": "test"}
 
 
-def _rarest(dataset: Dataset) -> int:
-    """The class with the fewest training images, of those that have one."""
-    counts = dataset.class_counts
-    return int(np.where(counts, counts, counts.max() + 1).argmin())
-
-
 def opening(dataset: Dataset) -> str:
     """How many training images the rarest and the most frequent class have."""
-    counts, names, rarest = dataset.class_counts, dataset.class_names, _rarest(dataset)
-    most = int(counts.argmax())
+    counts, names = dataset.class_counts, dataset.class_names
+    most, rarest = most_and_least(counts)
     return (
         f"**{names[rarest]}** is in {counts[rarest]:,} of {dataset.name}'s {len(dataset.train):,} training images, "
         f"**{names[most]}** in {counts[most]:,}: what else do they show?"
@@ -56,9 +50,11 @@ def company_guess(companion: str, shares: Mapping[str, float]) -> Guess:
 def company_told(companion: str, shares: Mapping[str, float]) -> str:
     """What training and test images show beside rare classes, in a sentence."""
     train, test = shares["training"], shares["test"]
+    if np.isnan(test):
+        return "No test image shows a rare class: there is nothing to compare."
     told = f"Of a rare class's images {train:.0f}% show {companion} in training and {test:.0f}% in the test images, on average."
     if train - test > _CLEAR:
-        return f"{told} A model may take {companion} for a sign of a rare class: it is one in training, and mostly fails after."
+        return f"{told} A model may take {companion} for a sign of a rare class: it is one more often in training than after."
     if test - train > _CLEAR:
         return f"{told} The test images are fuller than the training images: what stands beside a class is new there."
     return f"{told} Training and test images agree here."
@@ -99,7 +95,7 @@ def cut_told(companion: str, shares: Mapping[str, float]) -> str:
 def alone(dataset: Dataset) -> Number:
     """Images of a split that show the rarest class and nothing else."""
     split = "val" if dataset.val else "test"
-    labels, rarest = dataset.splits[split].labels, _rarest(dataset)
+    labels, (_, rarest) = dataset.splits[split].labels, most_and_least(dataset.class_counts)
     lone = labels[:, rarest] & (labels.sum(1) == 1)
     there = bool(labels[:, rarest].any())
     return Number(
@@ -120,14 +116,15 @@ def quiz(companion: str, shares: Mapping[str, float]) -> tuple[Choice, ...]:
         "same": f"{companion} stands beside rare classes about equally often in both.",
     }
     right = "less" if train - test > _CLEAR else "more" if test - train > _CLEAR else "same"
+    company = Choice(
+        "company-quiz",
+        "**Quiz 1.** In these data:",
+        right_first(sides, right),
+        f"{train:.0f}% in training, {test:.0f}% in the test images, as a mean over the rare classes.",
+        "the first guess of this notebook has both shares",
+    )
     return (
-        Choice(
-            "company-quiz",
-            "**Quiz 1.** In these data:",
-            right_first(sides, right),
-            f"{train:.0f}% in training, {test:.0f}% in the test images, as a mean over the rare classes.",
-            "the first guess of this notebook has both shares",
-        ),
+        *(() if np.isnan(test) else (company,)),
         Choice(
             "near-miss",
             "**Quiz 2.** A model scores a rare class by its companion and not by the thing itself. Where does that show?",
@@ -154,10 +151,11 @@ def quiz(companion: str, shares: Mapping[str, float]) -> tuple[Choice, ...]:
 
 
 def take_away(companion: str, shares: Mapping[str, float]) -> tuple[str, ...]:
+    test = shares["test"]
+    after = "no test image shows one" if np.isnan(test) else f"in {test:.0f}% of their test images"
     return (
         "Count the test images of a class too: an AP over ten positives is a guess.",
-        f"Rare classes come with {companion} in {shares['training']:.0f}% of their training images and in "
-        f"{shares['test']:.0f}% of their test images.",
+        f"Rare classes come with {companion} in {shares['training']:.0f}% of their training images; {after}.",
         f"The rule that cuts a long tail moves this share from {shares['all images']:.0f}% to {shares['the sample']:.0f}%: "
         "how a data set was made is part of what it teaches.",
     )

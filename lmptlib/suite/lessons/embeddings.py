@@ -60,7 +60,7 @@ def moved_guess(table: pd.DataFrame) -> Guess:
 def moved_told(table: pd.DataFrame) -> str:
     """Which prompts moved most, and whether classes came nearer to each other."""
     if (table["to start"] > 0.999).all():
-        return "No prompt moved: this method trains none."
+        return "No prompt moved by more than a thousandth (1 less its cosine to its start)."
     by_move = table.sort_values("to start", kind="stable")
     most, least = by_move.iloc[0], by_move.iloc[-1]
     changed = int((table["nearest before"] != table["nearest after"]).sum())
@@ -156,6 +156,8 @@ def error_told(points: pd.DataFrame) -> str:
     if len(means) < 2:
         return told
     best, worst = min(means, key=means.__getitem__), max(means, key=means.__getitem__)
+    if means[worst] - means[best] < 0.005:
+        return f"Images of all groups have the same mean error, to a hundredth ({means[best]:.2f}). {told}"
     return f"Images of the {best} are ranked best (mean error {means[best]:.2f}), of the {worst} worst ({means[worst]:.2f}). {told}"
 
 

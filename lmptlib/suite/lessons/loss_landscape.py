@@ -1,13 +1,12 @@
 """Notebook 08: what a loss asks of a logit."""
 
-import numpy as np
 import pandas as pd
 
 from lmptlib.data.dataset import Dataset
 from lmptlib.losses import CSELoss, effective_settings
 from lmptlib.losses.probability_guided import FACTORS
 from lmptlib.suite.lessons.questions import Choice, Guess, Number, Order
-from lmptlib.suite.lessons.wording import by_group, listed
+from lmptlib.suite.lessons.wording import by_group, listed, most_and_least
 
 EASY = -2.2  # the logit of a negative that is believed to 90 %
 
@@ -15,7 +14,7 @@ EASY = -2.2  # the logit of a negative that is believed to 90 %
 def opening(dataset: Dataset, bce: pd.DataFrame) -> str:
     """How many small pushes stand against how few pulls. bce: its landscape."""
     counts, n_images = dataset.class_counts, len(dataset.train)
-    rarest = int(np.where(counts > 0, counts, counts.max() + 1).argmin())
+    _, rarest = most_and_least(counts)
     push = _at(bce, "negative", EASY).iloc[0]
     return (
         f"**{dataset.class_names[rarest]}** is in {counts[rarest]:,} training images and not in {n_images - counts[rarest]:,}. "
@@ -179,7 +178,7 @@ def quiz(table: pd.DataFrame) -> tuple[Choice, ...]:
             "training goes down the loss; which way is that on z?",
         ),
         Choice(
-            "easy",
+            "easy-why",
             "**Quiz 3.** Why does it matter that BCE still pushes easy negatives a little?",
             (
                 "A rare class has so many of them that together they outweigh its few positives.",

@@ -164,12 +164,16 @@ def agreement_says(beside: pd.DataFrame, ranking: str) -> str:
     correlation, least = beside.corr(method="spearman"), shown_from(len(beside))
     printed = [str(name) for name in beside.filter(like="printed")]
     ours = correlation.loc[printed, f"ours, {ranking}"]
-    shown = [name for name, value in by_name(ours).items() if abs(value) >= least - 1e-9]
+    sides = {
+        "agrees with": ours.index[ours >= least - 1e-9],
+        "is reversed against": ours.index[ours <= 1e-9 - least],
+    }
+    shown = " and ".join(f"{words} {listed(names)}" for words, names in sides.items() if len(names))
     between = by_name(correlation[printed[0]])
     needed = (
         "no correlation would show anything" if math.isnan(least) else f"it takes {least:.2f} to be more than chance"
     )
-    said = [f"With {len(beside)} rows {needed}: {f'shown for {listed(shown)}' if shown else 'shown for neither'}."]
+    said = [f"With {len(beside)} rows {needed}: {f'our order {shown}' if shown else 'shown for none'}."]
     if len(printed) == 2:
         said.append(f"The two printed columns correlate by {between[printed[1]]:.2f} with each other.")
     if {"bce", "mls"} <= set(beside.index):
@@ -182,14 +186,15 @@ def agreement_says(beside: pd.DataFrame, ranking: str) -> str:
 def quiz(moved: pd.DataFrame, baseline: str) -> tuple[Choice, ...]:
     sizes = moved["largest change"].astype(float).abs()
     rows = list(sizes.sort_values(ascending=False, kind="stable").index)
+    furthest = Choice(
+        "furthest",
+        f"**Quiz 1.** Which loss moves a single class furthest from {baseline}?",
+        tuple(rows),
+        f"{moved.loc[rows[0], 'of the class']}, by {moved.loc[rows[0], 'largest change']:+.1f} points.",
+        "look for the darkest cell of the heat map",
+    )
     return (
-        Choice(
-            "furthest",
-            f"**Quiz 1.** Which loss moves a single class furthest from {baseline}?",
-            tuple(rows),
-            f"{moved.loc[rows[0], 'of the class']}, by {moved.loc[rows[0], 'largest change']:+.1f} points.",
-            "look for the darkest cell of the heat map",
-        ),
+        *((furthest,) if len(rows) > 1 else ()),
         Choice(
             "means",
             "**Quiz 2.** The intervals of two means over seeds do not overlap. Why is one loss not yet shown to be better?",

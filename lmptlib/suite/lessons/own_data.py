@@ -10,13 +10,11 @@ import pandas as pd
 
 from lmptlib.data.dataset import GROUPS, Dataset
 from lmptlib.data.loading import load_dataset
-from lmptlib.evaluation.intervals import TOO_FEW
+from lmptlib.evaluation.intervals import FEWEST, TOO_FEW
 from lmptlib.runs.run import Run
 from lmptlib.suite.lessons import start_here
 from lmptlib.suite.lessons.questions import Choice, Guess, Number
 from lmptlib.training.selection import in_words
-
-_FEW_TEST_IMAGES = 10
 
 
 def example(folder: Path, data_root: str | None = None, n_images: int = 500) -> Path:
@@ -77,9 +75,9 @@ def few_test_images(own: Dataset) -> Number:
     positives = own.class_table()["test"].to_numpy()
     return Number(
         "few_test_images",
-        f"**Exercise.** A class with fewer than {_FEW_TEST_IMAGES} test photographs has no interval. How many of these "
+        f"**Exercise.** A class with fewer than {FEWEST} test photographs has no interval. How many of these "
         f"{len(positives)} classes are that?",
-        float((positives < _FEW_TEST_IMAGES).sum()),
+        float((positives < FEWEST).sum()),
         0,
         "count the rows of the table below the figure whose column `test` is that small; a class without any counts, too",
     )
@@ -171,7 +169,7 @@ def quiz(own: Dataset, zero_shot: Run, run: Run) -> tuple[Choice, ...]:
 
 def take_away(own: Dataset, zero_shot: Run, run: Run) -> tuple[str, ...]:
     positives = own.class_table()["test"]
-    few = int((positives < _FEW_TEST_IMAGES).sum())
+    few = int((positives < FEWEST).sum())
     before, after = (one.metrics["scores"]["logit"]["total"] for one in (zero_shot, run))
     return (
         "A table of images and labels is all that training needs; a run's folder is all that is needed afterwards.",

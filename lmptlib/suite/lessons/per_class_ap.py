@@ -7,17 +7,18 @@ import pandas as pd
 
 from lmptlib.data.dataset import GROUPS
 from lmptlib.suite.lessons.questions import Choice, Guess, Number
-from lmptlib.suite.lessons.wording import by_group, by_name, listed
+from lmptlib.suite.lessons.wording import by_group, by_name, groups_told, listed
 
 
 def opening(classes: pd.DataFrame) -> str:
-    """How uneven the training list is. classes: columns class, group, train."""
+    """How uneven the training list is, and how classes are grouped. classes: class, group, train; `attrs["grouping"]`."""
     kept = classes[classes["train"] > 0].sort_values("train", kind="stable")
     least, most = kept.iloc[0], kept.iloc[-1]
     rare = int((np.cumsum(kept["train"]) <= 0.1 * kept["train"].sum()).sum())
     return (
         f"**{most['class']}** has {most['train']:,} training images, **{least['class']}** {least['train']:,}; the {rare} rarest of "
         f"{len(kept)} classes have no more than a tenth of all labels together. Does a method's AP follow these counts?"
+        f"\n\n{groups_told(classes.attrs['grouping'])}"
     )
 
 
@@ -114,17 +115,17 @@ def over_seeds(results: pd.DataFrame, ranking: str) -> pd.DataFrame:
 
 def quiz(table: pd.DataFrame, ranking: str) -> tuple[Choice, ...]:
     first, second = _pair(table)
-    change = (second - first).drop("total").dropna()
-    best = change.idxmax()
+    change = (second - first).drop("total").dropna().sort_values(ascending=False, kind="stable")
+    gains = Choice(
+        "gains",
+        f"**Quiz 1.** Which group's mAP changes most to the better, or least to the worse, from {first.name} to {second.name}, under "
+        f"{ranking}?",
+        tuple(f"The {group}." for group in change.index),
+        f"{by_group(change, '{:+.1f}')}.",
+        "compare the bars of the two runs, group by group",
+    )
     return (
-        Choice(
-            "gains",
-            f"**Quiz 1.** Which group's mAP changes most to the better, or least to the worse, from {first.name} to {second.name}, under "
-            f"{ranking}?",
-            (f"The {best}.", *(f"The {group}." for group in GROUPS if group != best)),
-            f"{by_group(change, '{:+.1f}')}.",
-            "compare the bars of the two runs, group by group",
-        ),
+        *((gains,) if len(change) > 1 and first.name != second.name else ()),
         Choice(
             "counts",
             "**Quiz 2.** Why does zero-shot CLIP not know which classes are rare here?",

@@ -104,7 +104,7 @@ def factor_guess(pushed: pd.DataFrame) -> Guess:
         "prompts? Below zero it falls. Move the outlines, then reveal.",
         {_FACTORS[str(factor)]: change for factor, change in changes.items()},
         "change of positives",
-        (-0.6, 0.6),
+        (-1, 1),
     )
 
 
@@ -266,7 +266,7 @@ def quiz(tables: Mapping[str, pd.DataFrame]) -> tuple[Choice, ...]:
     return (
         *((asked,) if both and missed else ()),
         Choice(
-            "half",
+            "half-why",
             "**Quiz 2.** Why do all curves of the linear probe begin at one half?",
             (
                 "Its W and b start at zero, and the sigmoid of 0 is one half.",

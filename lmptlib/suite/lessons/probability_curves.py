@@ -100,8 +100,11 @@ def course(trained: Mapping[str, Run]) -> str:
 def moved(values: list[float]) -> str:
     """A curve in words: where it begins, turns and ends."""
     first, last = values[0], values[-1]
-    low = min(values)
-    if low < min(first, last) - _TIE:
+    low, high = min(values), max(values)
+    below, above = min(first, last) - low, high - max(first, last)
+    if above > max(below, _TIE):
+        return f"rise from {first:.2f} to {high:.2f} (epoch {values.index(high)}) and fall to {last:.2f}"
+    if below > _TIE:
         return f"fall from {first:.2f} to {low:.2f} (epoch {values.index(low)}) and rise to {last:.2f}"
     if abs(last - first) < _TIE:
         return f"stay at {last:.2f}"

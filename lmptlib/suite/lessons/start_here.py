@@ -4,12 +4,13 @@ from lmptlib.data.dataset import GROUPS, Dataset
 from lmptlib.evaluation.rankings import RANKINGS
 from lmptlib.runs.run import Run
 from lmptlib.suite.lessons.questions import Choice, Guess, Number
-from lmptlib.suite.lessons.wording import counts_and_question
+from lmptlib.suite.lessons.wording import counts_and_question, groups_told, most_and_least
 
 
 def opening(dataset: Dataset) -> str:
-    """How long the tail is."""
-    return counts_and_question(dataset, "What can be learned for both at once?")
+    """How long the tail is, and how classes are grouped."""
+    question = counts_and_question(dataset, "What can be learned for both at once?")
+    return f"{question}\n\n{groups_told(dataset.task.grouping)}"
 
 
 def pictures(dataset: Dataset, shown: int) -> str:
@@ -20,8 +21,8 @@ def pictures(dataset: Dataset, shown: int) -> str:
 
 
 def ratio(dataset: Dataset) -> Number:
-    counts = dataset.class_counts[dataset.class_counts > 0]
-    expected = counts.max() / counts.min()
+    most, least = dataset.class_counts[list(most_and_least(dataset.class_counts))]
+    expected = most / least
     return Number(
         "ratio",
         "**Exercise.** How many times as many training images as the rarest class has the most frequent one?",
@@ -32,13 +33,13 @@ def ratio(dataset: Dataset) -> Number:
 
 
 def group_guess(zero_shot: Run, tuned: Run, ranking: str = "logit") -> Guess:
-    """mAP by group under learned prompts, beside zero-shot CLIP's."""
+    """mAP by group of the tuned run, beside zero-shot CLIP's."""
     before, after = ({g: run.metrics["scores"][ranking][g] for g in GROUPS} for run in (zero_shot, tuned))
     kept = [group for group in GROUPS if before[group] is not None]
     return Guess(
         "groups",
-        "**Predict.** Grey is mAP by group of CLIP as it comes. Prompts were learned on the training images. Where do head, "
-        "medium and tail stand now? Move the outlines, then reveal.",
+        f"**Predict.** Grey is mAP by group of CLIP as it comes. Where does **{tuned.title}**, learned on the training images, "
+        "stand in each group? Move the outlines, then reveal.",
         {group: after[group] for group in kept},
         f"mAP (%), {ranking} ranking",
         (0, 100),
@@ -54,22 +55,42 @@ def moved(zero_shot: Run, tuned: Run) -> str:
         before, after = (run.metrics["scores"][ranking] for run in (zero_shot, tuned))
         kept = [name for name in ("total", *GROUPS) if before[name] is not None]
         changes = ", ".join(f"{name} {after[name] - before[name]:+.1f}" for name in kept)
-        sentences.append(f"Under the **{ranking}** ranking learned prompts change mAP by these points: {changes}.")
+        sentences.append(f"Under the **{ranking}** ranking {tuned.title} changes mAP by these points: {changes}.")
     return " ".join(sentences)
+
+
+_LOGIT_MAPS = {
+    "raw": "",
+    "affine": ", and a scale and a bias",
+    "affine_per_class": ", and a scale and a bias of each class",
+}
+
+
+def _vectors(run: Run) -> str:
+    """Which vectors of the prompts were learned; empty for a method without learned prompts."""
+    settings = run.settings
+    if "n_ctx" not in settings:
+        return ""
+    # without a number of their own they are the words that they start from
+    n = settings["n_ctx"]
+    vectors = "the context vectors" if n is None else f"{n} context vector{'' if n == 1 else 's'}"
+    return f"{vectors} {'for each class' if settings['class_specific'] else 'for all classes together'}"
 
 
 def quiz(zero_shot: Run, tuned: Run) -> tuple[Choice, ...]:
     gains = {r: tuned.metrics["scores"][r]["total"] - zero_shot.metrics["scores"][r]["total"] for r in RANKINGS}
     same = (gains["logit"] > 0) == (gains["softmax"] > 0)
-    sides = ("The two rankings agree on whether learned prompts gain.", "The two rankings disagree on it.")
+    sides = (f"The two rankings agree on whether {tuned.title} gains.", "The two rankings disagree on it.")
+    vectors, beside = _vectors(tuned), " and a probe" if "residual" in tuned.settings else ""
+    frozen = Choice(
+        "frozen",
+        "**Quiz 1.** What did training change?",
+        (f"The context vectors of the prompts{beside}.", "The image tower.", "The text tower.", "The class names."),
+        f"both towers stay frozen; learned are {vectors}{beside}{_LOGIT_MAPS[tuned.settings.get('logit_map', 'raw')]}.",
+        "what is frozen cannot change",
+    )
     return (
-        Choice(
-            "frozen",
-            "**Quiz 1.** What did training change?",
-            ("The context vectors of the prompts.", "The image tower.", "The text tower.", "The class names."),
-            "both towers stay frozen; four vectors a class are learned, and a scale and a bias for probabilities.",
-            "what is frozen cannot change",
-        ),
+        *((frozen,) if vectors else ()),
         Choice(
             "rankings",
             "**Quiz 2.** In this run, in total:",
@@ -95,8 +116,13 @@ def take_away(zero_shot: Run, tuned: Run) -> tuple[str, ...]:
     before, after = (run.metrics["scores"]["logit"] for run in (zero_shot, tuned))
     changes = {group: after[group] - before[group] for group in GROUPS if before[group] is not None}
     best, worst = max(changes, key=changes.__getitem__), min(changes, key=changes.__getitem__)
+    apart = f"here the {best} changes by {changes[best]:+.1f} and the {worst} by {changes[worst]:+.1f}."
+    pays = (
+        "A total hides who pays" if changes[worst] < 0 < changes[best] else "A total is a mean over groups that differ"
+    )
+    vectors = _vectors(tuned)
     return (
-        "Prompt tuning moves a few vectors of each class; image and text tower stay as they are.",
-        f"A total hides who pays: here the {best} changes by {changes[best]:+.1f} and the {worst} by {changes[worst]:+.1f}.",
+        f"{f'Prompt tuning moves {vectors}; i' if vectors else 'I'}mage and text tower stay as they are.",
+        *([f"{pays}: {apart}"] if changes[best] - changes[worst] >= 0.05 else []),
         "A number needs its ranking, its seeds and an interval before it is believed.",
     )

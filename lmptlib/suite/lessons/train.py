@@ -51,7 +51,7 @@ def loss_guess(run: Run) -> Guess:
 
 
 def fallen(run: Run) -> str:
-    """What became of each loss, and of the gradients on the contexts."""
+    """What became of each loss, and how many negatives lie inside the CSE margin in the last epoch."""
     said = [
         f"The {name} {_went(values)} from {values[0]:.3f} in the first epoch to {values[-1]:.3f} in the last."
         for name, values in terms(run).items()
@@ -131,7 +131,8 @@ def beside(run: Run, others: Iterable[Run]) -> list[str]:
     for other in others:
         theirs = _compared(other)
         differ = [name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name)]
-        if other.data_fingerprint == run.data_fingerprint and differ in (["lr"], ["lam"]) and not other.marks:
+        finished = not other.stopped and not other.events and other.marks == run.marks
+        if other.data_fingerprint == run.data_fingerprint and differ in (["lr"], ["lam"]) and finished:
             said.append(_against(other, run, differ[0]))
     return said or [
         "There is no finished run yet that differs from the one above in `lr` or `lam` alone. Train one, then run this cell again."

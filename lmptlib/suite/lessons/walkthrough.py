@@ -25,6 +25,7 @@ from lmptlib.suite.lessons.wording import (
     by_group,
     by_name,
     counts_and_question,
+    groups_told,
     inside_margin,
     listed,
     verdicts,
@@ -34,9 +35,10 @@ _PERCENT = "mAP (%), {} ranking"
 
 
 def opening(dataset: Dataset) -> str:
-    return counts_and_question(
+    question = counts_and_question(
         dataset, "LMPT has a part for what makes the second one hard. Which of its parts help, and whom?"
     )
+    return f"{question}\n\n{groups_told(dataset.task.grouping)}"
 
 
 def captions_missing(dataset: Dataset) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import pandas as pd
 
-from lmptlib.data.dataset import GROUPS, Dataset
+from lmptlib.data.dataset import CUTOFFS, GROUPS, Dataset
 from lmptlib.runs.tables import difference_text
 
 
@@ -47,11 +47,33 @@ def both_rankings(table: pd.DataFrame) -> str:
     return " ".join(f"Under **{ranking}**: {said}." for ranking, said in told.items() if said)
 
 
+def most_and_least(class_counts: np.ndarray) -> tuple[int, int]:
+    """The most frequent and the rarest class, of those that have training images.
+
+    >>> import numpy as np
+    >>> from lmptlib.suite.lessons.wording import most_and_least
+    >>> most_and_least(np.array([5, 0, 40, 3]))
+    (2, 3)
+    """
+    kept = np.flatnonzero(class_counts)
+    return int(kept[class_counts[kept].argmax()]), int(kept[class_counts[kept].argmin()])
+
+
+def groups_told(grouping: str) -> str:
+    """From how many training images on a class is in the head and in the medium group. grouping: as of a task or a run.
+
+    >>> from lmptlib.suite.lessons.wording import groups_told
+    >>> groups_told("")
+    'Here: head from 100 training images on, medium from 20.'
+    """
+    (head, medium, _), (high, low) = GROUPS, CUTOFFS
+    return f"Here: {grouping or f'{head} from {high} training images on, {medium} from {low}'}."
+
+
 def counts_and_question(dataset: Dataset, question: str) -> str:
     """How many training images the most frequent and the rarest class have, and what a lesson asks about it."""
     counts, names = dataset.class_counts, dataset.class_names
-    kept = np.flatnonzero(counts)
-    most, least = kept[counts[kept].argmax()], kept[counts[kept].argmin()]
+    most, least = most_and_least(counts)
     return (
         f"{dataset.name} shows **{names[most]}** in {counts[most]:,} training images and **{names[least]}** in "
         f"{counts[least]:,}. {question}"

@@ -1,7 +1,6 @@
 """Notebook 02: CLIP without any training, three rankings of one matrix of cosines, and what an image's offset does."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,7 +9,7 @@ from scipy import stats
 from lmptlib.data.dataset import Dataset
 from lmptlib.evaluation.average_precision import average_precision
 from lmptlib.suite.lessons.questions import Choice, Guess, Number
-from lmptlib.suite.lessons.wording import listed, right_first
+from lmptlib.suite.lessons.wording import judged, listed, right_first
 
 # An mAP in percent; the bars of all guesses have one scale.
 _PERCENT = (0, 100)
@@ -45,16 +44,7 @@ def rankings_guess(table: pd.DataFrame) -> Guess:
 def rankings_told(table: pd.DataFrame) -> str:
     """How far the rankings are from `logit` in total, paired on the test images."""
     rows = table[(table["group"] == "total") & (table["row"] != "logit")]
-    return " ".join(f"{row.row} less logit: {_difference(row)}." for row in rows.itertuples())
-
-
-def _difference(row: Any) -> str:
-    """A difference with its interval, in words; row: a line of `ranking_table`."""
-    gap, low, high = row.difference, row.difference_low, row.difference_high
-    if np.isnan(low):
-        return f"{gap:+.1f} points, with too few positives for an interval"
-    shown = "" if low > 0 or high < 0 else ", which holds zero: they cannot be told apart"
-    return f"{gap:+.1f} points, 95% interval {low:+.1f} to {high:+.1f}{shown}"
+    return " ".join(f"{row['row']} less logit: {judged(row)}." for _, row in rows.iterrows())
 
 
 def shift_guess(rows: Mapping[str, Mapping[str, float]]) -> Guess:
@@ -95,10 +85,12 @@ def offset_told(of_offset: float, low: float, high: float) -> str:
 
 def crowded_told(offset: np.ndarray, n_labels: np.ndarray) -> str:
     """Whether images with many labels have other offsets. offset (N,), n_labels (N,)."""
-    r, _ = _rank_correlation(offset, n_labels)
+    r, p = _rank_correlation(offset, n_labels)
     if np.isnan(r):
         return "All images have one number of labels: there is nothing to compare."
     told = f"The rank correlation of offset and number of labels is {r:+.2f}."
+    if p > 0.05:
+        return f"{told} Whether the two go together cannot be told (p {p:.2f})."
     if r < -0.1:
         return (
             f"{told} Crowded scenes are less like every text, and they hold most labels each: under `logit` the offset takes "
@@ -185,11 +177,12 @@ def templates_told(spread: Mapping[str, float]) -> str:
     listing = ", ".join(f"{name} {value:.2f}" for name, value in spread.items())
     told = f"Points between the best and the worst template: {listing}."
     rest = max(value for name, value in spread.items() if name != "logit")
-    if spread["logit"] > 1.5 * rest:
+    # what is left when it is taken off is then less than half
+    if spread["logit"] > 2 * rest:
         return (
             f"{told} Most of what a template changes here is what it adds to all texts alike, which `logit` alone sees."
         )
-    return f"{told} Here a template changes more than what it adds to all texts alike."
+    return told
 
 
 def quiz(table: pd.DataFrame) -> tuple[Choice, ...]:
@@ -206,7 +199,7 @@ def quiz(table: pd.DataFrame) -> tuple[Choice, ...]:
             "centring",
             "**Quiz 1.** On these test images:",
             right_first(sides, right),
-            f"centred less logit: {_difference(row)}.",
+            f"centred less logit: {judged(row)}.",
             "look at the sentence below the first guess",
         ),
         Choice(

@@ -26,7 +26,11 @@ def test_the_opening_tells_the_printed_steps():
     said = ablation.opening(printed, "emoji-lt")
     # LMPT, Table 3: 85.77, 86.02, 87.28, 87.62, 87.88 and 60.17, 60.68, 65.34, 65.81, 66.19
     assert "voc-lt by +0.25, +1.26, +0.34, +0.26" in said and "coco-lt by +0.51, +4.66, +0.47, +0.38" in said
-    assert "a gain for every part" in said and "6 are smaller than one point" in ablation.printed_says(printed)
+    assert (
+        "a gain for every part" in said
+        and "Of the 6 printed steps after the first 4 are smaller" in ablation.printed_says(printed)
+    )
+    assert ablation.printed_says(printed.assign(total=10 * printed["total"])) == "", "none is small"
     down = printed.assign(total=-printed["total"])
     assert "gains and losses" in ablation.opening(down, "emoji-lt")
     empty = printed_table(read_sweep("rivals")).iloc[:0]

@@ -58,6 +58,7 @@ def test_images_and_what_is_added(summary, runs):
     assert "3 under `a`, 2 under `b`" in lesson.images_told(runs, "a", "b") and "few" in lesson.images_told(
         runs, "a", "b"
     )
+    assert "too often" not in lesson.images_told(runs, "a", "b"), "nobody counted why"
     assert "few" not in lesson.images_told(runs.assign(right=[30, 20]), "a", "b")
     told = lesson.often_told(summary, "b", 100)
     assert "**cow** (tail)" in told and "90 of 100" in told and f"{65 / 75:.0%}" in told

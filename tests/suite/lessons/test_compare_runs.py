@@ -62,8 +62,8 @@ def test_intervals_are_said_to_be_what_they_are(rows):
 def test_verdicts_follow_the_intervals():
     table = compared(up=(2.0, 1.0, 3.0), down=(-2.0, -3.0, -1.0), same=(0.5, -1.0, 2.0), few=(4.0, np.nan, np.nan))
     told = compare_runs.verdicts(table, "first")
-    assert "**up**: better, +2.0 [+1.0, +3.0]" in told and "**down**: worse, -2.0" in told
-    assert "**same**: no difference shown, +0.5" in told and "**few**: cannot be judged, +4.0" in told
+    assert "**up**: +2.0 [+1.0, +3.0], a gain" in told and "**down**: -2.0 [-3.0, -1.0], a loss" in told
+    assert "**same**: +0.5 [-1.0, +2.0], which cannot be told" in told and "which cannot be judged" in told
     assert compare_runs.not_shown(table, "first").expected == 1
     right = [
         compare_runs.quiz(part, "first", 5)[0].options[0]

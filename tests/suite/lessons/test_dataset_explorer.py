@@ -25,7 +25,7 @@ def test_counts_are_those_of_the_data(tiny):
 @pytest.mark.parametrize(
     ("train", "test", "told", "right"),
     [
-        (90, 22, "mostly fails", "more often in training"),
+        (90, 22, "more often in training than after", "more often in training"),
         (22, 90, "fuller", "less often"),
         (50, 52, "agree", "equally"),
     ],
@@ -39,3 +39,10 @@ def test_the_words_follow_the_shares(train, test, told, right):
     assert lesson.company_guess("dog", shares).truth["test"] == test
     assert list(lesson.cut_guess("dog", shares).truth.values()) == [test]
     assert any(f"from {train}% to {test}%" in sentence for sentence in lesson.take_away("dog", shares))
+
+
+def test_nothing_is_asked_where_no_test_image_shows_a_rare_class():
+    shares = {"training": 40.0, "test": float("nan"), "all images": 40.0, "the sample": 50.0}
+    assert "No test image" in lesson.company_told("dog", shares)
+    assert [choice.key for choice in lesson.quiz("dog", shares)] == ["near-miss", "rule"]
+    assert not any("nan" in sentence for sentence in lesson.take_away("dog", shares))

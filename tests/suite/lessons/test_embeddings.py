@@ -35,6 +35,7 @@ def test_moves_are_measured_in_the_space(dataset):
     assert lesson.side(back) == "together" and "closer" in lesson.quiz(back)[0].options[0]
     still = lesson.prompt_table(dataset, unit(0, 10, 20, 30), unit(0, 10, 20, 30))
     assert lesson.side(still) == "same" and "No prompt moved" in lesson.moved_told(still)
+    assert "trains none" not in lesson.moved_told(still)
     guess = lesson.moved_guess(table)
     kept = [math.cos(math.radians(by)) for by in (0, 90, 180, 260)]
     assert set(dataset.groups) == set(guess.truth) and guess.bounds[0] == (-1 if min(guess.truth.values()) < 0 else 0)
@@ -76,6 +77,9 @@ def test_errors_by_group_and_by_hand(dataset):
     assert "head are ranked best" in lesson.error_told(map_) and "25%" in lesson.error_told(map_)
     swapped = map_.assign(group=["tail", "tail", "head", "head", "tail", "head"])
     assert "tail are ranked best" in lesson.error_told(swapped)
+    same = lesson.error_told(map_.assign(error=[0.2, 0.4, 0.3, 0.3, np.nan, np.nan]))
+    assert "the same mean error, to a hundredth (0.30)" in same and "best" not in same
+    assert "best" not in lesson.error_told(map_.assign(group="head"))
     # the two labels of every image stand at places 3 and 4
     labels = dataset.test.labels
     scores = np.where(labels, 0.0, 1.0) + np.linspace(0, 0.1, labels.shape[1])

@@ -47,6 +47,14 @@ def test_an_easy_negative_under_bce_and_focal(bce):
     # the suite's focal loss has factors of its own; by itself it is the textbook's times a number
     assert guess.truth["focal"] == pytest.approx(float(z.grad), rel=0.01)
     assert loss_landscape.pushes(negatives)["loss"].tolist() == ["bce", "focal"]
+    questions = (
+        guess,
+        loss_landscape.push_order(negatives),
+        loss_landscape.same_as_bce(),
+        *loss_landscape.quiz(negatives),
+    )
+    keys = [question.key for question in (*questions, loss_landscape.exponent(None, (0.5, 0.95)))]
+    assert len(set(keys)) == len(keys)
 
 
 def test_exercises(bce):

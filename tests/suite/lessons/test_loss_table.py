@@ -82,7 +82,9 @@ def test_moves_of_classes(classes):
     said = loss_table.largest_says(moved, "bce")
     assert "cow under **focal**, -20.0" in said and "-5.3" in said
     assert "2 (focal)" in loss_table.chance_says(moved, 3, 2)
-    assert loss_table.quiz(moved, "bce")[0].options == ("focal",)
+    assert [choice.key for choice in loss_table.quiz(moved, "bce")] == ["means", "cancel"], "one loss is no choice"
+    two = pd.concat([moved, moved.rename(index={"focal": "asl"}).assign(**{"largest change": 30})])
+    assert loss_table.quiz(two, "bce")[0].options == ("asl", "focal")
 
 
 @pytest.mark.parametrize("n_seeds", [1, 2, 3])
@@ -112,8 +114,11 @@ def test_agreement_with_print():
         "coco-lt printed": pytest.approx(-1),
     }
     said = loss_table.agreement_says(beside, "softmax")
-    assert "shown for voc-lt printed and coco-lt printed" in said and "correlate by -1.00" in said
+    assert (
+        "our order agrees with voc-lt printed and is reversed against coco-lt printed." in said
+        and "correlate by -1.00" in said
+    )
     assert "1.0 points apart on voc-lt and 1.0 points apart on coco-lt, here 1.0" in said
-    assert "shown for neither" in loss_table.agreement_says(beside, "logit")
+    assert "shown for none." in loss_table.agreement_says(beside, "logit")
     without = TABLE.drop(columns=[column for column in TABLE if "printed" in column])
     assert loss_table.beside_print(without, "logit").empty

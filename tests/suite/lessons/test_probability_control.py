@@ -75,6 +75,17 @@ def test_trust_in_probabilities():
     assert probability_control.half(table).verdict("70 %")[0]
 
 
+def test_every_question_has_a_key_of_its_own(made):
+    tables = {kind: probabilities.statements(rows) for kind, rows in made.items()}
+    pushed = pd.concat({kind: probabilities.arrows(rows) for kind, rows in made.items()}, names=["run"])
+    reliability = pd.DataFrame([["linear probe", "bce", 0.5, 0.5]], columns=["panel", "run", "stated", "observed"])
+    guesses = probability_control.gap_guess(made), probability_control.factor_guess(pushed)
+    numbers = probability_control.half(reliability), probability_control.slope()
+    keys = [question.key for question in (*guesses, *numbers, *probability_control.quiz(tables))]
+    assert len(set(keys)) == len(keys)
+    assert guesses[1].bounds == (-1, 1), "a probability may change by one"
+
+
 def test_factors_by_their_formula(tiny):
     steep = probability_control.steep_negatives(load_dataset(str(tiny.path)))
     assert steep["loss"].nunique() == 3 and "multiplies the push" in probability_control.opening(steep)

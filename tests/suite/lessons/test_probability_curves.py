@@ -15,6 +15,10 @@ from lmptlib.suite.lessons import probability_curves
         ([0.5, 0.6, 0.8], "rise from 0.50 to 0.80"),
         ([0.8, 0.7, 0.6], "fall from 0.80 to 0.60"),
         ([0.5, 0.5, 0.502], "stay at 0.50"),
+        ([0.5, 0.9, 0.504], "rise from 0.50 to 0.90 (epoch 1) and fall to 0.50"),
+        ([0.2, 0.9, 0.5], "rise from 0.20 to 0.90 (epoch 1) and fall to 0.50"),
+        ([0.5, 0.48, 0.9, 0.6], "rise from 0.50 to 0.90 (epoch 2) and fall to 0.60"),
+        ([0.5, 0.1, 0.52, 0.5], "fall from 0.50 to 0.10 (epoch 1) and rise to 0.50"),
     ],
 )
 def test_a_curve_in_words(values, words):

@@ -1,11 +1,13 @@
 """What notebook 03 says and asks follows from its runs."""
 
+import json
 import math
 
 import numpy as np
 import pytest
 
 from lmptlib.data.loading import load_dataset
+from lmptlib.runs.run import Run
 from lmptlib.suite.lessons import train
 
 
@@ -56,3 +58,16 @@ def test_runs_beside_differ_in_one_setting_alone(make_run):
     change = others[0].metrics["scores"]["logit"]["total"] - run.metrics["scores"]["logit"]["total"]
     assert said.startswith(f"**`lam` 0** (above: {run.settings['lam']:g})") and f"under logit {change:+.1f}" in said
     assert train.beside(run, [run, *others[1:]])[0].startswith("There is no finished run yet")
+
+
+def test_runs_beside_have_the_same_marks_and_are_finished(make_run):
+    ours, theirs = (make_run(method="lmpt", select="test", **given) for given in ({}, {"lam": 0.0}))
+    assert ours.marks and train.beside(ours, [theirs])[0].startswith("**`lam` 0**")
+    assert train.beside(ours, [make_run(method="lmpt", lam=0.0)])[0].startswith("There is no finished run yet")
+    # the same marks on both, and yet none that is finished
+    stopped = []
+    for run in (ours, theirs):
+        (run.folder / "config.json").write_text(json.dumps(run.config | {"stopped_after": 1}))
+        stopped.append(Run(run.folder))
+    assert stopped[0].marks == stopped[1].marks
+    assert train.beside(stopped[0], stopped[1:])[0].startswith("There is no finished run yet")

@@ -159,7 +159,8 @@ def run_cells(tiny, tmp_path, monkeypatch):
 
 
 def test_the_walkthrough_takes_right_answers_and_no_others(run_cells, capsys):
-    seen, asked, _ = run_cells()
+    seen, asked, said = run_cells()
+    assert "head from 100 training images on, medium from 20" in said[0]
     numbers = {question.key: question for question in asked if isinstance(question, Number)}
     right = by_hand(seen)
     assert list(numbers) == list(right)

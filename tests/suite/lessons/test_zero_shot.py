@@ -31,7 +31,7 @@ def test_words_follow_the_sign_of_the_difference(table):
     assert "raises" in lesson.quiz(table)[0].options[0] and "lowers" in lesson.quiz(mirrored(table))[0].options[0]
     held = table.assign(difference_low=-1.0, difference_high=1.0)
     assert "cannot be told" in lesson.quiz(held)[0].options[0] and "cannot be told" in lesson.rankings_told(held)
-    assert "too few" in lesson.rankings_told(table.assign(difference_low=np.nan, difference_high=np.nan))
+    assert "cannot be judged" in lesson.rankings_told(table.assign(difference_low=np.nan, difference_high=np.nan))
     total = table[table["group"] == "total"].set_index("row")["mean"]
     guess = lesson.rankings_guess(table)
     assert guess.truth == {name: total[name] for name in ("centred", "softmax")}
@@ -58,6 +58,8 @@ def test_crowded_images_and_losers():
     )
     assert "nearer to every text" in lesson.crowded_told(offset, offset)
     assert "nothing to compare" in lesson.crowded_told(offset, np.ones(20))
+    # a rank correlation of -0.4 of five images
+    assert "cannot be told" in lesson.crowded_told(np.arange(5.0), np.array([3.0, 4, 5, 1, 2]))
     gains = pd.DataFrame({"class": list("abcdef"), "gain": [5.0, 4, 3, 2, 1, -1], "lead": [-3.0, -2, -1, 0, 1, 2]})
     told = lesson.losers_told(gains)
     assert "1 of 6" in told and "f -1.0 (lead: place 1)" in told and "the less" in told
@@ -88,5 +90,7 @@ def test_shifts_and_templates():
     assert lesson.shift_guess(rows).truth == rows["+ a number an image"]
     assert "image: logit -5.0, softmax +0.0" in lesson.shift_told(rows) and "softmax -1.0" in lesson.shift_told(rows)
     assert "alone sees" in lesson.templates_told({"logit": 2.0, "centred": 0.6, "softmax": 0.5})
+    assert "alone sees" not in lesson.templates_told({"logit": 1.1, "centred": 0.6, "softmax": 0.5})
+    assert "more than" not in lesson.templates_told({"logit": 1.1, "centred": 0.6, "softmax": 0.5})
     assert "alone sees" not in lesson.templates_told({"logit": 0.5, "centred": 0.6, "softmax": 2.0})
     assert lesson.templates_guess({"logit": 12.3, "centred": 0.6}, 9).bounds == (0, 13)
