@@ -132,10 +132,20 @@ def run_all(tab, lab, path, values: dict) -> Notebook:
     papermill.execute_notebook(
         path, lab.folder / path.name, values, kernel_name="python3", progress_bar=False, prepare_only=True
     )
+    fold_given(lab.folder / path.name)
     notebook = Notebook(tab.page, lab, path.name)
     notebook.open()
     notebook.run_all()
     return notebook
+
+
+def fold_given(path) -> None:
+    """Fold the cell of given parameters, as those of the notebook are."""
+    made = nbformat.read(path, as_version=4)
+    for cell in made.cells:
+        if "injected-parameters" in cell.metadata.get("tags", ()):
+            cell.metadata["jupyter"] = {"source_hidden": True}
+    nbformat.write(made, path)
 
 
 def test_a_run_is_watched_paused_stopped_and_taken_up(lab, tab, tiny):

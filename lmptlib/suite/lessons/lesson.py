@@ -11,7 +11,7 @@ from IPython.display import HTML, Markdown, display
 
 from lmptlib.suite.lessons.answers import Answers
 from lmptlib.suite.lessons.questions import Choice, Guess, Number, Order, Question
-from lmptlib.suite.lessons.views import Result, guess_figure, order_table, view
+from lmptlib.suite.lessons.views import GuessView, OrderView, Result, guess_figure, html, order_table, view
 from lmptlib.suite.widgets.tables import table_html
 
 
@@ -21,6 +21,7 @@ class Lesson:
     def __init__(self, notebook: str, out: str | Path | None = None, interactive: bool = True):
         self.notebook, self.interactive, self.answers = notebook, interactive, Answers.of(out)
         self._asked: dict[str, str] = {}  # key -> how its question begins
+        self._guesses: dict[str, GuessView | OrderView] = {}
         self._open = False  # a line of progress stands there, which the next one overwrites
 
     def log(self, line: str) -> None:
@@ -43,7 +44,9 @@ class Lesson:
         """Ask for a guess; `results` (figures, tables, Markdown) come with the truth, and in batch at once."""
         self._remember(question)
         if self.interactive:
-            display(view(question, self.notebook, self.answers, results))
+            shown = view(question, self.notebook, self.answers, results)
+            self._guesses[question.key] = shown
+            display(shown)
             return
         if isinstance(question, Order):
             truth: Result = order_table(question)
@@ -68,9 +71,20 @@ class Lesson:
             raise ValueError(f"{self.notebook}: two questions are called '{question.key}'")
 
     def take_away(self, *sentences: str) -> None:
-        """The box at the end: what to remember."""
-        lines = "\n".join(f"> - {sentence}" for sentence in sentences)
-        display(Markdown(f"> **Take away**\n>\n{lines}"))
+        """The box at the end: what to remember; where somebody guesses, once all is revealed."""
+        box = "> **Take away**\n>\n" + "\n".join(f"> - {sentence}" for sentence in sentences)
+        if all(guess.revealed for guess in self._guesses.values()):
+            display(Markdown(box))
+            return
+        place = ipywidgets.HTML(html("> **Take away**: it stands here when you have revealed every guess above."))
+
+        def show(_: dict) -> None:
+            if all(guess.revealed for guess in self._guesses.values()):
+                place.value = html(box)
+
+        for guess in self._guesses.values():
+            guess.button.observe(show, names="disabled")
+        display(place)
 
 
 def _static(result: Result) -> Any:

@@ -96,7 +96,7 @@ def quiz(zero_shot: Run, tuned: Run) -> tuple[Choice, ...]:
             "**Quiz 2.** In this run, in total:",
             sides if same else sides[::-1],
             f"logit {gains['logit']:+.1f}, softmax {gains['softmax']:+.1f}.",
-            "the sentence below the dumbbells has both totals",
+            "the sentence below the bars that you revealed has both totals",
         ),
         Choice(
             "few",

@@ -138,6 +138,10 @@ class _Revealing(QuestionView):
         self.hidden = ipywidgets.VBox([_place(result) for result in results], layout={"display": "none"})
 
     @property
+    def revealed(self) -> bool:
+        return self.button.disabled
+
+    @property
     def given(self) -> Any:
         raise NotImplementedError
 
@@ -150,13 +154,13 @@ class _Revealing(QuestionView):
         self._show()
 
     def _show(self) -> None:
-        self.button.disabled = True
         self.show_truth()
         self.tell(self.question.verdict(self.given))
         for place, result in zip(self.hidden.children, self.results):
             if isinstance(result, go.Figure):
                 redraw(place, result)
         self.hidden.layout.display = "flex"
+        self.button.disabled = True
 
 
 def _place(result: Result) -> ipywidgets.Widget:
