@@ -66,12 +66,14 @@ class Config(BaseModel):
         """All settings by name, those of every run first."""
         return {name: getattr(self, name) for name in COMMON} | dict(self.settings)
 
+    def given(self) -> dict[str, Any]:
+        """Settings by name that `resolve` makes it of again: without those of every run that stayed defaults."""
+        return {name: value for name, value in self.flat().items() if name not in COMMON.keys() - self.model_fields_set}
+
     def with_settings(self, **given: Any) -> "Config":
         """This configuration with other settings. Raises ValueError, one line, as `resolve` does."""
-        # what was not given stays a default
-        left_out = COMMON.keys() - self.model_fields_set
-        left_out |= {name for name, others in _GO_WITH.items() if others & given.keys()}
-        flat = {name: value for name, value in self.flat().items() if name not in left_out}
+        left_out = {name for name, others in _GO_WITH.items() if others & given.keys()}
+        flat = {name: value for name, value in self.given().items() if name not in left_out}
         return resolve(**flat | given)
 
     def effective(self) -> dict[str, Any]:

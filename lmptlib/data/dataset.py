@@ -31,11 +31,11 @@ def class_groups(
 
 
 def thirds(class_counts: np.ndarray) -> tuple[int, int] | None:
-    """The cut-offs that bring the groups nearest to a third of the classes each, none of them empty.
+    """Cut-offs for `class_groups` that part the classes as nearly into thirds as can be; no group is empty.
 
-    class_counts (C,): training images of each class; those without any are no part of it. Classes of equal counts stay
-    together, so that no order decides between them: of the cut-offs between different counts it is the pair whose places
-    are nearest, in squares, to a third and two thirds of the classes; of pairs equally near the one with more images. None
+    class_counts (C,): training images of each class; classes without any are left out. Classes of equal counts stay in one
+    group, so groups can end only where counts, sorted from most to fewest, change. Of two such ends those are taken that
+    lie nearest, by the sum of squares, to C / 3 and 2 C / 3; of pairs equally near the one of the higher cut-offs. None
     where there are fewer than three different counts.
 
     >>> import numpy as np

@@ -74,7 +74,7 @@ def described(run: Any) -> str:
         *others,
     ]
     chosen = [f"{_text(name, value)} (chosen by folds)" for name, value in run.config.get("chosen", {}).items()]
-    return "; ".join([*parts, *(chosen if "trials" in told else []), *run.marks])
+    return "; ".join([*parts, *(chosen if "trials" in told else []), *_marks(run, told)])
 
 
 def differing(runs: Sequence[Any]) -> list[dict[str, Any]]:
@@ -104,8 +104,13 @@ def _made(runs: Sequence[Any]) -> list[str]:
         moved = [name for name in one if one[name] != its_usual.get(name) or name == "loss"]
         names = [name for name in _names([one]) if name in said and (len(said) <= _MOST or name in moved)]
         texts = [_text(name, one[name]) for name in names]
-        made.append(", ".join([run.title, *_recipe(run, one, by_recipe), *texts, *run.marks]))
+        made.append(", ".join([run.title, *_recipe(run, one, by_recipe), *texts, *_marks(run, names)]))
     return made
+
+
+def _marks(run: Any, told: Collection) -> list[str]:
+    """A run's marks, without `edited` where the setting of that name is told."""
+    return [mark for mark in run.marks if mark not in told]
 
 
 def _values(told: Sequence[dict], name: Any) -> set[str]:

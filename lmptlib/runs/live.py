@@ -15,9 +15,9 @@ from lmptlib.evaluation.average_precision import average_precision
 from lmptlib.evaluation.rankings import RANKINGS, ranking_scores
 from lmptlib.paths import outputs_folder
 from lmptlib.runs.run import Run
-from lmptlib.training.events import Event
+from lmptlib.training.events import Event, edited
 from lmptlib.training.folder import read_record
-from lmptlib.training.plan import plan_again
+from lmptlib.training.plan import plan_again, plan_run
 from lmptlib.training.state import TrainState
 from lmptlib.training.training import train
 
@@ -27,7 +27,7 @@ _STARTED: dict[tuple[Path, str], list["LiveRun"]] = {}
 
 def live_runs(dataset: str, out: str | Path | None = None) -> list["LiveRun"]:
     """The last runs on a data set that were started in this process for an outputs folder, oldest first."""
-    return _STARTED.get((outputs_folder(out).resolve(), dataset), [])
+    return list(_STARTED.get((outputs_folder(out).resolve(), dataset), []))
 
 
 class LiveRun:
@@ -51,6 +51,8 @@ class LiveRun:
         self.classes: pd.DataFrame | None = None  # from the first epoch on
         self.folder: Path | None = None  # once it is written
         self.error: str | None = None
+        self.begins = 0  # the epochs that it has before its first here, once they are read
+        self.asked: dict[str, Any] | None = None  # what whoever started it was given
         self.watcher: object = None  # who shows it
         self.waiting = False  # between two epochs, because it is paused
         self.wanted: dict[str, float | str] = {}
@@ -79,21 +81,29 @@ class LiveRun:
     def edit(self, setting: str, value: float | str) -> None:
         """Change a setting for the epochs to come: an event of the run, when the epoch in progress, or a pause, ends.
 
-        Raises ValueError, one line, for what the method cannot have.
+        Raises ValueError, one line, for what the method cannot have, and in the last epoch.
         """
-        self.config.with_settings(**{setting: value})
+        config = self.config.with_settings(**{setting: value})
+        if config.learning and self.edits_from > config.learning.epochs:
+            raise ValueError(f"setting '{setting}' cannot change in the last epoch")
         self.wanted[setting] = value
 
     @property
     def settings(self) -> dict[str, Any]:
         """All settings by name as they stand: those that it began with, and what was edited since."""
-        return self.config.flat() | {event["setting"]: event["after"] for event in self.events}
+        return edited(self.config, self.events).flat()
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """`settings`, without those that it was never given."""
+        return edited(self.config, self.events).given()
 
     @property
     def pending(self) -> dict[str, float | str]:
         """Edits that wait for the end of the epoch."""
         now = self.settings
-        return {setting: value for setting, value in self.wanted.items() if value != now[setting]}
+        # a copy: another thread may add to it meanwhile
+        return {setting: value for setting, value in dict(self.wanted).items() if value != now[setting]}
 
     @property
     def paused(self) -> bool:
@@ -110,15 +120,20 @@ class LiveRun:
     @property
     def epoch(self) -> int:
         """Whole epochs done."""
-        return self.rows[-1]["epoch"] if self.rows else 0
+        return self.rows[-1]["epoch"] if self.rows else self.begins
+
+    @property
+    def edits_from(self) -> int:
+        """The first epoch that has what is edited now."""
+        return self.epoch + (1 if self.waiting else 2)
 
     def wait(self, timeout: float | None = None) -> None:
         self._thread.join(timeout)
 
     def _train(self) -> None:
         try:
-            plan = plan_again(self.begun, self.out) if self.begun else None
-            self.events = plan.folder.events if plan else []
+            plan = plan_again(self.begun, self.out) if self.begun else plan_run(self.config, self.out)
+            self.events, self.begins = plan.folder.events, plan.folder.epochs_done
             self.folder = train(
                 self.config, self.out, log=self.lines.append, plan=plan, on_epoch_end=self._on_epoch_end
             )
@@ -133,7 +148,9 @@ class LiveRun:
         dataset, probabilities = state.inputs.dataset, state.recorder.probabilities
         split = "val" if dataset.val else "train"
         counts = {"group": dataset.groups, "train": dataset.class_counts}
-        self.classes = pd.DataFrame({"class": dataset.class_names, **counts})
+        classes = pd.DataFrame({"class": dataset.class_names, **counts})
+        classes.attrs["grouping"] = dataset.task.grouping
+        self.classes = classes
         self.events = list(state.events)
         rows = [_row(past, probabilities, dataset.groups, split) for past in state.history[len(self.rows) :]]
         scores, logits = state.evaluate(split)
@@ -167,8 +184,9 @@ def _row(past: Mapping[Any, Any], probabilities: dict[str, Any], groups: np.ndar
     """An epoch's row, of its line in the history and of probabilities (epochs, C) by class: without scores yet."""
     row = {name: past.get(name, np.nan) for name in ("epoch", "loss", "loss_cls", "loss_cse")}
     for side in ("positive", "negative"):
-        p = probabilities[f"epoch_{side}"][past["epoch"]]
-        row[side] = {group: float(p[groups == group].mean()) if (groups == group).any() else np.nan for group in GROUPS}
+        p = pd.Series(probabilities[f"epoch_{side}"][past["epoch"]], dtype=float)
+        # of the classes that are present
+        row[side] = p.groupby(groups).mean().reindex(GROUPS).to_dict()
     return row | {"split": split, "ap": {}, "worst": []} | dict.fromkeys(RANKINGS, np.nan)
 
 
@@ -177,8 +195,9 @@ def hardest_images(
 ) -> list[dict[str, Any]]:
     """The n images with the highest error, worst first: name, path, error, `labels` and `top`.
 
-    labels, logits (N, C). The error is the mean over classes of the binary cross-entropy, in nats. `labels` are the image's
-    with their probabilities, `top` its three most probable classes: lists of (class, probability, whether it is a label).
+    labels (N, C), bool; logits (N, C). The error is the mean over classes of the binary cross-entropy, in nats. `labels` are
+    the image's with their probabilities, `top` its three most probable classes: lists of (class, probability, whether it is
+    a label).
     """
     error = (np.logaddexp(0, logits) - labels * logits).mean(1)
     told = []

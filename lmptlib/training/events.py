@@ -1,6 +1,9 @@
 """Events: settings that were changed by hand between the epochs of a run."""
 
+from collections.abc import Iterable
 from typing import TypedDict
+
+from lmptlib.config import Config
 
 EDITABLE = ("lr", "lam", "loss")
 
@@ -12,6 +15,17 @@ class Event(TypedDict):
     setting: str
     before: float | str
     after: float | str
+
+
+def edited(config: Config, events: Iterable[Event]) -> Config:
+    """The configuration that a run began with, after events of it.
+
+    Another loss has none of the first one's `loss_settings`; where the first comes back, so do they.
+    """
+    edits = {event["setting"]: event["after"] for event in events}
+    if config.learning and edits.get("loss") == config.learning.loss:
+        del edits["loss"]
+    return config.with_settings(**edits) if edits else config
 
 
 def event_change(event: Event) -> str:

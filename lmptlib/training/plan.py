@@ -25,18 +25,24 @@ def pick_device(device: str) -> str:
     return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
 
 
-def check_model(config: Config, dataset: Dataset) -> list[str]:
-    """What whoever reads a run's numbers must know of its model: that the toy, which saw emoji alone, looks at photographs.
+def check_model(config: Config, dataset: Dataset) -> Dataset:
+    """The data set, with a warning among its own where the toy model, which saw emoji alone, looks at its photographs.
 
     Raises ValueError where it would do that unasked, being the default.
     """
-    if config.model != EMBEDDED or dataset.pictures == "emoji":
-        return []
+    if not _is_toy(config, dataset):
+        return dataset
     if "model" not in config.model_fields_set:
         toy = f"the default model, {EMBEDDED}, is a toy that has seen drawings of emoji alone"
         real = "-p model ViT-B-16 -p weights openai, or another of open_clip's"
         raise ValueError(f"{dataset.name}: {toy}: name one that has seen photographs, as {real}")
-    return ["TOY MODEL"]
+    note = f"{EMBEDDED} is a toy that has seen no photograph: the numbers say nothing of what CLIP can do with these"
+    return replace(dataset, warnings=(*dataset.warnings, f"{dataset.name}: {note}"))
+
+
+def _is_toy(config: Config, dataset: Dataset) -> bool:
+    """Whether a model that has seen emoji alone looks at photographs."""
+    return config.model == EMBEDDED and dataset.pictures != "emoji"
 
 
 _EDITED = "-edited-"
@@ -81,12 +87,8 @@ def plan_run(config: Config, out: str | Path | None = None, memory: dict | None 
         )
     if config.learning and config.learning.select == "val" and dataset.val is None:
         raise ValueError(f"{dataset.name}: select 'val' needs a validation split, and there is none: use 'last'")
-    marks = check_model(config, dataset)
-    if marks:
-        note = (
-            f"{EMBEDDED} is a toy that has seen no photograph: the numbers say nothing of what CLIP can do with these"
-        )
-        dataset = replace(dataset, warnings=(*dataset.warnings, f"{dataset.name}: {note}"))
+    dataset = check_model(config, dataset)
+    marks = ["TOY MODEL"] if _is_toy(config, dataset) else []
     fingerprints = {"dataset": fingerprint, "clip": weights}
     key = run_key(config, fingerprints)
     path = outputs_folder(out) / run_name(config, dataset.name, key)

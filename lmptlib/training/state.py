@@ -22,7 +22,7 @@ from lmptlib.evaluation.rankings import ranking_scores
 from lmptlib.losses import ClassificationLoss, make_loss
 from lmptlib.methods import METHODS
 from lmptlib.methods.base import Batch, Learning, Method, Phase, Problem
-from lmptlib.training.events import EDITABLE, Event
+from lmptlib.training.events import EDITABLE, Event, edited
 from lmptlib.training.inputs import Inputs
 from lmptlib.training.recorder import Recorder
 from lmptlib.training.selection import Selection
@@ -76,7 +76,7 @@ class TrainState:
         self, config: Config, inputs: Inputs, selection: Selection | None = None, events: Sequence[Event] = ()
     ):
         self.config, self.inputs, self._first_inputs, self.selection = config, inputs, inputs, selection
-        self.events = list(events)
+        self.events, self._first_config = list(events), config
         dataset = inputs.dataset
         counts = torch.from_numpy(dataset.class_counts)
         width, cutoffs = inputs.images.shape[-1], dataset.task.cutoffs
@@ -157,9 +157,8 @@ class TrainState:
     def begin_epoch(self) -> None:
         """Draw which images the epoch shows, in what order and which of them flipped, and put that on the device."""
         self.started = time.perf_counter()
-        for event in self.events:
-            if event["epoch"] == self.epoch:
-                self._take(event)
+        if any(event["epoch"] == self.epoch for event in self.events):
+            self._take([event for event in self.events if event["epoch"] <= self.epoch])
         if self.epoch == self.ends[self.number]:
             self._begin_phase(self.number + 1)
         labels = torch.from_numpy(self.inputs.labels("train"))
@@ -224,12 +223,12 @@ class TrainState:
         if self.finished:
             raise ValueError(f"setting '{setting}' cannot change after the last epoch")
         event = Event(epoch=self.epoch, setting=setting, before=self.config.flat().get(setting, ""), after=value)
-        self._take(event)
+        self._take([*self.events, event])
         self.events.append(event)
 
-    def _take(self, event: Event) -> None:
-        """Put a changed setting where training reads it. To take one again changes nothing."""
-        self.config = self.config.with_settings(**{event["setting"]: event["after"]})
+    def _take(self, events: Sequence[Event]) -> None:
+        """Put the settings after all events so far where training reads them. To take them again changes nothing."""
+        self.config = edited(self._first_config, events)
         method = self.method
         method.settings = self.config.settings
         method.problem = with_loss(method.problem, self.learning, self.inputs.dataset.task.cutoffs)
@@ -322,9 +321,8 @@ class TrainState:
         number = next(i for i, end in enumerate(self.ends) if self.epoch <= end)  # of the last epoch
         if number != self.number:
             self._begin_phase(number)
-        for event in self.events:
-            if event["epoch"] < self.epoch:
-                self._take(event)
+        if past := [event for event in self.events if event["epoch"] < self.epoch]:
+            self._take(past)
         for name in ("best", "selected"):
             setattr(self, name, state[name])
         self.average, self.best_weights = (

@@ -12,8 +12,10 @@ from lmptlib.config import resolve
 from lmptlib.losses import CSELoss, make_loss
 from lmptlib.methods.base import Batch
 from lmptlib.runs.comparison import compare
+from lmptlib.runs.labels import described
 from lmptlib.runs.run import Run, find_runs
 from lmptlib.runs.tables import by_label, results_table, settings_table
+from lmptlib.training.events import edited
 from lmptlib.training.folder import RunFolder
 from lmptlib.training.inputs import Inputs
 from lmptlib.training.plan import plan_again, plan_run
@@ -143,18 +145,39 @@ def test_a_kill_while_an_edited_run_begins_leaves_the_plain_one(config, tmp_path
     same(Run(train(config, tmp_path, log=silent)), Run(train(config, tmp_path / "whole", log=silent)))
 
 
+def test_a_loss_that_comes_back_has_its_settings_again(config, tmp_path):
+    config, seen = config.with_settings(loss="asl", loss_settings="gamma_neg: 2"), {}
+
+    def edit(state: TrainState) -> None:
+        if state.epoch in (1, 2):
+            state.edit("loss", "bce" if state.epoch == 1 else "asl")
+        seen[state.epoch] = state.config.learning.loss_settings, state.method.problem.loss
+
+    folder = train(config, tmp_path, log=silent, on_epoch_end=edit)
+    assert {epoch: settings for epoch, (settings, _) in seen.items()} == {1: ""} | dict.fromkeys(
+        range(2, 6), "gamma_neg: 2"
+    )
+    assert seen[5][1].gamma_neg == 2
+    assert edited(config, Run(folder).events) == config
+    other = edited(config, Run(folder).events[:1])
+    assert (other.learning.loss, other.learning.loss_settings) == ("bce", "")
+
+
 def test_an_edited_run_is_no_seed(config, tmp_path):
     seeds = [config.with_settings(seed=seed) for seed in (0, 1)]
     plain = [Run(train(one, tmp_path / "plain", log=silent)) for one in seeds]
-    edited = [
+    changed = [
         Run(train(one, tmp_path / "edited", log=silent, on_epoch_end=editor(CHANGES))) for one in (*seeds, seeds[1])
     ]
-    rows = by_label([*plain, *edited])
+    rows = by_label([*plain, *changed])
     assert [len(part) for part in rows.values()] == [2, 1, 1, 1]
     assert all("edited" in label for label in list(rows)[1:]) and "edited" not in next(iter(rows))
     table = compare(rows).query("group == 'total'")
     assert table["n_seeds"].tolist() == [2, 1, 1, 1]
-    assert "edited" in results_table(edited)["run"][0] and set(settings_table(edited[1:])) == {"edited"}
+    # once: with what was edited
+    assert all(label.count("edited") == 1 for label in list(rows)[1:]), list(rows)
+    assert described(changed[0]).count("edited") == 1 and changed[0].label.count("edited") == 1
+    assert "edited" in results_table(changed)["run"][0] and set(settings_table(changed[1:])) == {"edited"}
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,16 @@
 """The default model, a toy, looks at photographs where it is asked to alone."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from lmptlib.config import changed, resolve
+from lmptlib.data.loading import load_dataset
 from lmptlib.runs.run import Run
 from lmptlib.runs.tables import results_table
 from lmptlib.suite.report.run_page import run_page
-from lmptlib.training.plan import plan_run
+from lmptlib.training.plan import check_model, plan_run
 from lmptlib.training.training import train
 
 REFUSED = (
@@ -35,6 +37,12 @@ def test_by_hand_it_runs_and_the_run_says_so(tiny, tmp_path):
     lines: list[str] = []
     config = resolve(dataset=str(tiny.path), method="zero_shot", model="clip-emoji")
     run = Run(train(config, tmp_path / "photographs", log=lines.append))
+    (warning,) = set(check_model(config, photographs := load_dataset(config.dataset)).warnings) - set(
+        photographs.warnings
+    )
+    assert warning in run.config["warnings"] and check_model(
+        config, replace(photographs, pictures="emoji")
+    ).warnings == (photographs.warnings)
     assert run.marks == ["TOY MODEL"] and run.label == "zero-shot, TOY MODEL"
     assert "zero-shot, TOY MODEL" in run_page(run, run.label).title and "TOY MODEL" in lines[-1]
     assert any("a toy that has seen no photograph" in line for line in lines)

@@ -134,3 +134,5 @@ def draw_classes(figure: go.Figure, classes: pd.DataFrame, row: dict[str, Any], 
     figure.layout.xaxis.showticklabels = len(table) <= _NAMED
     told = "none yet" if ap is None else f"{_IMAGES[row['split']]} images, {ranking} ranking, epoch {row['epoch']}"
     figure.layout.title.text = f"AP of each class (%), frequent to rare: {told}"
+    if grouping := classes.attrs.get("grouping"):
+        figure.update_layout(title_subtitle={"text": grouping, "font_size": 11}, margin_t=44)

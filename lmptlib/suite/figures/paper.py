@@ -1,8 +1,10 @@
 """Static twins for a paper, by seaborn (curves, heat map, intervals), and a sweep's table as LaTeX."""
 
 import re
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec
 
 import numpy as np
 import pandas as pd
@@ -14,16 +16,31 @@ from matplotlib.pyplot import close, subplots
 from lmptlib.data.dataset import GROUPS
 from lmptlib.evaluation.intervals import TOO_FEW
 from lmptlib.suite.figures.class_ap import class_rows
-from lmptlib.suite.figures.style import COLOURS, SHORT
+from lmptlib.suite.figures.style import COLOURS, SHORT, grouping_of
 
 _LATEX = str.maketrans(
     {sign: f"\\{sign}" for sign in "_%&#${}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 )
+_Tables = ParamSpec("_Tables")
 # The parts of a data set's name that are written large.
 _DATASETS = re.compile("voc|coco|-lt")
 
 
+def _of_groups(draw: Callable[_Tables, Figure]) -> Callable[_Tables, Figure]:
+    """As `style.of_groups`: how the groups came, where a table says it, stands below the figure."""
+
+    @wraps(draw)
+    def drawn(*args: _Tables.args, **kwargs: _Tables.kwargs) -> Figure:
+        figure = draw(*args, **kwargs)
+        if told := grouping_of([*args, *kwargs.values()]):
+            figure.text(0.5, -0.02, told, ha="center", va="top", fontsize="small", wrap=True)
+        return figure
+
+    return drawn
+
+
+@_of_groups
 def probability_curves(curves: dict[str, pd.DataFrame]) -> Figure:
     """Mean probabilities of positives (solid) and negatives (dotted) by group, a panel a run.
 
@@ -47,6 +64,7 @@ def probability_curves(curves: dict[str, pd.DataFrame]) -> Figure:
     return grid.figure
 
 
+@_of_groups
 def ap_heatmap(table: pd.DataFrame, baseline: str) -> Figure:
     """AP of the baseline in each class, most frequent on top, and the change from it in each other row of a sweep.
 
@@ -76,6 +94,7 @@ def ap_heatmap(table: pd.DataFrame, baseline: str) -> Figure:
     return figure
 
 
+@_of_groups
 def intervals(table: pd.DataFrame, of: str = "difference") -> Figure:
     """Rows of a sweep as dots with 95% intervals, a panel a group: `mean` or `difference` of `lmptlib.runs.compare`.
 
@@ -108,7 +127,8 @@ def intervals(table: pd.DataFrame, of: str = "difference") -> Figure:
 def latex_table(table: pd.DataFrame, path: Path, ticks: pd.DataFrame | None = None) -> Path:
     """Write a sweep's table as LaTeX for booktabs: mean ± sd by group with the best in bold, then the printed totals.
 
-    table: `lmptlib.sweep.sweep_table` under one ranking. ticks: booleans by row and component, tick marks in front.
+    How the groups came, where the table says it, stands below. table: `sweep_table` under one ranking. ticks: booleans by
+    row and component, tick marks in front.
     """
     groups = [name for name in ("total", *GROUPS) if table.loc[table["group"] == name, "mean"].notna().any()]
     printed = table.columns[table.columns.str.endswith(" printed")].tolist()
@@ -127,9 +147,10 @@ def latex_table(table: pd.DataFrame, path: Path, ticks: pd.DataFrame | None = No
     needs = "booktabs,amssymb" if marks else "booktabs"
     columns = "l" + "c" * len(marks) + "r" * (len(groups) + len(printed))
     text = [rf"% \usepackage{{{needs}}}", rf"\begin{{tabular}}{{{columns}}}", r"\toprule", head, r"\midrule", *body]
-    text += [r"\bottomrule", r"\end{tabular}", ""]
+    text += [r"\bottomrule", r"\end{tabular}"]
+    text += [rf"\par{{\footnotesize {_escape(told)}\par}}"] if (told := grouping_of(table)) else []
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(text), encoding="utf-8")
+    path.write_text("\n".join([*text, ""]), encoding="utf-8")
     return path
 
 

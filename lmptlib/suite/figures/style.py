@@ -138,7 +138,7 @@ def of_groups(draw: Callable[_Tables, go.Figure]) -> Callable[_Tables, go.Figure
     @wraps(draw)
     def drawn(*args: _Tables.args, **kwargs: _Tables.kwargs) -> go.Figure:
         figure = draw(*args, **kwargs)
-        told = next(filter(None, map(_grouping, [*args, *kwargs.values()])), None)
+        told = grouping_of([*args, *kwargs.values()])
         if told:
             figure.update_layout(title_subtitle={"text": told, "font_size": 13})
             figure.update_layout(height=figure.layout.height + 22, margin_t=figure.layout.margin.t + 22)
@@ -147,12 +147,12 @@ def of_groups(draw: Callable[_Tables, go.Figure]) -> Callable[_Tables, go.Figure
     return drawn
 
 
-def _grouping(given: Any) -> str | None:
-    """What a table says of its groups, or the first that does of several tables."""
+def grouping_of(given: Any) -> str | None:
+    """What a table says of how its groups came, or the first that does of several tables."""
     if isinstance(given, pd.DataFrame):
         return given.attrs.get("grouping")
     parts = given.values() if isinstance(given, dict) else given if isinstance(given, (list, tuple)) else ()
-    return next(filter(None, map(_grouping, parts)), None)
+    return next(filter(None, map(grouping_of, parts)), None)
 
 
 def letters(n_beside: int, pixels: int = _WIDTH) -> int:

@@ -20,7 +20,7 @@ from lmptlib.runs.run import Run, find_runs
 from lmptlib.suite.figures import live_figures
 from lmptlib.suite.figures.pictures import jpeg_uri
 from lmptlib.suite.widgets.figures import figure_widget
-from lmptlib.training.events import EDITABLE
+from lmptlib.training.events import EDITABLE, edited
 from lmptlib.training.plan import Plan, plan_again, plan_run
 
 _EVERY = 0.3  # seconds between looks at what the training thread has told
@@ -32,18 +32,20 @@ class LiveTraining(ipywidgets.VBox):
 
     What the controls say counts when a run starts; what that will be, a new run or one that goes on, is told before. The
     learning rate, `lam` and the loss can change while a run trains: an event of it. Earlier runs stay behind the curves.
-    A run that trains already in this kernel is taken up. `update` shows what came since the last call; in a notebook its
+    A run that trains already in this kernel is taken up, and so is the last one, if it did not fail, where the settings are
+    those that it was started among. `update` shows what came since the last call; in a notebook its
     event loop calls it.
     """
 
     def __init__(self, settings: dict[str, Any], out: str | Path | None = None):
-        self.given, self.out = settings, out
+        self.given, self.out = dict(settings), out
         self.run: LiveRun | None = None  # the last that was started
         self.chosen: dict[Path, Run] = {}  # to be seen behind the current one
         self.ghosts: dict[str, int] = {}  # those that are drawn, and how many epochs of each
         self.memory: dict = {}  # of data read to tell what a start will do
         self.drawn: Any = None
         self.map_range: tuple[float, float] | None = None
+        self.refusal = ""  # of the last edit
         self._quiet = False
         self._make_controls()
         self.curves = figure_widget(live_figures.empty_curves())
@@ -54,7 +56,7 @@ class LiveTraining(ipywidgets.VBox):
         self.add_class("lmpt-live")
         self._use(settings)
         started = live_runs(resolve(**fitting(settings)).dataset, out)
-        if started:
+        if started and (started[-1].running or (started[-1].asked == self.given and not started[-1].error)):
             self._take_up(started[-1])
         else:
             self._list_runs()
@@ -167,14 +169,23 @@ class LiveTraining(ipywidgets.VBox):
             return
         run = self.run
         if run and run.running:
-            self._attempt(lambda: run.edit(name, value))
-            self.update()
+            self._edit(run, name, value)
             return
         if name == "method":
             stays = self.moved
             self.first = self._values(value)
             self._put({other: new for other, new in self.first.items() if other not in (*stays, "method")})
         self._foresee()
+
+    def _edit(self, run: LiveRun, name: str, value: Any) -> None:
+        """Edit a run that trains; what it cannot have is refused in words, and the control goes back."""
+        self.refusal = ""
+        try:
+            run.edit(name, value)
+        except ValueError as error:
+            self.refusal = first_line(error)
+            self._put({name: (run.settings | run.pending)[name]})
+        self.update()
 
     def _on_going_on(self, folder: Path | None) -> None:
         if not self._quiet:
@@ -187,8 +198,7 @@ class LiveTraining(ipywidgets.VBox):
             self._use(self.given)
             return
         plan = plan_again(folder, self.out, self.memory)
-        edits = {event["setting"]: event["after"] for event in plan.folder.events}
-        self._use(plan.config.flat() | edits, folder)
+        self._use(edited(plan.config, plan.folder.events).given(), folder)
 
     def _attempt(self, action: Callable[[], None]) -> None:
         try:
@@ -236,18 +246,19 @@ class LiveTraining(ipywidgets.VBox):
             self._say(first_line(error))
             return
         run = LiveRun(config, self.out, begun)
+        run.asked = self.given
         run.start()
         self._follow_run(run)
 
     def _take_up(self, run: LiveRun) -> None:
         """Show a run that was started before, from its first epoch, and what it has told since."""
-        self._use(run.settings, run.folder if run.events else None)
+        self._use(run.given, run.folder if run.events else None)
         self._put(run.pending)
         self._list_runs()
         self._follow_run(run)
 
     def _follow_run(self, run: LiveRun) -> None:
-        self.run, self.drawn, self.map_range = run, None, None
+        self.run, self.drawn, self.map_range, self.refusal = run, None, None, ""
         # one that was made before may be in no page any more: its cell was run again
         run.watcher = self
         self._enable(run)
@@ -296,9 +307,10 @@ class LiveTraining(ipywidgets.VBox):
             self.drawn = told
         if running:
             self._enable(run)
-            first = run.epoch + (1 if run.waiting else 2)
-            edits = "".join(f"; {name} {_text(value)} from epoch {first}" for name, value in run.pending.items())
-            self._tell(self._progress(run) + edits, run.lines[-1] if run.lines else "reading the data and the model")
+            pending = run.pending.items()
+            edits = "".join(f"; {name} {_text(value)} from epoch {run.edits_from}" for name, value in pending)
+            line = run.lines[-1] if run.lines else "reading the data and the model"
+            self._tell(self._progress(run) + edits, self.refusal or line)
         elif not self.start.disabled:
             return
         else:
@@ -314,7 +326,7 @@ class LiveTraining(ipywidgets.VBox):
     def _end(self, run: LiveRun) -> None:
         """The run has ended, well or not: the controls show what it had at the end, and it can be gone on with."""
         if run.folder and run.events:
-            self._use(run.settings, run.folder)
+            self._use(run.given, run.folder)
         elif run.folder:
             self._put({name: run.settings[name] for name in EDITABLE if name in run.settings})
         self.memory.clear()
@@ -353,9 +365,9 @@ class LiveTraining(ipywidgets.VBox):
             if run is not self.run and run.rows:
                 past.append((run.config.flat(), bool(run.events), list(run.rows), True))
         ghosts: dict[str, list[dict[str, Any]]] = {}
-        for settings, edited, rows, started_here in past:
+        for settings, was_edited, rows, started_here in past:
             differ = [f"{name} {_text(settings[name])}" for name in self.controls if _differ(settings, now, name)]
-            name = ", ".join(differ + (["edited"] if edited else []))
+            name = ", ".join(differ + (["edited"] if was_edited else []))
             # one that was stopped, and is gone on with, is the current one
             if name or not started_here:
                 ghosts.setdefault(f"before: {name or 'the same settings'}", rows)

@@ -21,7 +21,9 @@ def test_positives_are_solid_and_negatives_dotted_in_the_groups_colours():
             values = found[COLOURS[group], side == "negative"]
             np.testing.assert_allclose(values, table.loc[table["group"] == group, side])
     assert [text.get_text() for text in figure.legends[0].texts] == ["H+", "H−", "M+", "M−", "T+", "T−"]
-    assert figure.axes[0].get_title() == "coop"
+    assert figure.axes[0].get_title() == "coop" and not figure.texts
+    table.attrs["grouping"] = "thirds"
+    assert [text.get_text() for text in paper.probability_curves({"coop": table}).texts] == ["thirds"]
 
 
 def test_the_heat_map_writes_the_baselines_ap_and_the_change():
@@ -29,7 +31,9 @@ def test_the_heat_map_writes_the_baselines_ap_and_the_change():
     table = pd.concat([classes.assign(row="clip", ap=[60.0, 40.0]), classes.assign(row="coop", ap=[72.0, 31.0])])
     axis = paper.ap_heatmap(table, "clip").axes[0]
     assert [text.get_text() for text in axis.texts[:4]] == ["60.0", "+12.0", "40.0", "-9.0"]
-    assert [text.get_text() for text in axis.texts[4:]] == ["head", "tail"]
+    assert [text.get_text() for text in axis.texts[4:]] == ["head", "tail"] and not axis.figure.texts
+    table.attrs["grouping"] = "thirds"
+    assert [text.get_text() for text in paper.ap_heatmap(table, "clip").texts] == ["thirds"]
 
 
 def test_a_class_may_be_called_as_a_formula_is(tmp_path):
@@ -49,6 +53,8 @@ def test_dots_stand_at_the_differences():
     table.loc[0, ["difference_low", "difference_high"]] = np.nan
     (note,) = paper.intervals(table).axes[0].texts
     assert note.get_text() == "too few positives" and note.xy == (2, 1)
+    table.attrs["grouping"] = "thirds"
+    assert [text.get_text() for text in paper.intervals(table, "difference").texts] == ["thirds"]
 
 
 def test_the_latex_table_has_the_best_in_bold_and_what_was_printed(tmp_path):
@@ -63,4 +69,8 @@ def test_the_latex_table_has_the_best_in_bold_and_what_was_printed(tmp_path):
     assert lines[5] == r"zero\_shot &  & $40.0$ &  \\"
     signs = r"\$a\textbackslash{}b \{c\}\textasciicircum{}d\textasciitilde{} \#1 \& 2"
     assert lines[7] == rf"{signs} &  & $1.0$ &  \\"
+    assert lines[-1] == r"\end{tabular}"
+    table.attrs["grouping"] = "thirds by 100 & 20"
+    told = paper.latex_table(table, tmp_path / "told.tex", ticks).read_text().splitlines()
+    assert told == [*lines, r"\par{\footnotesize thirds by 100 \& 20\par}"]
     assert lines[6] == r"100\% coop & \checkmark & $\mathbf{50.0 \pm 0.5}$ & 81.44 \\"
