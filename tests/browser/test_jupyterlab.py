@@ -31,7 +31,7 @@ SILENT += ("_pos head", "_neg head", "_pos medium", "_neg medium")
 CONTROLS = "select, .noUi-handle, input[type=checkbox], .widget-toggle-buttons button, button.widget-button"
 # The first screen has a figure: more than half of it, above the status bar.
 SEEN = """() => {
-  const box = document.querySelector('.jp-OutputArea-output .js-plotly-plot')?.getBoundingClientRect();
+  const box = document.querySelector('.jp-OutputArea .js-plotly-plot')?.getBoundingClientRect();
   return box && box.top > 0 && box.top + 0.6 * box.height < innerHeight - 25;
 }"""
 DROP = """content => {

@@ -115,12 +115,14 @@ class ChoiceView(QuestionView):
         if chosen:
             right, told = question.verdict(chosen)
             self.tell(told, right)
+            self.field.disabled = right
         self.field.observe(lambda change: self.check(change["new"]), names="value")
 
     def check(self, option: str) -> None:
         right, told = self.question.verdict(option)
         self.keep(option, right)
         self.tell(told, right)
+        self.field.disabled = right
 
 
 class _Revealing(QuestionView):
