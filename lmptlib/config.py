@@ -193,10 +193,7 @@ def resolve(**settings: Any) -> Config:
     )
     method = recipe["method"]
     _validated(Config, "method", method)
-    for name in given:
-        if not has_setting(method, name):
-            owners = [owner for owner in METHODS if has_setting(owner, name)]
-            raise ValueError(f"method '{method}' has no setting '{name}' (it goes with {', '.join(owners)})")
+    _check_owned(method, given)
     if "loss" in given and "loss_settings" not in given:
         recipe["loss_settings"] = ""  # the recipe's are those of its own loss
     if "n_ctx" in given and "ctx_init" not in given:
@@ -205,14 +202,39 @@ def resolve(**settings: Any) -> Config:
         recipe["n_ctx"] = None  # as many as there are words
     if not learns(method):
         recipe.pop("select", None)  # which epoch is kept: closed forms have none, and always choose by folds
-    flat = {name: value for name, value in {**recipe, **given}.items() if has_setting(method, name)}
-    own = {name: flat.pop(name) for name in list(flat) if name not in COMMON}
-    config = _built(Config, flat | {"settings": _built(METHODS[method].Settings, own)})
+    config = _complete({name: value for name, value in {**recipe, **given}.items() if has_setting(method, name)})
+    trials_of(config)
+    return config
+
+
+def saved_config(settings: dict[str, Any]) -> Config:
+    """The configuration that a run has saved, of all its settings: its recipe, which may be no more, is not read.
+
+    Raises ValueError, one line, as `resolve` does.
+    """
+    _check_names(settings)
+    _validated(Config, "method", settings["method"])
+    _check_owned(settings["method"], settings)
+    return _complete({name: value for name, value in settings.items() if name not in COMMON or value is not None})
+
+
+def _check_owned(method: str, names: typing.Iterable[str]) -> None:
+    for name in names:
+        if not has_setting(method, name):
+            owners = [owner for owner in METHODS if has_setting(owner, name)]
+            raise ValueError(f"method '{method}' has no setting '{name}' (it goes with {', '.join(owners)})")
+
+
+def _complete(settings: dict[str, Any]) -> Config:
+    """A configuration of settings that its method has, checked together."""
+    method = settings["method"]
+    own = {name: value for name, value in settings.items() if name not in COMMON}
+    common = {name: value for name, value in settings.items() if name in COMMON}
+    config = _built(Config, common | {"settings": _built(METHODS[method].Settings, own)})
     if config.learning:
         effective_settings(
             config.learning.loss, config.learning.preset, read_loss_settings(config.learning.loss_settings)
         )
-        trials_of(config)
     if config.views == 1 and METHODS[method].needs_crops(config.settings):
         raise ValueError(f"method '{method}' needs crops: views 5 or 14")
     if config.views == 1 and config.pool != COMMON["pool"].default:

@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from filelock import FileLock
+from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
-from lmptlib.config import Config, resolve
+from lmptlib.config import Config, saved_config
 from lmptlib.data.dataset import GROUPS
 from lmptlib.errors import nearest
 from lmptlib.evaluation.metrics import intervals
@@ -24,7 +26,7 @@ from lmptlib.runs.records import Metrics, Record, read_arrays, read_json, read_l
 from lmptlib.training import version_0_1
 from lmptlib.training.events import Event, event_text
 
-_LABEL = "label.txt"  # no part of a run's key, and left alone when it is trained again
+_LABELS = "labels.json"  # of an outputs folder, the users' own by configuration: no part of any run
 _PROBABILITIES = [f"{every}_{side}" for every in ("iteration", "epoch") for side in ("positive", "negative")]
 
 
@@ -81,15 +83,15 @@ class Run:
         """Its configuration, as it was asked for."""
         learns(self.config["settings"]["method"])
         try:
-            return resolve(**self.config["settings"])
+            return saved_config(self.config["settings"])
         except ValueError as error:
             raise ValueError(f"{self.folder}: {error}") from None
 
     @property
     def trained_config(self) -> Config:
         """Its configuration, with the settings that folds chose where a method that learns was trained under them."""
-        config = self.asked
-        return config.with_settings(**self.config.get("chosen", {})) if config.learning else config
+        config, chosen = self.asked, self.config.get("chosen", {})
+        return config.with_settings(**chosen) if config.learning and chosen else config
 
     @property
     def seed(self) -> int:
@@ -146,10 +148,7 @@ class Run:
     @property
     def own_label(self) -> str:
         """The label that a user gave it, or nothing."""
-        try:
-            return " ".join((self.folder / _LABEL).read_text(encoding="utf-8", errors="replace").split())[:LONGEST]
-        except FileNotFoundError:
-            return ""
+        return _own_labels(self.folder.parent).get(self.configuration, "")
 
     @property
     def marks(self) -> list[str]:
@@ -254,19 +253,37 @@ def class_scores(run: Any) -> pd.DataFrame:
 
 
 def give_label(run: Run, text: str, runs: Iterable[Run]) -> list[Run]:
-    """Give a run a label of the user's own, and those of `runs` that are seeds of its configuration; an empty text takes
-    it away. Returns the runs. Raises ValueError for a text that is no short line.
+    """Give a run's configuration a label of the user's own; an empty text takes it away.
+
+    It is that of every seed below the run's outputs folder, of one that is trained later too. Returns the run and those of
+    `runs` that are such seeds. Raises ValueError for a text that is no short line.
     """
     text = text.strip()
     if len(text) > LONGEST or not text.isprintable():
         raise ValueError(f"a label is one line of at most {LONGEST} letters")
-    seeds = [run, *(other for other in runs if other != run and other.configuration == run.configuration)]
-    for seed in seeds:
-        if text:
-            write_atomically(seed.folder / _LABEL, f"{text}\n".encode())
-        else:
-            (seed.folder / _LABEL).unlink(missing_ok=True)
-    return seeds
+    out, called = run.folder.parent, run.configuration
+    with FileLock(out / f".{_LABELS}.lock"):
+        others = {key: label for key, label in _own_labels(out).items() if key != called}
+        content = json.dumps(others | ({called: text} if text else {}), indent=2, ensure_ascii=False)
+        write_atomically(out / _LABELS, content.encode())
+    return [run, *(other for other in runs if other != run and _is_seed(other, run))]
+
+
+def _is_seed(run: Run, of: Run) -> bool:
+    return run.folder.parent == of.folder.parent and run.configuration == of.configuration
+
+
+def _own_labels(out: Path) -> dict[str, str]:
+    """The users' own labels in an outputs folder, by configuration. Raises ValueError where their file is damaged."""
+    try:
+        content = (out / _LABELS).read_bytes()
+    except FileNotFoundError:
+        return {}
+    try:
+        found = TypeAdapter(dict[str, str]).validate_json(content)
+    except ValidationError:
+        raise ValueError(f"{out / _LABELS}: damaged: mend it, or take it away") from None
+    return {key: " ".join(label.split())[:LONGEST] for key, label in found.items()}
 
 
 def find_runs(out: str | Path | None = None) -> list[Run]:

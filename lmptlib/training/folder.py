@@ -9,7 +9,7 @@ outputs/<run>/config.json            the resolved configuration, fingerprints, v
               prompts.safetensors    what was learned, text features before and after
               metrics.json           AP per class and group under both rankings, with intervals
               notebook.ipynb         the executed notebook, where one made the run
-              label.txt              what a user calls the run, where one gave it a label: nothing depends on it
+outputs/labels.json                  what a user calls configurations, where one gave a label: nothing depends on it
 """
 
 import hashlib

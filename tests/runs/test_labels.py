@@ -1,6 +1,7 @@
 """Labels of runs: different configurations never share one, seeds always do, and they say what differs."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 from pathlib import Path
 
@@ -128,10 +129,45 @@ def test_a_user_calls_a_configuration_and_two_of_one_name_are_told_apart(tmp_pat
     assert dict(zip(names, labels(runs))) == {"a": "mine (CoOp)", "b": "mine (CoOp)", "c": "mine (LMPT)"}
     assert by_name["c"].label == "mine"
     give_label(by_name["a"], "", runs)
-    assert by_name["b"].label == "CoOp" and not (tmp_path / "b" / "label.txt").exists()
+    assert by_name["b"].label == "CoOp"
     for text in ("x" * 81, "a\nb"):
         with pytest.raises(ValueError, match="a label is one line of at most 80 letters"):
             give_label(by_name["a"], text, runs)
+
+
+def test_a_seed_that_is_trained_later_is_called_as_its_configuration(tmp_path):
+    base = fake(tmp_path, "a", resolve(method="coop"))
+    give_label(base, "mine", [base])
+    later, other = fake(tmp_path, "b", resolve(method="coop", seed=1)), fake(tmp_path, "c", resolve(method="lmpt"))
+    assert labels([base, later, other]) == ["mine", "mine", "LMPT"] and labels([later]) == ["mine"]
+    assert fake(tmp_path / "elsewhere", "a", resolve(method="coop")).label == "CoOp", "of another outputs folder"
+    (tmp_path / "labels.json").write_text('{"coop": 1}')
+    with pytest.raises(ValueError, match=r"labels\.json: damaged: mend it, or take it away"):
+        labels([later])
+
+
+def test_labels_that_are_given_at_once_are_all_kept(tmp_path):
+    runs = [fake(tmp_path, f"{i}", resolve(method="coop", n_ctx=i + 1)) for i in range(8)]
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda run: give_label(run, run.folder.name, runs), runs))
+    assert [run.own_label for run in runs] == [run.folder.name for run in runs]
+
+
+def test_a_run_whose_recipe_is_gone_is_shown_beside_others(tmp_path):
+    runs = [fake(tmp_path, f"{i}", resolve(method="coop", lr=lr)) for i, lr in enumerate((2e-3, 1e-3))]
+    before = runs[1].configuration
+    record = json.loads((tmp_path / "1" / "config.json").read_text())
+    record["settings"]["recipe"] = "my_own"
+    (tmp_path / "1" / "config.json").write_text(json.dumps(record))
+    gone = Run(tmp_path / "1")
+    assert gone.configuration == before, "a recipe is no part of it"
+    assert labels([runs[0], gone]) == ["CoOp, lr 2e-3", "CoOp, lr 1e-3"]
+    assert "recipe my_own" in described(gone) and differing([runs[0], gone])[1] == {"lr": 1e-3}
+    assert gone.trained_config.settings.lr == 1e-3
+    there = fake(tmp_path, "2", resolve(method="coop", select="folds", trials="lr: [1e-3, 1e-2]"))
+    folds = there.config["settings"] | {"recipe": "my_own"}
+    (tmp_path / "1" / "config.json").write_text(json.dumps(record | {"settings": folds}))
+    assert Run(tmp_path / "1").configuration == there.configuration
 
 
 def test_the_whole_configuration_is_told_and_what_differs_as_it_is_set(tmp_path):

@@ -12,7 +12,7 @@ from lmptlib.suite.cli.options import out_option
 @click.argument("text")
 @out_option
 def label(name: str, text: str, out: Path | None) -> None:
-    """Call RUN, and the other seeds of its configuration, TEXT in tables and figures; an empty TEXT takes it away.
+    """Call RUN, and every seed of its configuration, TEXT in tables and figures; an empty TEXT takes it away.
 
     RUN is the name of a folder in outputs/, as 'lmpt results --runs' lists them. Two configurations of one label are told
     apart all the same.

@@ -8,7 +8,7 @@ import numpy as np
 from lmptlib.data.dataset import GROUPS
 from lmptlib.evaluation.rankings import RANKINGS
 from lmptlib.runs.comparison import compare
-from lmptlib.runs.labels import LONGEST, described
+from lmptlib.runs.labels import described
 from lmptlib.runs.run import Run, give_label
 from lmptlib.runs.tables import (
     by_dataset,
@@ -49,7 +49,7 @@ class RunExplorer(ipywidgets.VBox):
         self.quantity = ipywidgets.Dropdown(options=quantities, description="curves")
         self.called = ipywidgets.Dropdown(description="call")
         hint = {"placeholder": "a label of your own, then Enter", "continuous_update": False}
-        self.own_label = ipywidgets.Text(**hint)
+        self.own_label, self.refusal = ipywidgets.Text(**hint), ipywidgets.HTML()
         self.baseline = ipywidgets.Dropdown(description="baseline")
         self.pair = ipywidgets.Button(description="paired differences", tooltip="about a second for each run")
         self.settings, self.differences = ipywidgets.HTML(), ipywidgets.HTML()
@@ -61,7 +61,9 @@ class RunExplorer(ipywidgets.VBox):
         self.results = ipywidgets.VBox(results)
         self._observe()
         self._list_runs()
-        choosers = ipywidgets.VBox([self.dataset, self.ranking, self.quantity, self.called, self.own_label])
+        choosers = ipywidgets.VBox(
+            [self.dataset, self.ranking, self.quantity, self.called, self.own_label, self.refusal]
+        )
         super().__init__([ipywidgets.HBox([self.chosen, choosers]), self.settings, self.results])
 
     def _observe(self) -> None:
@@ -131,17 +133,22 @@ class RunExplorer(ipywidgets.VBox):
 
     def _show_label(self, _: dict | None = None) -> None:
         """The user's own label of the configuration that is called."""
-        run = by_label(self._shown()).get(self.called.value, [None])[0]
+        run, self.refusal.value = by_label(self._shown()).get(self.called.value, [None])[0], ""
         # shown, and not given
         self.own_label.unobserve(self._give_label, names="value")
         self.own_label.value = run.own_label if run else ""
         self.own_label.observe(self._give_label, names="value")
 
     def _give_label(self, change: dict) -> None:
-        """Call the configuration, in its runs' folders, as the user says."""
+        """Call the configuration as the user says; what is no label is refused in words."""
         (run, *_), part = by_label(self._shown())[self.called.value], self.datasets[self.dataset.value]
-        give_label(run, " ".join(change["new"].split())[:LONGEST], part)
+        try:
+            give_label(run, change["new"], part)
+        except ValueError as error:
+            self.refusal.value = html.escape(str(error))
+            return
         self._list_runs(chosen=self.chosen.value)
+        self.called.value = next(label for label, seeds in by_label(self._shown()).items() if run in seeds)
 
     def _clear_differences(self, _: dict) -> None:
         self.of_gaps.layout.display, self.differences.value = "none", ""

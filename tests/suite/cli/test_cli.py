@@ -267,6 +267,11 @@ def test_a_run_is_called_as_the_user_likes(make_run, tmp_path):
     assert make_run(method="coop", seed=1).own_label == "my base" and runs[0].config["key"] == stamp
     lmpt("label", names[0], "", "--out", out)
     assert pd.read_csv(StringIO(lmpt("results", "--csv", "--out", out)))["run"].tolist() == ["CoOp", "zero-shot"]
+    # a run whose recipe was a user's own file, which is no more
+    record = json.loads((runs[1].folder / "config.json").read_text())
+    record["settings"]["recipe"] = "my_own"
+    (runs[1].folder / "config.json").write_text(json.dumps(record))
+    assert pd.read_csv(StringIO(lmpt("results", "--csv", "--out", out)))["n"].tolist() == [2, 1]
     assert "no run 'absent'" in lmpt("label", "absent", "x", "--out", out, code=1)
     assert "at most 80 letters" in lmpt("label", names[0], "x" * 81, "--out", out, code=1)
 

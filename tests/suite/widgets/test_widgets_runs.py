@@ -103,13 +103,17 @@ def test_differences_are_those_of_compare(made):
 
 def test_a_label_of_the_users_own_is_given_in_a_text_field(made):
     controls, settings, figures = RunExplorer(made).children
-    chosen, (*_, called, own_label) = controls.children[0], controls.children[1].children
+    chosen, (*_, called, own_label, refusal) = controls.children[0], controls.children[1].children
     chosen.value = (0, 1)
     called.value = "CoOp"
     try:
         own_label.value = " my <b>base "
         assert [run.own_label for run in made] == ["", "my <b>base", "my <b>base", ""], "the seeds of one configuration"
         assert chosen.value == (0, 1) and chosen.options[2][0] == "my <b>base, seed 1"
+        own_label.value = "x" * 81
+        assert refusal.value == "a label is one line of at most 80 letters" and made[1].own_label == "my <b>base"
+        own_label.value = "my <b>base"
+        assert not refusal.value
         assert "my &lt;b&gt;base" in settings.value and figures.children[0].data[1].name == "my <b>base"
         chosen.value = (0,)
         assert own_label.value == ""
@@ -117,7 +121,7 @@ def test_a_label_of_the_users_own_is_given_in_a_text_field(made):
         assert own_label.value == "my <b>base"
     finally:
         own_label.value = ""
-    assert not any((run.folder / "label.txt").exists() for run in made)
+    assert not any(run.own_label for run in made)
 
 
 def test_one_data_set_at_a_time_and_a_hundred_runs_are_read_when_chosen(made, tmp_path):
