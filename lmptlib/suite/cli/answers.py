@@ -31,6 +31,5 @@ def answers(files: tuple[Path, ...], csv: bool) -> None:
     by_file, by_question = class_results(names)
     if by_file.empty:
         raise click.ClickException("nothing was asked in these files")
-    click.echo(
-        f"right / asked, exercises and quizzes; guesses are neither right nor wrong\n{by_file.to_string()}\n\nby question\n{by_question.to_string(index=False)}"
-    )
+    click.echo("right / asked, of exercises and quizzes; guesses are neither right nor wrong")
+    click.echo(f"{by_file.to_string()}\n\nby question\n{by_question.to_string(index=False)}")

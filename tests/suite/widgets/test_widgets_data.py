@@ -75,11 +75,11 @@ def test_the_matrix_is_counted_from_the_labels(dataset):
     measure.value = "share"
     off = ~np.eye(len(names), dtype=bool)
     share = np.array(cells(lambda row, column: 100 * len(train[row] & train[column]) / len(train[column])))
-    np.testing.assert_allclose(np.asarray(heat.z)[off], share[off])
+    np.testing.assert_allclose(np.asarray(heat.z, float)[off], share[off])
     measure.value = "difference"
     in_test = np.array(cells(lambda row, column: 100 * len(test[row] & test[column]) / len(test[column])))
-    np.testing.assert_allclose(np.asarray(heat.z)[off], (share - in_test)[off])
-    assert np.isnan(np.asarray(heat.z)[~off]).all() and heat.zmin == -heat.zmax
+    np.testing.assert_allclose(np.asarray(heat.z, float)[off], (share - in_test)[off])
+    assert np.isnan(np.asarray(heat.z, float)[~off]).all() and heat.zmin == -heat.zmax
     chooser.value = 1
     alone = sum(set(np.flatnonzero(label)) == {dataset.class_names.index(names[1])} for label in dataset.train.labels)
     assert sentence.value.startswith(f"{names[1]}: {len(train[names[1]])} training images, {alone} of them alone; with")
