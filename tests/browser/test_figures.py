@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-pytestmark = pytest.mark.xdist_group("browser")  # one worker drives it
+# one worker drives the browser, in `make test-browser`
+pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.every_notebook]
 CELLS = (
     "from lmptlib.suite.parameters import begin\ngiven = begin(globals())",
     "import numpy as np, pandas as pd\nfrom lmptlib.suite.figures.count_figures import class_counts\n"

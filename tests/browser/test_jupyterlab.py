@@ -148,6 +148,7 @@ def fold_given(path) -> None:
     nbformat.write(made, path)
 
 
+@pytest.mark.every_notebook
 def test_a_run_is_watched_paused_stopped_and_taken_up(lab, tab, tiny):
     out, page = tiny.folder / "out", tab.page
     values = {"dataset": str(tiny.path), "epochs": 40, "batch_size": 2, "method": "coop", "out": str(out)}

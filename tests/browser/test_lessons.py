@@ -9,7 +9,8 @@ from lab import READY, Notebook
 from lmptlib.paths import home
 from lmptlib.suite.notebooks import find_notebook, read_parameters
 
-pytestmark = pytest.mark.xdist_group("browser")  # one worker drives it
+# one worker drives the browser, in `make test-browser`
+pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.every_notebook]
 BARS = """() => [...document.querySelectorAll('.lmpt-question .barlayer .trace')].length"""
 
 

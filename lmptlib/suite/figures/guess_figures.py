@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 
 from lmptlib.suite.figures.style import RUN_COLOURS, apply_layout
 
-_KNOWN, _TRUE = "#999999", RUN_COLOURS[1]
+_KNOWN, _TRUE = "#999999", "#333333"
 _GUESS = {"color": "#CC7A00", "width": 3}
 
 
