@@ -78,6 +78,8 @@ def cut_guess(companion: str, shares: Mapping[str, float]) -> Guess:
 def cut_told(companion: str, shares: Mapping[str, float]) -> str:
     """What the rule did to the company, and why where it grew."""
     before, after = shares["all images"], shares["the sample"]
+    if np.isnan(before - after):
+        return f"No rare class has an image in the sample: what the rule does to the company of {companion} cannot be told."
     told = (
         f"The share of a rare class's images that show {companion} goes from {before:.0f}% to {after:.0f}%, on average."
     )

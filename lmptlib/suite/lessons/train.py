@@ -168,11 +168,11 @@ def _against(other: Run, run: Run, name: str) -> str:
 
 def quiz(run: Run) -> tuple[Choice, ...]:
     table = believed(run)["positive"]
-    least = table.idxmin() if len(table) else None
+    least = table.idxmin() if len(table) > 1 else None
     asked = Choice(
         "least",
         "**Quiz 1.** After this run's last epoch, in which group are positives believed least, on average?",
-        (f"In the {least}.", *(f"In the {group}." for group in GROUPS if group != least)),
+        (f"In the {least}.", *(f"In the {group}." for group in table.index if group != least)),
         ", ".join(f"{group} {value:.2f}" for group, value in table.items()) + ".",
         "the solid lines of the picture of probabilities, at their right end",
     )

@@ -46,3 +46,4 @@ def test_nothing_is_asked_where_no_test_image_shows_a_rare_class():
     assert "No test image" in lesson.company_told("dog", shares)
     assert [choice.key for choice in lesson.quiz("dog", shares)] == ["near-miss", "rule"]
     assert not any("nan" in sentence for sentence in lesson.take_away("dog", shares))
+    assert "cannot be told" in lesson.cut_told("dog", shares | {"the sample": float("nan")})

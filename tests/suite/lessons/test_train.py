@@ -46,9 +46,18 @@ def test_groups_positives_and_methods_without_epochs(make_run):
     assert train.group_order(run).truth[group] == run.metrics["scores"]["logit"][group]
     ends = run.class_probabilities()["epoch_positive"][-1]
     assert f"{group} {np.nanmean(ends):.2f} and" in train.belief(run)
-    assert train.quiz(run)[0].options[0] == f"In the {group}."
-    assert [choice.key for choice in train.quiz(closed)] == ["again", "smooth"]
+    for alone in (run, closed):
+        assert [choice.key for choice in train.quiz(alone)] == ["again", "smooth"], "a single group is no choice"
     assert train.belief(closed) == "" and not train.terms(closed) and not train.loss_guess(closed).truth
+
+
+def test_the_quiz_asks_for_the_group_that_is_believed_least(make_run, tiny):
+    tiny.replace("train.txt", "train/14.jpg 2 3", "train/14.jpg 2")  # groups are thirds
+    run = make_run(method="coop")
+    ends, groups = run.class_probabilities()["epoch_positive"][-1], run.class_rows["group"]
+    means = {group: ends[groups == group].mean() for group in ("head", "medium", "tail")}
+    asked = train.quiz(run)[0]
+    assert asked.options[0] == f"In the {min(means, key=means.get)}." and len(set(asked.options)) == 3
 
 
 def test_runs_beside_differ_in_one_setting_alone(make_run):
