@@ -137,14 +137,18 @@ def of_groups(draw: Callable[_Tables, go.Figure]) -> Callable[_Tables, go.Figure
 
     @wraps(draw)
     def drawn(*args: _Tables.args, **kwargs: _Tables.kwargs) -> go.Figure:
-        figure = draw(*args, **kwargs)
-        told = grouping_of([*args, *kwargs.values()])
-        if told:
-            figure.update_layout(title_subtitle={"text": told, "font_size": 13})
-            figure.update_layout(height=figure.layout.height + 22, margin_t=figure.layout.margin.t + 22)
-        return figure
+        return tell_groups(draw(*args, **kwargs), grouping_of([*args, *kwargs.values()]))
 
     return drawn
+
+
+def tell_groups(figure: go.Figure, grouping: str | None) -> go.Figure:
+    """A figure with how its groups came in a line below its title, where that is to be said; it grows by that line."""
+    if grouping:
+        figure.update_layout(title_subtitle={"text": grouping, "font_size": 13})
+        top = figure.layout.margin.t
+        figure.update_layout(height=figure.layout.height + 22, margin_t=(60 if top is None else top) + 22)
+    return figure
 
 
 def grouping_of(given: Any) -> str | None:

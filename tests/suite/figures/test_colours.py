@@ -4,6 +4,7 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import pytest
 from matplotlib.colors import to_rgb
 
@@ -11,7 +12,7 @@ from lmptlib.suite.figures.class_ap import ap_dumbbells, per_class_ap
 from lmptlib.suite.figures.count_figures import class_counts
 from lmptlib.suite.figures.curve_figures import probability_curves, training_curves
 from lmptlib.suite.figures.group_ap import group_map
-from lmptlib.suite.figures.style import COLOURS, RUN_COLOURS, ZERO_SHOT, run_looks
+from lmptlib.suite.figures.style import COLOURS, RUN_COLOURS, ZERO_SHOT, run_looks, tell_groups
 
 # Full lack of one kind of cone, on linear RGB: Machado, Oliveira and Fernandes (IEEE TVCG 2009), severity 1.
 EYES = {
@@ -101,6 +102,9 @@ def test_a_figure_says_how_its_groups_came():
     told.attrs["grouping"] = "thirds"
     figure = class_counts(told.sort_values("train"))
     assert plain.layout.title.subtitle.text is None and figure.layout.title.subtitle.text == "thirds"
+    bare = tell_groups(go.Figure(layout={"height": 300}), "thirds")
+    assert bare.layout.title.subtitle.text == "thirds" and bare.layout.height > 300
+    assert tell_groups(go.Figure(), "").layout.title.subtitle.text is None
     assert figure.layout.title.text == plain.layout.title.text and figure.layout.height > plain.layout.height
 
     rows = [told.assign(row=row, ap=ap, low=ap, high=ap) for row, ap in (("clip", 20.0), ("coop", 50.0))]
