@@ -65,6 +65,8 @@ def test_it_opens_with_its_question_a_figure_and_a_sentence(path):
     assert "<details>" in header.source and "glossary.ipynb" in header.source
     for cell in code:
         assert cell.cell_type == "code" and cell.metadata.jupyter.source_hidden, "set-up and opening are folded"
+    for cell in read(path).cells:
+        assert "outputs_hidden" not in cell.metadata.get("jupyter", {}), "JupyterLab opens them when the cell runs"
     assert re.search(r"\.show\(\)|lesson\.show", code[-1].source) and "lesson.say(" in code[-1].source
 
 
@@ -79,7 +81,7 @@ def test_it_asks_before_it_tells(path):
     assert f'Lesson("{path.stem}", out, interactive)' in source
     assert "lesson.predict(" in source and re.search(r"lesson\.ask\([^*]", source)
     assert re.search(r"lesson\.ask\(\*", source) and "lesson.take_away(" in source
-    hiding = [cell for cell in read(path).cells if re.search(r"lesson\.(predict|ask|take_away)", cell.source)]
+    hiding = [cell for cell in read(path).cells if re.search(r"lesson\.(predict|ask|work_out|take_away)", cell.source)]
     assert all(folded(cell) for cell in hiding)
 
 

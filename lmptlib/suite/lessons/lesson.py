@@ -7,12 +7,12 @@ from typing import Any
 import ipywidgets
 import pandas as pd
 import plotly.graph_objects as go
-from IPython.display import HTML, Markdown, display
+from IPython.display import HTML, Image, Markdown, display
 
 from lmptlib.suite.lessons.answers import Answers
 from lmptlib.suite.lessons.questions import Choice, Guess, Number, Order, Question
 from lmptlib.suite.lessons.views import GuessView, OrderView, Result, guess_figure, html, order_table, view
-from lmptlib.suite.widgets.tables import table_html
+from lmptlib.suite.widgets.tables import Paged, paged_table, table_html
 
 
 class Lesson:
@@ -41,7 +41,7 @@ class Lesson:
         display(Markdown("\n\n".join(filter(None, sentences))))
 
     def predict(self, question: Guess | Order, *results: Result) -> None:
-        """Ask for a guess; `results` (figures, tables, Markdown) come with the truth, and in batch at once."""
+        """Ask for a guess; `results` (figures, tables, pictures, Markdown) come with the truth, and in batch at once."""
         self._remember(question)
         if self.interactive:
             shown = view(question, self.notebook, self.answers, results)
@@ -63,6 +63,15 @@ class Lesson:
             display(ipywidgets.VBox([view(question, self.notebook, self.answers) for question in questions]))
         else:
             self.say(*map(_written, questions))
+
+    def work_out(self, question: Number, *results: Result) -> None:
+        """Ask for a number that `results` would tell: they come when it is right, or on a button; in batch at once."""
+        self._remember(question)
+        if self.interactive:
+            display(view(question, self.notebook, self.answers, results))
+            return
+        for result in (_written(question), *results):
+            display(_static(result))
 
     def _remember(self, question: Question) -> None:
         """Raises ValueError where another question has the key, and so the place in the file of answers."""
@@ -88,9 +97,17 @@ class Lesson:
 
 
 def _static(result: Result) -> Any:
-    if isinstance(result, go.Figure):
-        return result
-    return HTML(table_html(result)) if isinstance(result, pd.DataFrame) else Markdown(result)
+    match result:
+        case go.Figure():
+            return result
+        case Paged():
+            return paged_table(*result)
+        case Path():
+            return Image(result.read_bytes())
+        case pd.DataFrame():
+            return HTML(table_html(result))
+        case _:
+            return Markdown(result)
 
 
 def _written(question: Number | Choice) -> str:

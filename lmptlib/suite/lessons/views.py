@@ -1,5 +1,6 @@
 """Questions as widgets: an answer is checked where it is given, and kept in the file of answers."""
 
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import anywidget
@@ -13,9 +14,10 @@ from lmptlib.suite.lessons.answers import Answer, Answers, given_now
 from lmptlib.suite.lessons.questions import Choice, Guess, Number, Order, Question, about
 from lmptlib.suite.report.html import markdown
 from lmptlib.suite.widgets.figures import figure_widget, redraw
-from lmptlib.suite.widgets.tables import table_html
+from lmptlib.suite.widgets.tables import Paged, table_html, table_widget
 
-Result: TypeAlias = go.Figure | pd.DataFrame | str
+# A path is one of a picture.
+Result: TypeAlias = go.Figure | pd.DataFrame | Paged | Path | str
 
 
 def guess_figure(guess: Guess, given: dict[str, float] | None, shown: bool) -> go.Figure:
@@ -27,10 +29,10 @@ def guess_figure(guess: Guess, given: dict[str, float] | None, shown: bool) -> g
 
 
 def view(question: Question, notebook: str, answers: Answers, results: tuple[Result, ...] = ()) -> ipywidgets.VBox:
-    """A question as its widget. results: what a guess or an order hides until it is revealed."""
+    """A question as its widget. results: what it hides until it is revealed, or a number's is answered; choices hide none."""
     match question:
         case Number():
-            return NumberView(question, notebook, answers)
+            return NumberView(question, notebook, answers, results)
         case Choice():
             return ChoiceView(question, notebook, answers)
         case Guess():
@@ -45,11 +47,11 @@ def html(text: str) -> str:
 
 
 class QuestionView(ipywidgets.VBox):
-    """What all questions have: the text, a place for what is told, and the file that keeps answers."""
+    """What all questions have: the text, places for what is told and for what hangs on the answer, the file of answers."""
 
     kind = ""
 
-    def __init__(self, question: Question, notebook: str, answers: Answers):
+    def __init__(self, question: Question, notebook: str, answers: Answers, results: tuple[Result, ...] = ()):
         self.question, self.notebook, self.answers = question, notebook, answers
         before, now = answers.get(notebook, question.key), about(question)
         self.kept = before if before and before.about == now else Answer(kind=self.kind, asked=question.ask, about=now)
@@ -59,6 +61,9 @@ class QuestionView(ipywidgets.VBox):
         self.text = ipywidgets.HTML(html(question.ask))
         # as high as two lines, so that what is below stays where it is
         self.told = ipywidgets.HTML(layout={"min_height": "44px"})
+        self.results = results
+        # made beforehand: a figure widget that comes later may stay blank
+        self.hidden = ipywidgets.VBox([_place(result) for result in results], layout={"display": "none"})
         super().__init__(layout={"border_left": "4px solid var(--jp-brand-color1, #0072b2)", "padding": "4px 12px"})
         self.add_class("lmpt-question")
 
@@ -71,6 +76,14 @@ class QuestionView(ipywidgets.VBox):
         sign = {True: "**✓** ", False: "**✗** ", None: ""}[right]
         self.told.value = html(sign + text) if text else ""
 
+    def show_results(self) -> None:
+        for place, result in zip(self.hidden.children, self.results):
+            if isinstance(result, go.Figure):
+                redraw(place, result)
+            elif isinstance(result, Paged):
+                place.update(result.table)
+        self.hidden.layout.display = "flex"
+
 
 class NumberView(QuestionView):
     """A field that Enter checks, as its button does; editing takes the verdict away."""
@@ -78,8 +91,8 @@ class NumberView(QuestionView):
     kind = "number"
     question: Number
 
-    def __init__(self, question: Number, notebook: str, answers: Answers):
-        super().__init__(question, notebook, answers)
+    def __init__(self, question: Number, notebook: str, answers: Answers, results: tuple[Result, ...] = ()):
+        super().__init__(question, notebook, answers, results)
         self.field = ipywidgets.Text(
             value=self.kept.given or "", placeholder="0.81, 29/36, 81 %", layout={"width": "220px"}
         )
@@ -88,16 +101,25 @@ class NumberView(QuestionView):
         self.field.on_msg(lambda _, content, __: self.check() if content.get("event") == "submit" else None)
         self.field.observe(lambda _: self.tell(""), names="value")
         unit = ipywidgets.Label(question.unit)
-        self.children = (self.text, ipywidgets.HBox([self.field, unit, button]), self.told)
+        self.give_up = ipywidgets.Button(description="show", tooltip="what the answer is read from")
+        self.give_up.layout = {"width": "80px", "display": "flex" if results else "none"}
+        self.give_up.on_click(lambda _: self.show_results())
+        row = ipywidgets.HBox([self.field, unit, button, self.give_up])
+        self.children = (self.text, row, self.told, self.hidden)
         if self.kept.tries:
             right, told = question.verdict(self.field.value)
-            self.tell(told, right)
+            self._tell(told, right)
 
     def check(self) -> None:
         right, told = self.question.verdict(self.field.value)
         if right is not None:
             self.keep(self.field.value, right)
+        self._tell(told, right)
+
+    def _tell(self, told: str, right: bool | None) -> None:
         self.tell(told, right)
+        if right:
+            self.show_results()
 
 
 class ChoiceView(QuestionView):
@@ -132,12 +154,9 @@ class _Revealing(QuestionView):
     question: Guess | Order
 
     def __init__(self, question: Guess | Order, notebook: str, answers: Answers, results: tuple[Result, ...]):
-        super().__init__(question, notebook, answers)
-        self.results = results
+        super().__init__(question, notebook, answers, results)
         self.button = ipywidgets.Button(description="reveal", icon="eye", button_style="primary")
         self.button.on_click(lambda _: self.reveal())
-        # made beforehand: a figure widget that comes later may stay blank
-        self.hidden = ipywidgets.VBox([_place(result) for result in results], layout={"display": "none"})
 
     @property
     def revealed(self) -> bool:
@@ -158,17 +177,22 @@ class _Revealing(QuestionView):
     def _show(self) -> None:
         self.show_truth()
         self.tell(self.question.verdict(self.given))
-        for place, result in zip(self.hidden.children, self.results):
-            if isinstance(result, go.Figure):
-                redraw(place, result)
-        self.hidden.layout.display = "flex"
+        self.show_results()
         self.button.disabled = True
 
 
 def _place(result: Result) -> ipywidgets.Widget:
-    if isinstance(result, go.Figure):
-        return figure_widget()
-    return ipywidgets.HTML(table_html(result) if isinstance(result, pd.DataFrame) else html(result))
+    match result:
+        case go.Figure():
+            return figure_widget()
+        case Paged():
+            return table_widget(result.name)
+        case Path():
+            return ipywidgets.Image.from_file(result, layout={"max_width": "100%", "object_fit": "contain"})
+        case pd.DataFrame():
+            return ipywidgets.HTML(table_html(result))
+        case _:
+            return ipywidgets.HTML(html(result))
 
 
 class GuessView(_Revealing):

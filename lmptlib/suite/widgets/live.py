@@ -107,7 +107,9 @@ class LiveTraining(ipywidgets.VBox):
         controls = ipywidgets.GridBox(list(self.controls.values()), layout=grid)
         runs = ipywidgets.HBox([self.going_on, self.behind])
         buttons = ipywidgets.HBox([self.start, self.pause, self.stop, self.outlook, self.status])
-        return ipywidgets.VBox([controls, runs, buttons])
+        # a slider's number is short: what ipywidgets keeps free for it is the slider's
+        slim = ipywidgets.HTML("<style>.lmpt-live .widget-readout { min-width: 44px; }</style>", layout={"height": "0"})
+        return ipywidgets.VBox([controls, runs, buttons, slim])
 
     # ------------------------------------------------------------------------------------- settings and controls
 

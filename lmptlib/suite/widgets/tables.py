@@ -4,6 +4,7 @@ import base64
 import json
 import uuid
 from pathlib import Path
+from typing import NamedTuple
 
 import itables.options
 import pandas as pd
@@ -19,6 +20,13 @@ const {{ITable, set_or_remove_dark_class}} = await import("data:text/javascript;
 document.querySelectorAll("#{name}:not(.dataTable)").forEach(table => new ITable(table, {settings}));
 set_or_remove_dark_class();
 </script>"""
+
+
+class Paged(NamedTuple):
+    """A long table that a lesson shows by pages, saved as the CSV file `name`."""
+
+    table: pd.DataFrame
+    name: str = "table.csv"
 
 
 def paged_table(table: pd.DataFrame, name: str = "table.csv", rows: int = 15) -> HTML:

@@ -6,11 +6,13 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
+from PIL import Image
 
 from lmptlib.suite.lessons.answers import Answers
 from lmptlib.suite.lessons.lesson import Lesson
 from lmptlib.suite.lessons.questions import NOT_ASKED, Choice, Guess, Number, Order
 from lmptlib.suite.lessons.views import ChoiceView, GuessView, NumberView, OrderView, view
+from lmptlib.suite.widgets.tables import Paged
 
 NUMBER = Number("share", "Which **share**?", 29 / 36, 0.01, "count the *yes*")
 CHOICE = Choice("side", "Which side?", ("the right one", "a wrong one", "another"), "it is so", "look again")
@@ -113,6 +115,39 @@ def test_a_guess_hides_the_truth_until_it_is_revealed(answers):
     assert shown.hidden.layout.display == "flex" and shown.hidden.children[0].data[0].y == (60.0,)
 
 
+def test_what_tells_the_answer_comes_when_it_is_right_or_asked_for(answers):
+    def shown():
+        return view(NUMBER, "00", answers, (go.Figure(go.Bar(y=[0.81])), "read it there"))
+
+    first = shown()
+    first.field.value = "0.5"
+    first.check()
+    assert first.hidden.layout.display == "none" and not first.hidden.children[0].data
+    first.give_up.click()
+    assert first.hidden.layout.display == "flex" and first.hidden.children[0].data[0].y == (0.81,)
+    second = shown()
+    assert second.hidden.layout.display == "none", "a new kernel asks anew"
+    second.field.value = "0.81"
+    second.check()
+    assert second.hidden.layout.display == "flex" and shown().hidden.layout.display == "flex"
+    assert NumberView(NUMBER, "00", answers).give_up.layout.display == "none", "nothing to show"
+
+
+def test_a_long_table_and_a_picture_come_with_the_truth(answers, tmp_path, monkeypatch):
+    picture = tmp_path / "printed.png"
+    Image.new("RGB", (4, 4)).save(picture)
+    results = Paged(pd.DataFrame({"class": ["tabby"]}), "classes.csv"), picture
+    shown = GuessView(GUESS, "00", answers, results)
+    table, image = shown.hidden.children
+    assert bytes(image.value) == picture.read_bytes() and "tabby" not in str(table.get_state())
+    shown.reveal()
+    assert "tabby" in str(table.get_state())
+    seen = []
+    monkeypatch.setattr("lmptlib.suite.lessons.lesson.display", seen.append)
+    Lesson("00_start_here", tmp_path, interactive=False).predict(GUESS, *results)
+    assert "classes.csv" in seen[-2].data and seen[-1].data == picture.read_bytes()
+
+
 def test_the_ends_of_curves(answers):
     guess = Guess.of_curves("ends", "Where?", {"+": [0.5, 0.6, 0.7], "-": [0.5, 0.9]}, "p", (0, 1))
     shown = GuessView(guess, "00", answers)
@@ -140,10 +175,13 @@ def test_in_batch_the_truth_stands_alone(tmp_path, monkeypatch):
     lesson.predict(GUESS, pd.DataFrame({"a": [1]}))
     lesson.predict(ORDER)
     lesson.ask(NUMBER, CHOICE)
+    lesson.work_out(NUMBER, "what it is read from")
     figure = next(item for item in seen if isinstance(item, go.Figure))
     assert {trace.name for trace in figure.data} == {"before", "truth"}
     text = "".join(item.data for item in seen if not isinstance(item, go.Figure))
-    assert "a wrong one" in text and "it is so" not in text and "count the" not in text
+    assert (
+        "a wrong one" in text and "what it is read from" in text and "it is so" not in text and "count the" not in text
+    )
     assert not (tmp_path / "answers.json").exists()
 
 

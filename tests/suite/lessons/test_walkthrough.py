@@ -146,7 +146,8 @@ def run_cells(tiny, tmp_path, monkeypatch):
     def run() -> tuple[dict, list, list[str]]:
         asked, said, seen = [], [], {"display": lambda *shown: None}
         monkeypatch.setattr(Lesson, "ask", lambda lesson, *questions: asked.extend(questions))
-        monkeypatch.setattr(Lesson, "predict", lambda lesson, question, *results: asked.append(question))
+        for kind in ("predict", "work_out"):
+            monkeypatch.setattr(Lesson, kind, lambda lesson, question, *results: asked.append(question))
         monkeypatch.setattr(Lesson, "say", lambda lesson, *sentences: said.extend(filter(None, sentences)))
         first, *rest = code_cells("walkthrough")
         exec(first, seen)
