@@ -264,14 +264,15 @@ def distances_say(table: pd.DataFrame) -> str:
 # Part 3: a margin for each class
 
 
-def margin(dataset: Dataset, cse: CSELoss, config: Config) -> Number:
-    (_, rarest), eta = _ends(dataset), config.flat()["eta"]
+def margin_ratio(dataset: Dataset, cse: CSELoss) -> Number:
+    frequent, rarest = _ends(dataset)
+    expected = (cse.margin[rarest] / cse.margin[frequent]).item()
     return Number(
         "margin",
-        rf"**Exercise 5.** What is the margin of {_told(dataset, rarest)}, the rarest class, with $\eta = {eta}$?",
-        cse.margin[rarest].item(),
-        0.01,
-        "the fourth root: the square root of the square root, of 1/n",
+        rf"**Exercise 5.** How many times the margin of {_told(dataset, frequent)} is that of {_told(dataset, rarest)}?",
+        expected,
+        0.02 * expected,
+        r"$\eta$ falls out; the fourth root is the square root of the square root",
     )
 
 

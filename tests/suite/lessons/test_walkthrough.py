@@ -131,7 +131,7 @@ def by_hand(seen: dict) -> dict[str, float]:
         "gradient": sigmoid(scale * clip["scores"][labels].mean()) - 1,
         "re-balanced": 0.1 + sigmoid(10 * (share - 0.3)),
         "confidence": sum(negatives) / len(negatives),
-        "margin": 1 / math.sqrt(math.sqrt(rarest)),
+        "margin": math.sqrt(math.sqrt(frequent / rarest)),
         "weight": frequent / rarest,
         "caption": sum(terms),
         "seeds": (1.99 * 2**0.5 / (87.62 - 87.28)) ** 2,
