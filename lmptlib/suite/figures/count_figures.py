@@ -24,7 +24,7 @@ def class_counts(classes: pd.DataFrame) -> go.Figure:
         part = classes[classes["group"] == group].sort_values("train", ascending=False)
         figure.add_bar(x=part["class"], y=part["train"], name=group, marker_color=COLOURS[group], text=part["train"])
     figure.update_xaxes(categoryorder="array", categoryarray=order)
-    figure.update_yaxes(type="log", dtick=1, title="training images (log)")
+    figure.update_yaxes(type="log", dtick=1, title="images (log)")
     figure = folded(figure, len(order))
     return apply_layout(
         figure, "The long tail: training images of each class", 200 + 260 * len(list(figure.select_xaxes()))

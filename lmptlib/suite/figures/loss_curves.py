@@ -16,7 +16,7 @@ def loss_landscape(table: pd.DataFrame, rows: tuple[str, ...] = ("value", "gradi
     """
     groups = [group for group in GROUPS if (table["group"] == group).any()]
     gaps = {"horizontal_spacing": 0.02, "vertical_spacing": 0.05}
-    axes = {"shared_xaxes": True, "shared_yaxes": True, "subplot_titles": groups}
+    axes = {"shared_xaxes": True, "shared_yaxes": True, "subplot_titles": groups if len(groups) > 1 else None}
     figure = make_subplots(rows=len(rows), cols=len(groups), **axes, **gaps)
     for i, (loss, of_loss) in enumerate(table.groupby("loss", sort=False)):
         first = tuple(of_loss.iloc[0][["group", "side"]])
