@@ -13,8 +13,14 @@ from lmptlib.data.digests import file_digests, verify_digests
 GROUPS = ("head", "medium", "tail")
 # What the pictures of a data set are.
 PICTURES = ("photographs", "emoji")
+# What is to be told of an image: all classes that it shows, or the one that it is of.
+KINDS = ("multi-label", "single-label")
 # LMPT section 4.2, with >= for its >.
 CUTOFFS = (100, 20)
+# By kind of task. Of single labels (OLTR, Liu et al., CVPR 2019) many is more than 100, and few is fewer than 20.
+USUAL_CUTOFFS = {"multi-label": CUTOFFS, "single-label": (101, 20)}
+# What single labels call the groups.
+MANY_TO_FEW = dict(zip(GROUPS, ("many", "medium", "few")))
 
 
 def class_groups(
@@ -55,7 +61,8 @@ def thirds(class_counts: np.ndarray) -> tuple[int, int] | None:
 class Task:
     """What is to be told of an image, and how classes are grouped by the number of their training images.
 
-    thirds: whether the cut-offs are those of `thirds`, for the usual ones would leave a group empty.
+    kind: one of KINDS. groups: head, medium and tail, which single labels show as many, medium and few. thirds: whether the
+    cut-offs are those of `thirds`, for the usual ones would leave a group empty.
     """
 
     kind: str = "multi-label"
@@ -65,23 +72,32 @@ class Task:
     thirds: bool = field(default=False, repr=False, compare=False)
 
     @property
+    def single(self) -> bool:
+        """Whether an image is of one class."""
+        return self.kind == "single-label"
+
+    @property
     def grouping(self) -> str:
         """How the groups came, in words; empty where it is by the usual cut-offs."""
-        if self.cutoffs == CUTOFFS:
+        usual = USUAL_CUTOFFS[self.kind]
+        if self.cutoffs == usual:
             return ""
-        (first, second), (high, low) = self.groups[:2], self.cutoffs
-        told = f"{first} from {high} training images on, {second} from {low}"
+        names = [MANY_TO_FEW[group] if self.single else group for group in self.groups]
+        told = f"{names[0]} from {self.cutoffs[0]} training images on, {names[1]} from {self.cutoffs[1]}"
         if not self.thirds:
             return told
-        return f"groups are thirds of the classes ({told}): by {CUTOFFS[0]} and {CUTOFFS[1]} one would be empty"
+        return f"groups are thirds of the classes ({told}): by {usual[0]} and {usual[1]} one would be empty"
 
 
-def usual_task(class_counts: np.ndarray) -> Task:
+MULTI_LABEL = Task()
+
+
+def usual_task(class_counts: np.ndarray, kind: str = "multi-label") -> Task:
     """Groups by the usual cut-offs; by thirds of the classes where these leave a group without a class that has images."""
-    counts = np.asarray(class_counts)
-    if len(set(class_groups(counts[counts > 0]))) < len(GROUPS) and (cutoffs := thirds(counts)):
-        return Task(cutoffs=cutoffs, thirds=True)
-    return Task()
+    counts, usual = np.asarray(class_counts), USUAL_CUTOFFS[kind]
+    if len(set(class_groups(counts[counts > 0], usual))) < len(GROUPS) and (cutoffs := thirds(counts)):
+        return Task(kind, cutoffs, thirds=True)
+    return Task(kind, usual)
 
 
 @dataclass(frozen=True)
@@ -121,7 +137,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images, labels, captions and class names of a long-tailed multi-label data set.
+    """Images, labels, captions and class names of a long-tailed data set, multi-label or single-label.
 
     class_names: as the classes file writes them. class_counts (C,): training images of each class. groups (C,): the
     group of each class, one of the task's. pictures: one of PICTURES; emoji are drawings, all that `clip-emoji` has seen.

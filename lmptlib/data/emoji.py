@@ -26,7 +26,7 @@ VERSION = 1
 SEED = 2026
 # Pixels a side.
 SIZE = 128
-_HEADER = "# Drawn by lmptlib from OpenMoji glyphs (https://openmoji.org), CC BY-SA 4.0.\n"
+HEADER = "# Drawn by lmptlib from OpenMoji glyphs (https://openmoji.org), CC BY-SA 4.0.\n"
 SPLITS = {"train": 1142, "val": 500, "test": 1000}
 
 
@@ -299,30 +299,40 @@ def compose(
 
 
 def write_emoji_lt(folder: Path, log: Callable[[str], None] = print) -> Path:
-    """Draw `emoji-lt` into `folder` unless it is there already; return its card.
+    """Draw `emoji-lt` into `folder` unless it is there already, as `write_drawn` does; return its card.
 
     1,142 training scenes with VOC-LT's class counts (775..4) and co-occurrence, 500 validation and 1,000 test scenes
-    with at least 30 and 60 images of each class. The folder appears whole or not at all; of two processes at once the
-    second waits for the first. Raises ValueError for a folder that holds something else.
+    with at least 30 and 60 images of each class.
     """
-    card = folder / "emoji-lt.yaml"
-    if _is_current(card):
+    return write_drawn("emoji-lt", VERSION, folder, sum(SPLITS.values()), _draw_into, log)
+
+
+def write_drawn(
+    name: str, version: int, folder: Path, n_scenes: int, draw_into: Callable[[Path], None], log: Callable[[str], None]
+) -> Path:
+    """A drawn data set in `folder`, drawn by `draw_into` unless this version is there already; its card.
+
+    The folder appears whole or not at all; of two processes at once the second waits for the first. Raises ValueError for a
+    folder that holds something else.
+    """
+    card = folder / f"{name}.yaml"
+    if _is_current(card, version):
         return card
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(f".{folder.name}.lock")):
-        if _is_current(card):
+        if _is_current(card, version):
             return card
-        if folder.exists() and not (card.exists() and card.read_text().startswith(_HEADER)):
+        if folder.exists() and not (card.exists() and card.read_text().startswith(HEADER)):
             what = "is there and not drawn by lmptlib: move it away, or choose another data_root"
-            raise ValueError(f"emoji-lt: {folder} {what}")
-        log(f"emoji-lt: drawing {sum(SPLITS.values()):,} scenes into {folder} ...")
+            raise ValueError(f"{name}: {folder} {what}")
+        log(f"{name}: drawing {n_scenes:,} scenes into {folder} ...")
         with replace_folder(folder) as draft:
-            _draw_into(draft)
+            draw_into(draft)
     return card
 
 
-def _is_current(card: Path) -> bool:
-    return card.exists() and f"version: {VERSION}\n" in card.read_text()
+def _is_current(card: Path, version: int) -> bool:
+    return card.exists() and f"version: {version}\n" in card.read_text()
 
 
 def _draw_into(folder: Path) -> None:
@@ -340,7 +350,7 @@ def _draw_into(folder: Path) -> None:
     (folder / "labels.txt").write_text("".join(f"{name} {i}\n" for i, name in enumerate(classes)))
     fields = {"name": "emoji-lt", "version": VERSION, "root": ".", "train": "train.txt", "val": "val.txt"}
     fields |= {"test": "test.txt", "captions": "captions.txt", "classes": "labels.txt"}
-    (folder / "emoji-lt.yaml").write_text(_HEADER + yaml.safe_dump(fields, sort_keys=False))
+    (folder / "emoji-lt.yaml").write_text(HEADER + yaml.safe_dump(fields, sort_keys=False))
 
 
 def _draw_split(folder: Path, split: str, number: int, labels: np.ndarray) -> None:

@@ -6,9 +6,11 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from lmptlib.data import emoji
+import numpy as np
+
+from lmptlib.data import emoji, emoji_single
 from lmptlib.data.checks import check_pictures, repeated_pictures
-from lmptlib.data.dataset import CUTOFFS, PICTURES, Dataset, Split, Task, usual_task
+from lmptlib.data.dataset import CUTOFFS, KINDS, PICTURES, Dataset, Split, Task, usual_task
 from lmptlib.data.formats.files import read_yaml_file, shown
 from lmptlib.data.formats.lists import read_classes, read_list, with_captions
 from lmptlib.data.formats.recognition import FORMATS, format_of, not_known
@@ -19,13 +21,14 @@ from lmptlib.paths import from_home, home
 _OFFICIAL = {"voc-lt": "voc", "coco-lt": "coco"}
 BUILT_IN = {
     "emoji-lt": "20 VOC classes drawn from emoji, drawn at first use (the default)",
+    "emoji-single-lt": "54 classes drawn from emoji, one thing a scene: single labels, drawn at first use",
     "voc-lt": "VOC-LT, 1,142 + 4,952 images: official lists and VOCdevkit/ under data/ or data_root",
     "coco-lt": "COCO-LT, 1,909 + 5,000 images: official lists and train2017/, val2017/ under data/ or data_root",
 }
 _LISTS = ("root", "train", "test", "classes", "captions", "val")
 _PATHS = ("source", *_LISTS)
 _OPTIONS = {"allow_empty": bool, "difficult": bool, "version": int, "cutoffs": list}
-_CARD_KEYS: dict[str, type] = {"name": str, "pictures": str} | dict.fromkeys(_PATHS, str) | _OPTIONS
+_CARD_KEYS: dict[str, type] = {"name": str, "pictures": str, "task": str} | dict.fromkeys(_PATHS, str) | _OPTIONS
 _REQUIRED = ("name", "root", "train", "test", "classes")
 _SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".yaml", ".yml")
 # File names that say nothing of what is in them.
@@ -54,6 +57,8 @@ def read_card(path: Path) -> dict:
         problems.append(f"{path}: 'cutoffs' must be two falling whole numbers above 0, as [100, 20], not [{written}]")
     if card.get("pictures", PICTURES[0]) not in PICTURES:
         problems.append(f"{path}: 'pictures' are {' or '.join(PICTURES)}, not {shown(card['pictures'])}")
+    if card.get("task", KINDS[0]) not in KINDS:
+        problems.append(f"{path}: 'task' is {' or '.join(KINDS)}, not {shown(card['task'])}")
     if not problems and not card["name"].isprintable():
         problems.append(f"{path}: 'name' holds what cannot be printed: {card['name']}")
     if problems:
@@ -96,10 +101,26 @@ def official_card(name: str, root: Path) -> dict:
     return card
 
 
+def task_of(dataset: str) -> str:
+    """The task of a data set by name or path, as its card says; multi-label where that is not there or cannot be read."""
+    if dataset == "emoji-single-lt":
+        return KINDS[1]
+    path = from_home(dataset)
+    if path.suffix not in (".yaml", ".yml") or not _is_there(path):
+        return KINDS[0]
+    try:
+        card = read_yaml_file(path)
+    except DataError:
+        return KINDS[0]
+    return KINDS[1] if isinstance(card, dict) and card.get("task") == KINDS[1] else KINDS[0]
+
+
 def _find_card(dataset: str, data_root: str | Path | None) -> dict:
     """The card of a built-in data set or of a YAML file; for other files and folders one with their `source`."""
     if dataset == "emoji-lt":
         return read_card(emoji.write_emoji_lt(Path(data_root or home() / "data") / "emoji-lt"))
+    if dataset == "emoji-single-lt":
+        return read_card(emoji_single.write_emoji_single_lt(Path(data_root or home() / "data") / dataset))
     if dataset in _OFFICIAL:
         return official_card(dataset, Path(data_root or home() / "data"))
     path = from_home(dataset)
@@ -197,13 +218,26 @@ def load_dataset(
         )
         what = f"add one, or {own}"
         raise DataError([f"{train.source}: class '{name}' has no training image; {what}" for name in empty])
+    kind = card.get("task", KINDS[0])
+    if problems := [problem for split in splits.values() if kind == KINDS[1] for problem in _not_single(split)]:
+        raise DataError(problems)
     warnings += _warnings(class_names, train, test)
-    task = Task(cutoffs=tuple(card["cutoffs"])) if "cutoffs" in card else usual_task(train.labels.sum(0))
+    task = Task(kind, tuple(card["cutoffs"])) if "cutoffs" in card else usual_task(train.labels.sum(0), kind)
     if task.thirds:
         warnings.append(task.grouping)
     named = tuple(f"{card['name']}: {warning}" for warning in warnings)
-    pictures = "emoji" if card["name"] == "emoji-lt" else card.get("pictures", PICTURES[0])
+    drawn = card["name"] in ("emoji-lt", "emoji-single-lt")
+    pictures = "emoji" if drawn else card.get("pictures", PICTURES[0])
     return Dataset(card["name"], class_names, train, test, splits.get("val"), named, task, pictures)
+
+
+def _not_single(split: Split) -> list[str]:
+    """A line for each image of a single-label data set that has not one label."""
+    counts = split.labels.sum(1)
+    return [
+        f"{split.where(i)}: {split.names[i]} has {counts[i]} labels; with task single-label an image has one"
+        for i in np.flatnonzero(counts != 1).tolist()
+    ]
 
 
 def _without_image(class_names: tuple[str, ...], split: Split) -> list[str]:

@@ -83,7 +83,9 @@ def resampled_means(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) 
     labels, scores, groups = labels[:, tested], scores[:, tested], groups[tested]
     ap, n = _measured(labels, scores), np.maximum(labels.sum(0), 2)
     last_of_perfect = (np.where(labels, scores, np.inf).argmin(0) == np.arange(len(labels))[:, None]) & (ap == 1)
-    draws, source = resampled_average_precision(labels, np.where(last_of_perfect, -np.inf, scores), _draws(len(labels)))
+    draws, source = resampled_average_precision(
+        labels, np.where(last_of_perfect, -np.inf, scores), draws_of(len(labels))
+    )
     centre = np.nanmean(draws, axis=0)
     unbiased = ap - (centre - source)
     means = summarise(unbiased, groups)
@@ -141,7 +143,7 @@ def _measured(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=1)
-def _draws(n_images: int) -> np.ndarray:
+def draws_of(n_images: int) -> np.ndarray:
     """How often each image is in each draw of as many images, (R, N). Kept, since every run on the images asks for it."""
     even = np.full(n_images, 1 / n_images)
     draws = np.random.default_rng(0).multinomial(n_images, even, size=_DRAWS).astype(np.uint16)

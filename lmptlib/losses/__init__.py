@@ -24,6 +24,15 @@ from lmptlib.losses.distribution_balanced import DistributionBalancedLoss
 from lmptlib.losses.focal import FocalLoss
 from lmptlib.losses.ldam import LDAMLoss
 from lmptlib.losses.probability_guided import ProbabilityGuidedLoss, mean_probabilities
+from lmptlib.losses.softmax import (
+    BalancedSoftmaxLoss,
+    ClassBalancedCrossEntropyLoss,
+    CrossEntropyLoss,
+    FocalCrossEntropyLoss,
+    LDAMCrossEntropyLoss,
+    LogitAdjustmentLoss,
+    class_logits,
+)
 
 # Arguments of a loss that the data give, and no user.
 _OF_THE_DATA = ("class_counts", "n_images", "cutoffs")
@@ -52,6 +61,13 @@ LOSSES: dict[str, tuple[type[ClassificationLoss], dict]] = {
     "apr": (_PG, {"focal": "none", "l0": 0.0}),
     "apaf": (_PG, {**_UNGUIDED, "focal": "adaptive"}),
     "pg": (_PG, {}),
+    # of single labels: softmax over the classes
+    "ce": (CrossEntropyLoss, {}),
+    "balanced_softmax": (BalancedSoftmaxLoss, {}),
+    "logit_adjustment": (LogitAdjustmentLoss, {}),
+    "ldam_ce": (LDAMCrossEntropyLoss, {}),
+    "focal_ce": (FocalCrossEntropyLoss, {}),
+    "cb_ce": (ClassBalancedCrossEntropyLoss, {}),
 }
 # Settings by data set: a loss takes those of its class that it leaves free. Without a comment they are published.
 PRESETS: dict[str, dict[type[ClassificationLoss], dict]] = {
@@ -182,15 +198,22 @@ __all__ = [
     "PRESETS",
     "AsymmetricLoss",
     "BCELoss",
+    "BalancedSoftmaxLoss",
     "CSELoss",
+    "ClassBalancedCrossEntropyLoss",
     "ClassBalancedLoss",
     "ClassificationLoss",
+    "CrossEntropyLoss",
     "DistributionBalancedLoss",
+    "FocalCrossEntropyLoss",
     "FocalLoss",
+    "LDAMCrossEntropyLoss",
     "LDAMLoss",
+    "LogitAdjustmentLoss",
     "MultiLabelSoftMarginLoss",
     "ProbabilityGuidedLoss",
     "ReweightedBCELoss",
+    "class_logits",
     "effective_settings",
     "loss_settings",
     "loss_title",

@@ -1,6 +1,6 @@
 """What every classification loss shares."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
@@ -15,9 +15,11 @@ class ClassificationLoss(nn.Module):
     class_counts (C,): training images of each class, out of n_images. A class with n_i = 0 has no class weight.
     Further arguments of a subclass are its settings: type, bounds, meaning and default stand there alone, and `make_loss`
     checks by them.
-    Half-precision logits are raised to float32, float64 stays float64.
+    Half-precision logits are raised to float32, float64 stays float64. over_classes: whether its probabilities are a softmax
+    over the classes, and not a sigmoid of each.
     """
 
+    over_classes: ClassVar[bool] = False
     class_counts: Tensor
 
     def __init__(self, class_counts: Tensor, n_images: int):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lmptlib.clip.model import Clip, Prompts
 from lmptlib.data.samplers import SAMPLERS
-from lmptlib.losses import LOSSES, PRESETS, ClassificationLoss
+from lmptlib.losses import LOSSES, PRESETS, ClassificationLoss, class_logits
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,7 @@ class Problem:
     clip: Clip
     loss: ClassificationLoss | None = None  # of a method that learns step by step
     pool: str = "max"  # how the crops of an image are put together
+    single: bool = False  # whether an image is of one class
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,12 @@ class Method(nn.Module):
         self.trials: list[dict[str, Any]] = []
         self.out_of_fold: Tensor | None = None
 
+    @property
+    def over_classes(self) -> bool:
+        """Whether its probabilities are a softmax over the classes, and not a sigmoid of each."""
+        loss = self.problem.loss
+        return self.problem.single if loss is None else loss.over_classes
+
     @classmethod
     def needs_crops(cls, settings: Any) -> bool:
         """Whether it cannot be trained without crops of the training images."""
@@ -176,8 +183,12 @@ class Method(nn.Module):
         return self.logit_map(self.scores(batch, text))
 
     def ranked(self, batch: Batch, text: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Scores and logits (B, C) of images, and of their crops where the batch has any."""
+        """Scores and logits (B, C) of images, and of their crops where the batch has any.
+
+        The sigmoid of these logits is the probability, where it is a softmax, too.
+        """
         logits = over_views(self.logits, batch, text)
+        logits = class_logits(logits) if self.over_classes else logits
         if batch.crops is None:
             return self.scores(batch, text), logits[:, 0]
         scores = over_views(self.scores, batch, text)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from torch import Tensor
 
 from lmptlib.clip.text import template_features
-from lmptlib.evaluation.average_precision import average_precision_of_folds
+from lmptlib.evaluation.measures import MEASURES
 from lmptlib.methods.base import Batch, Method, Problem, Settings, over_views, pooled, view_weights
 from lmptlib.methods.logit_map import LogitMap
 
@@ -41,6 +41,11 @@ class ClosedForm(Method):
         self.register_buffer("text", text, persistent=False)
         self.register_buffer("spread", torch.ones(n_classes, dtype=torch.float64))
         self.logit_map = LogitMap("affine_per_class", 1.0, n_classes).double().requires_grad_(False)
+
+    @property
+    def over_classes(self) -> bool:
+        """Its logit map is fitted class by class."""
+        return False
 
     def prepare(self, batch: Batch) -> Any:
         """What all fits to these training images share, whatever the settings."""
@@ -91,11 +96,19 @@ class ClosedForm(Method):
             for values, scores in zip(candidates, raw):
                 self.fit_to(rest, prepared, values)
                 scores[held] = self.raw_of_views(batch.rows(held))
-        figures = [mean_of(ap_out_of_fold(scores, batch)) for scores in raw]
+        figures = [mean_of(self.figures_out_of_fold(scores, batch)) for scores in raw]
         self.trials = [{**values, "total": figure} for values, figure in zip(candidates, figures)]
         best = len(candidates) // 2 if None in figures else int(np.argmax(figures))
         self.chosen = candidates[best]
         return raw[best]
+
+    def figures_out_of_fold(self, scores: Tensor, batch: Batch) -> np.ndarray:
+        """AP (of single labels accuracy) in [0, 1] of the classes that have one, from scores (N, C) that each fold's images have
+        from a fit to the others."""
+        targets, folds = batch.targets.bool().cpu().numpy(), batch.folds.cpu().numpy()
+        measure = MEASURES["single-label" if self.problem.single else "multi-label"]
+        figures = measure.of_folds(targets, scores.cpu().numpy(), folds)
+        return figures[~np.isnan(figures)]
 
     def fit_to(self, batch: Batch, prepared: Any, values: dict[str, float]) -> None:
         """`fit`, and the spread of the scores."""
@@ -145,13 +158,6 @@ class LinearForm(ClosedForm):
 def rows_of(batch: Batch) -> tuple[Tensor, Tensor]:
     """Features (2N, D) of the training images, plain then flipped, with their labels (2N, C), in float64."""
     return torch.cat([batch.images, batch.flipped]).double(), torch.cat([batch.targets] * 2).double()
-
-
-def ap_out_of_fold(scores: Tensor, batch: Batch) -> np.ndarray:
-    """AP in [0, 1] of the classes that have one, from scores (N, C) that each fold's images have from a fit to the others."""
-    targets, folds = batch.targets.bool().cpu().numpy(), batch.folds.cpu().numpy()
-    ap = average_precision_of_folds(targets, scores.cpu().numpy(), folds)
-    return ap[~np.isnan(ap)]
 
 
 def mean_of(values: np.ndarray) -> float | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from itertools import combinations_with_replacement
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ from pydantic import AfterValidator, Field
 from torch import Tensor, nn
 
 from lmptlib.methods.base import Batch, Problem, over_views, pooled, view_weights
-from lmptlib.methods.closed_form import ClosedForm, ClosedFormSettings, ap_out_of_fold, mean_of
+from lmptlib.methods.closed_form import ClosedForm, ClosedFormSettings, mean_of
 from lmptlib.methods.cosine import centre
 from lmptlib.methods.gda import GDA
 from lmptlib.methods.kernel import Kernel
@@ -119,7 +120,7 @@ class Ensemble(ClosedForm):
         weights, trials = most_sober(
             [dict(zip(self.names, weights)) for weights in even_first(len(mixed))],
             lambda weights: weighted(weights.values(), mixed),
-            batch,
+            partial(self.figures_out_of_fold, batch=batch),
         )
         self.trials += [{"of": "weights", **trial} for trial in trials]
         self.weights.copy_(torch.tensor(list(weights.values())))
@@ -131,7 +132,8 @@ class Ensemble(ClosedForm):
         member.method.solve(batch)
         own = member.own.fit(member.method.out_of_fold)
         shares = [{"text": share} for share in sorted(TEXT_SHARES, reverse=True)]
-        share, trials = most_sober(shares, lambda share: own + share["text"] * text, batch)
+        figures = partial(self.figures_out_of_fold, batch=batch)
+        share, trials = most_sober(shares, lambda share: own + share["text"] * text, figures)
         self.trials += [{"of": name, **trial} for trial in (*member.method.trials, *trials)]
         member.share.fill_(share["text"])
         self.chosen[name] = member.method.chosen | share
@@ -159,10 +161,15 @@ def weighted(weights: Iterable[float] | Tensor, scores: list[Tensor]) -> Tensor:
 
 
 def most_sober(
-    options: list[dict[str, float]], scores: Callable[[dict[str, float]], Tensor], batch: Batch
+    options: list[dict[str, float]],
+    scores: Callable[[dict[str, float]], Tensor],
+    figures: Callable[[Tensor], np.ndarray],
 ) -> tuple[dict[str, float], list[dict[str, float]]]:
-    """The first option that is as good as the best out of fold, within a standard error over classes; all with their mAP."""
-    ap = np.array([ap_out_of_fold(scores(option), batch) for option in options])
+    """The first option that is as good as the best out of fold, within a standard error over classes; all with their mean.
+
+    figures: of scores (N, C) out of fold, each class's.
+    """
+    ap = np.array([figures(scores(option)) for option in options])
     trials = [{**option, "total": mean_of(of_option)} for option, of_option in zip(options, ap)]
     if not ap.size:
         return options[0], trials

@@ -1,7 +1,7 @@
 """Recipes: named, complete sets of settings, kept as YAML beside this file.
 
-A recipe has `about` (one line), `settings` for every method and data set and, where they differ, `datasets` and
-`methods`: settings that go over them for one data set or one method. `base` names a recipe that it goes over. A file with
+A recipe has `about` (one line), `settings` for every method and data set and, where they differ, `tasks`, `datasets` and
+`methods`: settings that go over them for one task, one data set or one method. `base` names a recipe that it goes over. A file with
 `rows` is a published table, and each row a recipe of its own, `table/row`.
 """
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import yaml
 
+from lmptlib.data.loading import task_of
 from lmptlib.errors import nearest
 
 _FOLDER = Path(__file__).parent
@@ -51,7 +52,9 @@ def load_recipe(name: str, dataset: str, method: str | None = None) -> dict:
         layers.insert(0, read_recipe(layers[0]["base"]))
     method = method or next(layer["settings"]["method"] for layer in reversed(layers) if "method" in layer["settings"])
     settings: dict = {}
+    task = task_of(dataset)
     for layer in layers:
         settings |= layer.get("settings", {})
         settings |= layer.get("datasets", {}).get(dataset, {}) | layer.get("methods", {}).get(method, {})
+        settings |= layer.get("tasks", {}).get(task, {})
     return settings | {"method": method}

@@ -13,6 +13,7 @@ from torch import Tensor
 from lmptlib.clip.features import pictures_of
 from lmptlib.clip.loading import load_clip, weights_fingerprint
 from lmptlib.clip.model import Clip
+from lmptlib.data.dataset import Task
 from lmptlib.data.images import Picture, open_image
 from lmptlib.methods.base import Batch
 from lmptlib.runs.run import Run
@@ -51,7 +52,9 @@ class Classifier:
         counts = torch.tensor(classes["train"].to_list())
         # As many rows as the training set had: what a method sizes by them fits what was saved.
         targets = torch.zeros(1, 1, device=device).expand(self.run.config["n_train"], len(classes))
-        self.method = build_method(self.config, self.class_names, counts, targets, width, self.clip)
+        self.method = build_method(
+            self.config, self.class_names, counts, targets, width, self.clip, Task(self.run.task)
+        )
         self.method.load_state_dict(tensors)
         self.method.eval()
         self.clip = self.method.tuned() or self.clip

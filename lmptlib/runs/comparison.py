@@ -8,7 +8,7 @@ from scipy import stats
 
 from lmptlib.data.dataset import GROUPS
 from lmptlib.errors import nearest
-from lmptlib.evaluation.intervals import half_width, resampled_means
+from lmptlib.evaluation.intervals import half_width
 from lmptlib.evaluation.rankings import RANKINGS
 from lmptlib.runs.ensemble import Ensemble
 from lmptlib.runs.labels import check_same_data, with_grouping
@@ -71,7 +71,7 @@ def _resampled(run: Run | Ensemble, ranking: str) -> pd.DataFrame:
     labels, scores = run.ranking_scores(ranking)
     groups = run.class_rows["group"].to_numpy()
     measured = run.metrics["scores"][ranking]
-    resampled = pd.DataFrame(resampled_means(labels, scores, groups)) * 100
+    resampled = pd.DataFrame(run.measure.resampled_means(labels, scores, groups)) * 100
     return pd.concat([pd.DataFrame([{name: measured[name] for name in resampled}]), resampled], ignore_index=True)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lmptlib.evaluation.measures import Measure
 from lmptlib.evaluation.metrics import evaluate
 from lmptlib.evaluation.rankings import ranking_scores
 from lmptlib.methods import learns
@@ -40,6 +41,14 @@ class Ensemble:
     def seed(self) -> int:
         """That of the first part that learns."""
         return next((run.seed for _, run in self.parts if learns(run.settings["method"])), self.first.seed)
+
+    @property
+    def task(self) -> str:
+        return self.first.task
+
+    @property
+    def measure(self) -> Measure:
+        return self.first.measure
 
     @property
     def dataset(self) -> str:
@@ -113,4 +122,6 @@ class Ensemble:
     @cached_property
     def metrics(self) -> dict[str, Any]:
         labels, logits = self.ranking_scores("logit")
-        return evaluate(labels, logits, 1.0, tuple(self.class_rows["class"]), self.class_rows["group"].to_numpy())
+        return evaluate(
+            labels, logits, 1.0, tuple(self.class_rows["class"]), self.class_rows["group"].to_numpy(), self.task
+        )

@@ -11,7 +11,7 @@ from scipy.special import expit
 
 from lmptlib.config import Config
 from lmptlib.data.dataset import GROUPS, Split
-from lmptlib.evaluation.average_precision import average_precision
+from lmptlib.evaluation.measures import MEASURES
 from lmptlib.evaluation.rankings import RANKINGS, ranking_scores
 from lmptlib.paths import outputs_folder
 from lmptlib.runs.run import Run
@@ -156,7 +156,9 @@ class LiveRun:
         scores, logits = state.evaluate(split)
         labels = state.inputs.labels(split)
         for ranking in RANKINGS:
-            ap = 100 * average_precision(labels, ranking_scores(scores, ranking, state.method.logit_scale))
+            ap = 100 * MEASURES[dataset.task.kind].by_class(
+                labels, ranking_scores(scores, ranking, state.method.logit_scale)
+            )
             rows[-1]["ap"][ranking] = ap
             rows[-1][ranking] = float(np.nanmean(ap))
         rows[-1]["worst"] = hardest_images(labels, logits, dataset.class_names, dataset.splits[split])

@@ -17,6 +17,7 @@ from torch import Tensor
 from lmptlib.config import Config, saved_config
 from lmptlib.data.dataset import GROUPS
 from lmptlib.errors import nearest
+from lmptlib.evaluation.measures import MEASURES, Measure
 from lmptlib.evaluation.metrics import intervals
 from lmptlib.evaluation.rankings import RANKINGS, ranking_scores
 from lmptlib.methods import learns, method_title
@@ -59,7 +60,7 @@ class Run:
         names, groups = tuple(self.class_rows["class"]), self.class_rows["group"].to_numpy()
         for ranking, entry in metrics["scores"].items():
             if "per_class_ci95" not in entry:
-                entry |= intervals(*self.ranking_scores(ranking), names, groups)
+                entry |= intervals(*self.ranking_scores(ranking), names, groups, self.task)
         return metrics
 
     @property
@@ -92,6 +93,16 @@ class Run:
         """Its configuration, with the settings that folds chose where a method that learns was trained under them."""
         config, chosen = self.asked, self.config.get("chosen", {})
         return config.with_settings(**chosen) if config.learning and chosen else config
+
+    @property
+    def task(self) -> str:
+        """What was to be told of an image: multi-label or single-label."""
+        return self.config.get("task", "multi-label")
+
+    @property
+    def measure(self) -> Measure:
+        """What it is judged by."""
+        return MEASURES[self.task]
 
     @property
     def seed(self) -> int:

@@ -17,7 +17,7 @@ from lmptlib.config import Config, trials_of
 from lmptlib.data.images import READING
 from lmptlib.data.stratified import draw_folds
 from lmptlib.errors import NonFiniteLoss, first_line
-from lmptlib.evaluation.average_precision import average_precision_of_folds
+from lmptlib.evaluation.measures import MEASURES
 from lmptlib.evaluation.rankings import ranking_scores
 from lmptlib.paths import write_atomically
 from lmptlib.training.folder import FORMAT
@@ -47,13 +47,14 @@ def choose(
     if len(np.unique(folds)) < N_FOLDS or not (train.labels.sum(0) > 1).any():
         raise ValueError(f"{inputs.dataset.name}: select 'folds' needs three pictures, and a class with two of them")
     trials, table = trials_of(search), []
+    measure = MEASURES[inputs.dataset.task.kind]
     finite: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # of the number of a trial, its scores and logits
     for number, values in enumerate(trials):
         told, total = f"trial {number + 1} of {len(trials)}, {values}", None
         try:
             finite[number] = _out_of_fold(search.with_settings(select="last", trials="", **values), inputs, folds)
-            total = float(np.nanmean(average_precision_of_folds(train.labels, finite[number][0], folds)))
-            log(f"{told}: mAP {100 * total:.2f} out of fold")
+            total = float(np.nanmean(measure.of_folds(train.labels, finite[number][0], folds)))
+            log(f"{told}: {measure.name} {100 * total:.2f} out of fold")
         except NonFiniteLoss as error:
             log(f"{told}: {error}")
         table.append({**values, "total": total})

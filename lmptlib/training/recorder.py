@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lmptlib.losses import mean_probabilities
+from lmptlib.losses import class_logits, mean_probabilities
 
 TRACKS = tuple(f"{every}_{side}" for every in ("iteration", "epoch") for side in ("positive", "negative"))
 
@@ -12,11 +12,12 @@ TRACKS = tuple(f"{every}_{side}" for every in ("iteration", "epoch") for side in
 class Recorder:
     """Losses, mean probabilities by class (PG Eq. 6), and the first step whose loss is not finite.
 
+    over_classes: whether probabilities are a softmax over the classes.
     probabilities: track -> arrays (steps, C), those that were read.
     """
 
-    def __init__(self, n_classes: int, batch_size: int, device: str):
-        self.n_classes, self.batch_size, self.device = n_classes, batch_size, device
+    def __init__(self, n_classes: int, batch_size: int, device: str, over_classes: bool = False):
+        self.n_classes, self.batch_size, self.device, self.over_classes = n_classes, batch_size, device, over_classes
         self.probabilities: dict[str, list[np.ndarray]] = {track: [] for track in TRACKS}
         self._pending: dict[str, list[Tensor]] = {track: [] for track in TRACKS}
         self.begin_epoch()
@@ -45,12 +46,15 @@ class Recorder:
         logits, targets = terms["logits"].detach().float(), targets.float()
         if logits.dim() == 2:
             self._culprit[:, :n] = torch.where(breaks, torch.stack([logits, targets]), self._culprit[:, :n])
-        self._add("iteration", mean_probabilities(logits.flatten(0, -2), targets.flatten(0, -2)))
+        self._add("iteration", self._means(logits.flatten(0, -2), targets.flatten(0, -2)))
 
     def epoch(self, logits: Tensor | None, targets: Tensor) -> None:
         """Take the logits of the whole training set, (N, C), at the end of an epoch; None where there are none."""
         nothing = torch.full((2, self.n_classes), torch.nan, device=self.device)
-        self._add("epoch", nothing if logits is None else mean_probabilities(logits, targets))
+        self._add("epoch", nothing if logits is None else self._means(logits, targets))
+
+    def _means(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        return mean_probabilities(class_logits(logits) if self.over_classes else logits, targets)
 
     def _add(self, every: str, means: tuple[Tensor, Tensor] | Tensor) -> None:
         for side, mean in zip(("positive", "negative"), means):

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from lmptlib.clip.model import Clip
 from lmptlib.config import Config, read_loss_settings
-from lmptlib.data.dataset import CUTOFFS
+from lmptlib.data.dataset import MULTI_LABEL, Task
 from lmptlib.data.samplers import epoch_order
 from lmptlib.errors import NonFiniteLoss
-from lmptlib.evaluation.average_precision import average_precision
+from lmptlib.evaluation.measures import MEASURES
 from lmptlib.evaluation.rankings import ranking_scores
 from lmptlib.losses import ClassificationLoss, make_loss
 from lmptlib.methods import METHODS
@@ -43,7 +43,7 @@ def build_method(
     targets: Tensor,
     width: int,
     clip: Clip,
-    cutoffs: tuple[int, int] = CUTOFFS,
+    task: Task = MULTI_LABEL,
 ) -> Method:
     """A configuration's method, untrained. class_counts (C,), targets (N, C) of the training images, D = width."""
     generator = torch.Generator()
@@ -51,7 +51,7 @@ def build_method(
         generator.manual_seed(config.learning.seed)
     n_images = max(len(targets), 1)
     problem = Problem(class_names, class_counts, n_images, targets, width, generator, clip, pool=config.pool)
-    problem = with_loss(problem, config.learning, cutoffs)
+    problem = with_loss(replace(problem, single=task.single), config.learning, task.cutoffs)
     return METHODS[config.method](config.settings, problem).to(clip.device)
 
 
@@ -79,8 +79,8 @@ class TrainState:
         self.events, self._first_config = list(events), config
         dataset = inputs.dataset
         counts = torch.from_numpy(dataset.class_counts)
-        width, cutoffs = inputs.images.shape[-1], dataset.task.cutoffs
-        self.method = build_method(config, dataset.class_names, counts, inputs.targets, width, inputs.clip, cutoffs)
+        width, task = inputs.images.shape[-1], dataset.task
+        self.method = build_method(config, dataset.class_names, counts, inputs.targets, width, inputs.clip, task)
         self.generator = self.method.problem.generator
         self.history: list[dict[str, Any]] = []
         self.phases = self.method.phases()
@@ -92,7 +92,7 @@ class TrainState:
             self.method.solve(inputs.whole(self.method.reads))
             self.selection = self._own_selection()
         batch_size = config.learning.batch_size if config.learning else 1
-        self.recorder = Recorder(len(dataset.class_names), batch_size, inputs.device)
+        self.recorder = Recorder(len(dataset.class_names), batch_size, inputs.device, self.method.over_classes)
         self._record_epoch()
         self.before = self.directions()
 
@@ -277,9 +277,11 @@ class TrainState:
         return scores, logits
 
     def mean_ap(self, split: str, ranking: str = "softmax") -> float:
-        """mAP in percent of the live weights on a split: val, train or, which is leakage where it chooses, test."""
+        """mAP (of single labels accuracy) in percent of the live weights on a split: val, train or, which is leakage where it
+        chooses, test."""
         ranked = ranking_scores(self.evaluate(split)[0], ranking, self.method.logit_scale)
-        return float(100 * np.nanmean(average_precision(self.inputs.labels(split), ranked)))
+        measure = MEASURES[self.inputs.dataset.task.kind]
+        return float(100 * np.nanmean(measure.by_class(self.inputs.labels(split), ranked)))
 
     @torch.no_grad()
     def _record_epoch(self) -> None:

@@ -14,6 +14,7 @@ from lmptlib import __version__
 from lmptlib.clip.loading import load_clip
 from lmptlib.clip.text import cut_texts
 from lmptlib.config import Config
+from lmptlib.evaluation.measures import MEASURES
 from lmptlib.evaluation.metrics import OUT_OF_FOLD, evaluate, evaluate_folds
 from lmptlib.methods import METHODS
 from lmptlib.training import version_0_1
@@ -120,7 +121,8 @@ def _work(
     metrics = _write(plan, state, past + time.time() - started)
     if state.selection:
         log(
-            f"{OUT_OF_FOLD}: mAP {_percent(metrics['out_of_fold']['total'])}; chosen: {in_words(state.selection.chosen)}"
+            f"{OUT_OF_FOLD}: {MEASURES[dataset.task.kind].name} {_percent(metrics['out_of_fold']['total'])}; "
+            f"chosen: {in_words(state.selection.chosen)}"
         )
     log(_result(plan, state, metrics))
     if interrupt:
@@ -146,12 +148,17 @@ def _write(plan: Plan, state: TrainState, seconds: float) -> dict[str, Any]:
 
 
 def _result(plan: Plan, state: TrainState, metrics: dict[str, Any]) -> str:
+    task = plan.dataset.task.kind
     totals = ", ".join(f"{_percent(entry['total'])} {ranking}" for ranking, entry in metrics["scores"].items())
     learning = plan.config.learning
     marks = [*plan.marks]
     marks += [] if state.finished else [f"stopped after {state.epoch} of {state.epochs} epochs"]
     marks += ["TEST-SET LEAKAGE"] if learning and learning.select == "test" else []
-    return "; ".join([f"mAP {totals} on {len(plan.dataset.test):,} test images", *marks, f"written to {plan.path}"])
+    if task == "single-label":
+        totals = ", ".join(f"{_percent(value)} {name}" for name, value in metrics["accuracy"].items())
+    return "; ".join(
+        [f"{MEASURES[task].name} {totals} on {len(plan.dataset.test):,} test images", *marks, f"written to {plan.path}"]
+    )
 
 
 def _record(plan: Plan, state: TrainState) -> dict[str, Any]:
@@ -163,6 +170,7 @@ def _record(plan: Plan, state: TrainState) -> dict[str, Any]:
         "key": plan.key,
         "settings": config.flat(),
         "dataset": dataset.name,
+        "task": dataset.task.kind,
         "classes": [
             {"class": name, "group": str(group), "train": int(count)}
             for name, group, count in zip(dataset.class_names, dataset.groups, dataset.class_counts)
@@ -192,12 +200,13 @@ def _evaluate(state: TrainState) -> tuple[dict[str, Any], dict[str, np.ndarray]]
                 f"{prefix}logits": logits,
                 f"{prefix}labels": state.inputs.labels(split),
             }
-    metrics = evaluate(found["labels"], found["scores"], state.method.logit_scale, dataset.class_names, dataset.groups)
+    of_data = dataset.class_names, dataset.groups, dataset.task.kind
+    metrics = evaluate(found["labels"], found["scores"], state.method.logit_scale, *of_data)
     if selection := state.selection:
         labels = state.inputs.labels("train")
         found |= {"fold_scores": selection.scores, "fold_logits": selection.logits, "fold_labels": labels}
         found["folds"] = selection.folds
-        of_folds = evaluate_folds(labels, selection.scores, selection.folds, dataset.class_names, dataset.groups)
+        of_folds = evaluate_folds(labels, selection.scores, selection.folds, *of_data)
         metrics["out_of_fold"] = of_folds | {"chosen": selection.chosen, "trials": selection.trials}
     return metrics, found
 

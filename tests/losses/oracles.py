@@ -35,7 +35,14 @@ DEFAULTS = {
     "apr": dict(PR, adaptive=("l1_neg",)),
     "apaf": dict(l0=2),
     "pg": dict(PR, adaptive=("l1_neg",), l0=2, focal="adaptive"),
+    "ce": {},
+    "balanced_softmax": {},
+    "logit_adjustment": dict(tau=1),
+    "ldam_ce": dict(max_margin=0.5, scale=1),
+    "focal_ce": dict(gamma=2),
+    "cb_ce": dict(beta=0.999),
 }
+OVER_CLASSES = ("ce", "balanced_softmax", "logit_adjustment", "ldam_ce", "focal_ce", "cb_ce")
 GUIDED = ("pr", "apr", "apaf", "pg")
 OURS = ("pr", "apr", "pg")  # no paper states the factors of their presets
 
@@ -43,7 +50,7 @@ OURS = ("pr", "apr", "pg")  # no paper states the factors of their presets
 def settings_of(name: str, preset: str | None, given: dict) -> dict:
     """The defaults, over them what the papers publish for a data set, over that what a test gives."""
     published = {"voc-lt": dict(scale=10), "coco-lt": dict(scale=10, mu=0.2, lam=2)}.get(preset, {})
-    if name == "ldam":
+    if name in ("ldam", *OVER_CLASSES):
         published = {}
     if preset and name in OURS:
         published = PRESETS[preset][LOSSES[name][0]]
@@ -71,6 +78,10 @@ CASES += [
         "apaf pg": dict(l0=1.5),
         "pg": dict(focal="fixed", l0=3),
         "pg ": dict(focal="none", adaptive=()),
+        "logit_adjustment": dict(tau=0.5),
+        "ldam_ce": dict(max_margin=0.3, scale=30),
+        "focal_ce": dict(gamma=0.5),
+        "cb_ce": dict(beta=0.9),
     }.items()
     for name in names.split()
 ]
@@ -176,11 +187,41 @@ def oracle_cb_weight(s: dict, counts, i: int, positives: list[int]) -> float:
     return s["scale"] * by_mode[s["mode"]]
 
 
+def oracle_over_classes(name: str, s: dict, counts, logits, targets) -> list[list[float]]:
+    """Each label's share of its image's cross-entropy."""
+    total, largest = sum(counts), max(n**-0.25 for n in counts)
+    effective = [(1 - s.get("beta", 0)) / (1 - s.get("beta", 0) ** n) for n in counts]
+    out = []
+    for z, y in zip(logits, targets):
+        z = list(z)
+        if name == "balanced_softmax":
+            z = [each + math.log(n) for each, n in zip(z, counts)]
+        elif name == "logit_adjustment":
+            z = [each + s["tau"] * math.log(n / total) for each, n in zip(z, counts)]
+        elif name == "ldam_ce":
+            margins = [s["max_margin"] * n**-0.25 / largest for n in counts]
+            z = [s["scale"] * (each - m * label) for each, m, label in zip(z, margins, y)]
+        top = max(z)
+        log_sum = top + math.log(sum(math.exp(each - top) for each in z))
+        row = []
+        for i, (each, label) in enumerate(zip(z, y)):
+            value = label / max(sum(y), 1) * (log_sum - each)
+            if name == "focal_ce":
+                value *= (-math.expm1(each - log_sum)) ** s["gamma"]
+            elif name == "cb_ce":
+                value *= effective[i] / mean(effective)
+            row.append(value)
+        out.append(row)
+    return out
+
+
 def oracle(name: str, s: dict, counts, logits, targets, frozen=None) -> torch.Tensor:
     """Every element by its formula, in Python floats; detached quantities are taken at the logits `frozen`."""
     counts, logits, targets = counts.tolist(), logits.tolist(), targets.tolist()
     frozen = logits if frozen is None else frozen.tolist()
     factors = oracle_factors(s, counts, frozen, targets)
+    if name in OVER_CLASSES:
+        return torch.tensor(oracle_over_classes(name, s, counts, logits, targets), dtype=torch.float64)
     out = [[0.0] * C for _ in logits]
     for k, row in enumerate(targets):
         positives = [j for j in range(C) if row[j]]

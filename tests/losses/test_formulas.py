@@ -2,7 +2,19 @@
 
 import pytest
 import torch
-from oracles import COUNTS, DEFAULTS, EDGE_COUNTS, KINDS, N_IMAGES, batch, every_case, oracle, settings_of
+from oracles import (
+    COUNTS,
+    DEFAULTS,
+    EDGE_COUNTS,
+    KINDS,
+    N_IMAGES,
+    OVER_CLASSES,
+    C,
+    batch,
+    every_case,
+    oracle,
+    settings_of,
+)
 from torch.testing import assert_close
 
 from lmptlib.losses import LOSSES, PRESETS, make_loss
@@ -23,6 +35,7 @@ def test_loss_is_its_formula(name, preset, given, kind):
         assert_close(loss.elementwise(logits, targets), expected, rtol=1e-9, atol=1e-13)
         value = loss(logits, targets)
         assert value.dtype == torch.float64 and value.shape == ()
+        expected = expected.sum(1) if name in OVER_CLASSES else expected
         assert value.item() == pytest.approx(expected.mean().item(), rel=1e-9)
 
 
@@ -32,10 +45,16 @@ def test_gradient_is_that_of_the_formula(name, preset, given):
     for kind in ("mixed", "group absent", "class in all"):
         logits, targets = batch(kind)
         args = name, settings_of(name, preset, given), COUNTS
-        rise = oracle(*args, logits + 1e-5, targets, logits) - oracle(*args, logits - 1e-5, targets, logits)
+        # a logit moves the elements of its image: its own alone, or all of a softmax
+        rise = torch.zeros_like(logits)
+        for columns in torch.eye(C).split(1) if name in OVER_CLASSES else [torch.ones(1, C)]:
+            step = 1e-5 * columns.double()
+            moved = oracle(*args, logits + step, targets, logits) - oracle(*args, logits - step, targets, logits)
+            rise += moved.sum(1, keepdim=True) * columns if name in OVER_CLASSES else moved
         loss = make_loss(name, COUNTS, N_IMAGES, preset, **given)
         loss(logits.requires_grad_(), targets).backward()
-        assert_close(logits.grad * logits.numel(), rise / 2e-5, rtol=1e-6, atol=1e-8)
+        n = len(logits) if name in OVER_CLASSES else logits.numel()
+        assert_close(logits.grad * n, rise / 2e-5, rtol=1e-6, atol=1e-8)
 
 
 # Without their detached parts; `apr` is then `pr`, and `apaf` is nothing without them.

@@ -61,7 +61,8 @@ def landscape(
     group. `settings` maps a loss to settings that go over its preset's. An element does not always decide alone:
     `labels_around` gives the other labels of its image, and `means` the mean confidences pbar+ and pbar- that adaptive
     losses take from the batch, here one pair for all classes. The gradient is the one that training sees: parts that a
-    loss detaches are held. Raises ValueError as `make_loss` does.
+    loss detaches are held. A loss over the classes has the value of the whole image, whose other logits are 0. Raises
+    ValueError as `make_loss` does.
     """
     elements = [(group, index, side) for group, index in representatives(class_counts).items() for side in SIDES]
     labels = [labels_around(index, side, class_counts, beside) for _, index, side in elements]
@@ -77,7 +78,7 @@ def landscape(
         logits = torch.zeros_like(targets).scatter(1, columns, grid[:, None]).requires_grad_()
         context = (tuple(torch.full_like(targets[0], mean) for mean in means),)
         values = loss.elementwise(logits, targets, *(context if isinstance(loss, ProbabilityGuidedLoss) else ()))
-        value = values.gather(1, columns)[:, 0]
+        value = values.sum(1) if loss.over_classes else values.gather(1, columns)[:, 0]
         gradient = torch.autograd.grad(value.sum(), logits)[0].gather(1, columns)[:, 0]
         tables.append(frame.assign(loss=name, value=value.detach().numpy(), gradient=gradient.numpy()))
     table = pd.concat(tables, ignore_index=True)[["loss", "group", "side", "z", "value", "gradient"]]
