@@ -30,7 +30,7 @@ class Config(BaseModel):
     recipe: str = Field("calibrated", description="a complete set of settings; `lmpt recipes` lists them")
     dataset: str = Field(
         "emoji-lt",
-        description="emoji-lt, voc-lt, coco-lt, or the path of a folder, a .csv or .json file or a .yaml card",
+        description=f"{', '.join(BUILT_IN)}, or the path of a folder, a .csv or .json file or a .yaml card",
     )
     data_root: str | None = Field(
         None,

@@ -14,17 +14,22 @@ from lmptlib.data.dataset import CUTOFFS, KINDS, PICTURES, Dataset, Split, Task,
 from lmptlib.data.formats.files import read_yaml_file, shown
 from lmptlib.data.formats.lists import read_classes, read_list, with_captions
 from lmptlib.data.formats.recognition import FORMATS, format_of, not_known
+from lmptlib.data.official import OFFICIAL, official_card
 from lmptlib.data.rows import SPLITS, Reading, assemble
 from lmptlib.errors import DataError, nearest, shorten
 from lmptlib.paths import from_home, home
 
-_OFFICIAL = {"voc-lt": "voc", "coco-lt": "coco"}
 BUILT_IN = {
     "emoji-lt": "20 VOC classes drawn from emoji, drawn at first use (the default)",
-    "emoji-single-lt": "54 classes drawn from emoji, one thing a scene: single labels, drawn at first use",
+    "emoji-single-lt": "55 classes drawn from emoji, one thing a scene: single labels, drawn at first use",
     "voc-lt": "VOC-LT, 1,142 + 4,952 images: official lists and VOCdevkit/ under data/ or data_root",
     "coco-lt": "COCO-LT, 1,909 + 5,000 images: official lists and train2017/, val2017/ under data/ or data_root",
+    "imagenet-lt": "ImageNet-LT, 115,846 + 20,000 + 50,000 images, single labels: official lists and train/, val/",
+    "places-lt": "Places-LT, 62,500 + 7,300 + 36,500 images, single labels: official lists and data_256/, val_256/",
+    "inaturalist-2018": "iNaturalist 2018, 437,513 + 24,426 images, single labels: too many to be read whole as yet",
 }
+# Those that are drawn, and the version that is drawn now.
+DRAWN = {"emoji-lt": emoji.VERSION, emoji_single.NAME: emoji_single.VERSION}
 _LISTS = ("root", "train", "test", "classes", "captions", "val")
 _PATHS = ("source", *_LISTS)
 _OPTIONS = {"allow_empty": bool, "difficult": bool, "version": int, "cutoffs": list}
@@ -81,30 +86,12 @@ def _are_cutoffs(values: list) -> bool:
     return [type(value) for value in values] == [int, int] and values[0] > values[1] > 0
 
 
-def official_card(name: str, root: Path) -> dict:
-    """The files of VOC-LT or COCO-LT below `root`: the lists lie in it, or in voc/ or coco/ or lists/ below it."""
-    short = _OFFICIAL[name]
-    folders = [root, root / short, root / "lists"]
-    files = {key: f"{short}_lt_{key}.txt" for key in ("train", "test", "captions")}
-    files["classes"] = f"{short}_labels.txt"
-    card: dict = {"name": name, "root": root}
-    problems = []
-    for key, file in files.items():
-        found = [folder / file for folder in folders if (folder / file).is_file()]
-        if found:
-            card[key] = found[0]
-        else:
-            looked = ", ".join(str(folder) for folder in folders)
-            problems.append(f"{name}: {file} is missing; looked in {looked}. See data/README.md for where to get it")
-    if problems:
-        raise DataError(problems)
-    return card
-
-
 def task_of(dataset: str) -> str:
     """The task of a data set by name or path, as its card says; multi-label where that is not there or cannot be read."""
     if dataset == "emoji-single-lt":
         return KINDS[1]
+    if dataset in OFFICIAL:
+        return OFFICIAL[dataset].task
     path = from_home(dataset)
     if path.suffix not in (".yaml", ".yml") or not _is_there(path):
         return KINDS[0]
@@ -121,7 +108,7 @@ def _find_card(dataset: str, data_root: str | Path | None) -> dict:
         return read_card(emoji.write_emoji_lt(Path(data_root or home() / "data") / "emoji-lt"))
     if dataset == "emoji-single-lt":
         return read_card(emoji_single.write_emoji_single_lt(Path(data_root or home() / "data") / dataset))
-    if dataset in _OFFICIAL:
+    if dataset in OFFICIAL:
         return official_card(dataset, Path(data_root or home() / "data"))
     path = from_home(dataset)
     if not dataset.strip() or not _is_there(path):
@@ -173,7 +160,7 @@ def _with_option(key: str) -> str:
 
 def _read_lists(card: dict) -> Reading:
     """What a card's lists say. Raises DataError where a file cannot be read."""
-    class_names, notes = read_classes(card["classes"])
+    class_names, notes = card.get("names", read_classes)(card["classes"])
     reading = Reading(card["train"], card["root"], [], class_names, notes)
     for key in SPLITS:
         if key in card:
@@ -221,13 +208,12 @@ def load_dataset(
     kind = card.get("task", KINDS[0])
     if problems := [problem for split in splits.values() if kind == KINDS[1] for problem in _not_single(split)]:
         raise DataError(problems)
-    warnings += _warnings(class_names, train, test)
+    warnings += _warnings(class_names, train, test, kind)
     task = Task(kind, tuple(card["cutoffs"])) if "cutoffs" in card else usual_task(train.labels.sum(0), kind)
     if task.thirds:
         warnings.append(task.grouping)
     named = tuple(f"{card['name']}: {warning}" for warning in warnings)
-    drawn = card["name"] in ("emoji-lt", "emoji-single-lt")
-    pictures = "emoji" if drawn else card.get("pictures", PICTURES[0])
+    pictures = "emoji" if card["name"] in DRAWN else card.get("pictures", PICTURES[0])
     return Dataset(card["name"], class_names, train, test, splits.get("val"), named, task, pictures)
 
 
@@ -244,7 +230,7 @@ def _without_image(class_names: tuple[str, ...], split: Split) -> list[str]:
     return [name for name, shown in zip(class_names, split.labels.sum(0)) if not shown]
 
 
-def _warnings(class_names: tuple[str, ...], train: Split, test: Split) -> list[str]:
+def _warnings(class_names: tuple[str, ...], train: Split, test: Split, kind: str) -> list[str]:
     """What is no mistake, and yet to be known before a run."""
     warnings = []
     if empty := _without_image(class_names, train):
@@ -258,13 +244,16 @@ def _warnings(class_names: tuple[str, ...], train: Split, test: Split) -> list[s
         warnings.append(f"{without} count as negatives of every class")
     if train.captions is None:
         warnings.append("no captions: methods that learn from them, lmpt and prompts_and_probe, cannot be run")
+    measure = "accuracy" if kind == KINDS[1] else "AP"
     if untested := _without_image(class_names, test):
-        warnings.append(f"no AP, no test image: {', '.join(untested)}")
+        warnings.append(f"no {measure}, no test image: {', '.join(untested)}")
     everywhere = [name for name, shown in zip(class_names, test.labels.sum(0)) if shown == len(test)]
-    if everywhere:
+    if everywhere and kind == KINDS[0]:
         warnings.append(f"AP is 100 whatever is learned, for every test image shows it: {', '.join(everywhere)}")
-    if len(class_names) == 1:
+    if len(class_names) == 1 and kind == KINDS[0]:
         warnings.append("a single class: there is no other to compare it with, so every ranking is the logit ranking")
+    if len(class_names) == 1 and kind == KINDS[1]:
+        warnings.append("a single class: accuracy is 100 whatever is learned")
     return warnings
 
 

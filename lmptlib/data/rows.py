@@ -21,6 +21,8 @@ SPLITS = ("train", "val", "test")
 OTHER_SPLIT_NAMES = {"training": "train", "valid": "val", "validation": "val", "dev": "val", "testing": "test"}
 _SHOWN = 5
 _LONGEST_LABEL = 200
+# Bytes; in training the labels are floats, four times as large.
+_MOST_LABELS = 10**9
 
 
 class Row(NamedTuple):
@@ -83,7 +85,10 @@ def assemble(reading: Reading, check_images: bool = True) -> tuple[tuple[str, ..
 
 
 def label_matrix(rows: Sequence[Row], class_names: Sequence[str]) -> np.ndarray:
-    """Labels (N, C), bool."""
+    """Labels (N, C), bool. Raises DataError where they would take more than a gigabyte."""
+    if (size := len(rows) * len(class_names)) > _MOST_LABELS:
+        many = f"{len(rows):,} images of {len(class_names):,} classes: their labels are held as one table, of {size / 1e9:.1f} GB"
+        raise DataError([f"{rows[0].source}: {many}, and 1 GB is the most; take fewer images or classes"])
     column = {name: c for c, name in enumerate(class_names)}
     labels = np.zeros((len(rows), len(class_names)), bool)
     for i, row in enumerate(rows):
@@ -129,7 +134,7 @@ def _path_problem(row: Row, root: Path) -> str | None:
         return "no image in it"
     if os.path.isabs(row.image) or row.image.split(os.sep)[0] == "..":
         return f"{shorten(row.image)} is not below {root}; paths are written from there on, and data_root names another folder"
-    control = any(unicodedata.category(letter) in ("Cc", "Cs") for letter in row.image)
+    control = not row.image.isprintable() and any(unicodedata.category(c) in ("Cc", "Cs") for c in row.image)
     return f"a control character in the image path {shorten(row.image)!r}" if control else None
 
 

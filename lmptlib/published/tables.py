@@ -1,6 +1,6 @@
 """The numbers that papers printed, and an audit of them: do they agree with each other and with their own text?
 
-`published.csv` has one line a printed row; `published_claims.yaml` has the rows that are one experiment printed twice,
+`published.csv` has one line a printed row; `claims.yaml` has the rows that are one experiment printed twice,
 and what the papers' text says about their tables. A cell is called by its address: `lmpt/1/clip_b16 total` is source,
 table, row and column. Sources: lmpt (arXiv:2305.04536), pg (Lin, "Probability Guided Loss"), poster (BALLAD and TACKLE),
 dp_vlpa (AAAI 2026).
@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from lmptlib.data.dataset import GROUPS
+from lmptlib.data.dataset import GROUPS, MANY_TO_FEW
 
 KEY = ["source", "table", "row", "dataset"]
 COLUMNS = ["total", *GROUPS]
@@ -112,7 +112,8 @@ def _row(table: pd.DataFrame, address: str) -> pd.DataFrame:
 
 
 def _cell(table: pd.DataFrame, address: str, dataset: str) -> float:
-    """One cell (`lmpt/1/clip_b16 tail`); the column `mean` is the mean of total, head, medium and tail."""
+    """One cell (`lmpt/1/clip_b16 tail`, of accuracies `few`); the column `mean` is that of total, head, medium and tail."""
     row, column = address.split()
     cells = _row(table, row).T[dataset]
-    return cells.mean(skipna=False) if column == "mean" else cells[column]
+    named = cells.rename({group: shown for group, shown in MANY_TO_FEW.items() if column == shown})
+    return cells.mean(skipna=False) if column == "mean" else named[column]

@@ -45,7 +45,7 @@ def describe() -> Iterator[str]:
     import torch
 
     from lmptlib import versions
-    from lmptlib.data.loading import BUILT_IN
+    from lmptlib.data.loading import BUILT_IN, DRAWN
     from lmptlib.paths import cache_folder, outputs_folder
     from lmptlib.runs.run import find_runs
 
@@ -73,8 +73,11 @@ def describe() -> Iterator[str]:
         for extra, use in EXTRAS.items()
         if (found := missing_packages(extra))
     ]
-    if states["emoji-lt"].startswith("incomplete"):
-        to_do.append(f"to mend: remove {home() / 'data' / 'emoji-lt'}, and the next run draws it again")
+    to_do += [
+        f"to mend: remove {home() / 'data' / name}, and the next run draws it again"
+        for name in DRAWN
+        if states[name].startswith("incomplete")
+    ]
     yield from to_do or ["everything that the notebooks need is there"]
 
 
@@ -96,14 +99,13 @@ def _holds(folder: Path) -> str:
 
 def _state(name: str) -> str:
     """Whether a built-in data set is there, and else the first thing that is missing."""
-    from lmptlib.data.emoji import VERSION
-    from lmptlib.data.loading import load_dataset
+    from lmptlib.data.loading import DRAWN, load_dataset
     from lmptlib.errors import DataError
 
     source = name
-    if name == "emoji-lt":
+    if name in DRAWN:
         card = home() / "data" / name / f"{name}.yaml"
-        if not card.is_file() or f"version: {VERSION}\n" not in card.read_text(encoding="utf-8"):
+        if not card.is_file() or f"version: {DRAWN[name]}\n" not in card.read_text(encoding="utf-8"):
             return "not drawn yet: the first run that needs it does that"
         source = str(card)  # by its name it would be drawn
     try:

@@ -89,7 +89,9 @@ def test_what_a_csv_file_does_not_hold_is_told(tmp_path):
     folder = write_folders(tmp_path / "set", ("cat", "dog"))
     (tmp_path / "card.yaml").write_text(yaml.safe_dump({"name": "x", "source": "set", "cutoffs": [2, 1]}))
     code, told = convert(tmp_path / "card.yaml", tmp_path / "set.csv")
-    assert code == 0 and told.endswith("does not hold 'cutoffs' and 'allow_empty': a card with 'source: ...' does\n")
+    assert code == 0 and told.endswith(
+        "does not hold 'task', 'cutoffs' and 'allow_empty': a card with 'source: ...' does\n"
+    )
     (tmp_path / "card.yaml").write_text(yaml.safe_dump({"name": "x", "source": "set.csv", "cutoffs": [2, 1]}))
     assert load_dataset(str(tmp_path / "card.yaml")).task.cutoffs == (2, 1) and folder.is_dir()
 

@@ -1,10 +1,10 @@
-"""The list format of VOC-LT and COCO-LT: classes `name id`, images `path id id ...`, captions `path caption`."""
+"""The lists of long tails: classes `name id`, images `path id id ...`, captions `path caption`."""
 
 import itertools
 import os
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lmptlib.data.images import SUFFIXES
@@ -47,14 +47,42 @@ def read_classes(path: Path) -> tuple[tuple[str, ...], list[str]]:
             seen.add(spoken(name))
     if not problems and not names:
         problems.append(f"{path}: no classes in it; write one 'name id' a line")
-    if not problems and len(names) <= max(names):
+    if problems:
+        raise DataError(problems)
+    return in_order(names, path), notes
+
+
+def in_order(names: Mapping[int, str], path: Path) -> tuple[str, ...]:
+    """Names in the order of their ids, of which there is at least one. Raises DataError where these leave a gap."""
+    if len(names) <= max(names):
         count = max(names) + 1 - len(names)
         first = list(itertools.islice((i for i in range(max(names)) if i not in names), 5))
         more = f", ... ({count:,} in all)" if count > len(first) else ""
-        problems.append(f"{path}: ids must run from 0 without gaps; missing: {', '.join(map(str, first))}{more}")
+        raise DataError([f"{path}: ids must run from 0 without gaps; missing: {', '.join(map(str, first))}{more}"])
+    return tuple(names[i] for i in range(len(names)))
+
+
+def read_folders(path: Path) -> tuple[str, ...]:
+    """The folder that the images of each class lie in, in the order of ids, by a list of single labels. Raises DataError.
+
+    Lines that are none of an image and an id are left to `read_list`, which names them.
+    """
+    first: dict[int, tuple[str, int]] = {}
+    problems = []
+    for number, line in _read_lines(path)[0]:
+        match = _IMAGE_LINE.fullmatch(line)
+        if not match or not match[2].strip().isdecimal() or len(match[2].strip()) > _LONGEST_ID:
+            continue
+        class_id, folder = int(match[2]), os.path.dirname(match[1])
+        before, where = first.setdefault(class_id, (folder, number))
+        if folder != before:
+            told = f"class {class_id} is in {shorten(folder)}, and in {shorten(before)} in line {where}"
+            problems.append(f"{path} line {number}: {told}; a class has one folder here, and its name is made of it")
+    if not problems and not first:
+        problems.append(f"{path}: no lines 'path id' in it")
     if problems:
         raise DataError(problems)
-    return tuple(names[i] for i in range(len(names))), notes
+    return in_order({class_id: folder for class_id, (folder, _) in first.items()}, path)
 
 
 def read_list(path: Path, class_names: Sequence[str], split: str) -> tuple[list[Row], list[str], list[str]]:

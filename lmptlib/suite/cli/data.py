@@ -21,8 +21,8 @@ def data_list() -> None:
     from lmptlib.paths import home
 
     for name, about in BUILT_IN.items():
-        click.echo(f"{name:10} {about}")
-    click.echo(f"{'':10} (data/ is {home() / 'data'})")
+        click.echo(f"{name:16} {about}")
+    click.echo(f"{'':16} (data/ is {home() / 'data'})")
     click.echo("Your own, by the path of a file or a folder, or of a YAML card:")
     for known in FORMATS:
         parts = (f"a {known.files} file" * bool(known.files), f"a folder with {known.folder}" * bool(known.folder))
@@ -36,7 +36,7 @@ def data_list() -> None:
 @click.option("--cache", type=PATH, metavar="DIR", help="Where the manifest lies, in place of data/cache/.")
 @click.pass_context
 def data_check(context: click.Context, name: str, root: Path | None, verify: bool, cache: Path | None) -> None:
-    """Check NAME (emoji-lt, voc-lt, coco-lt, or the path of a file, a folder or a card): every line, every image.
+    """Check NAME (a built-in name, or the path of a file, a folder or a card): every line, every image.
 
     Prints what is wrong and where, a line each, or the counts of what is there: of unusual pictures, too, and of those that
     two splits share. The manifest holds a digest of each image
@@ -82,7 +82,7 @@ def data_convert(source: str, target: Path, root: Path | None, difficult: str | 
     if target.exists() and Path(source).exists() and target.samefile(source):
         raise click.ClickException(f"{target} is SOURCE itself: name another file")
     from lmptlib.data.conversion import write_csv
-    from lmptlib.data.dataset import CUTOFFS
+    from lmptlib.data.dataset import USUAL_CUTOFFS
     from lmptlib.data.loading import load_dataset
 
     dataset = load_dataset(source, root, difficult=None if difficult is None else difficult == "yes")
@@ -95,6 +95,6 @@ def data_convert(source: str, target: Path, root: Path | None, difficult: str | 
     if below != target.parent:
         places = f"-p dataset {shlex.quote(str(target))} -p data_root {shlex.quote(str(below))}"
         click.echo(f"its images are below {below}: read it with {places}")
-    own_cutoffs = dataset.task.cutoffs != CUTOFFS and not dataset.task.thirds
-    if own_cutoffs or not dataset.class_counts.all():
-        click.echo("a CSV file does not hold 'cutoffs' and 'allow_empty': a card with 'source: ...' does")
+    own_cutoffs = dataset.task.cutoffs != USUAL_CUTOFFS[dataset.task.kind] and not dataset.task.thirds
+    if own_cutoffs or dataset.task.single or not dataset.class_counts.all():
+        click.echo("a CSV file does not hold 'task', 'cutoffs' and 'allow_empty': a card with 'source: ...' does")

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from lmptlib.data.dataset import GROUPS
+from lmptlib.data.dataset import GROUPS, MANY_TO_FEW
 from lmptlib.published.tables import SIZES
 from lmptlib.suite.lessons.questions import Choice, Guess, Number
 
@@ -29,6 +29,13 @@ def multi_label(table: pd.DataFrame) -> pd.DataFrame:
     copied = rows["note"].str.startswith("copied") | (rows["source"] == "lmpt") & ~with_clip
     chosen = [copied, (rows["source"] == "lmpt") & others, rows["source"] == "lmpt", rows["source"] == "pg"]
     return rows.assign(kind=np.select(chosen, list(KINDS), ""))
+
+
+def single_label(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of accuracies, best first in each data set, with columns many, medium and few. table: `published`."""
+    rows = table[table["metric"] == "accuracy"].sort_values(["dataset", "total"], ascending=[True, False])
+    shown = ["source", "table", "row", "dataset", "total", *GROUPS, "method", "backbone", "note"]
+    return rows[shown].rename(columns=MANY_TO_FEW)
 
 
 def total_checks(findings: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
