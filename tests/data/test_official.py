@@ -8,6 +8,7 @@ import pytest
 from open_clip.zero_shot_metadata import IMAGENET_CLASSNAMES
 from PIL import Image
 
+from lmptlib.config import resolve
 from lmptlib.data import rows
 from lmptlib.data.loading import check_dataset, load_dataset, task_of
 from lmptlib.data.official import OFFICIAL
@@ -135,7 +136,7 @@ def test_every_missing_list_is_named(tmp_path, name):
         assert (
             file in line and f"looked in {tmp_path}, {tmp_path / OFFICIAL[name].folder}, {tmp_path / 'lists'}." in line
         )
-    assert task_of(name) == "single-label"
+    assert task_of(name) == "single-label" and resolve(dataset=name).flat()["loss"] == "ce"
 
 
 def spoil(split, old, new):

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from lmptlib.data import emoji_single
 from lmptlib.data.dataset import Task, class_groups, usual_task
 from lmptlib.data.loading import load_dataset, task_of
 from lmptlib.errors import DataError
+from lmptlib.suite.cli.main import main
 
 
 def test_many_is_more_than_100_and_few_fewer_than_20():
@@ -44,3 +46,31 @@ def test_a_card_says_its_task(tiny):
     tiny.edit(task="one label")
     with pytest.raises(DataError, match="'task' is multi-label or single-label, not 'one label'"):
         load_dataset(str(tiny.path))
+
+
+def relabel(tiny, split, n_classes):
+    """Lists one label an image, in turn."""
+    path = tiny.folder / f"{split}.txt"
+    images = [line.split()[0] for line in path.read_text().splitlines()]
+    path.write_text("".join(f"{image} {i % n_classes}\n" for i, image in enumerate(images)))
+
+
+def test_what_is_said_of_single_labels_is_of_accuracy(tiny):
+    tiny.edit(task="single-label")
+    relabel(tiny, "train", 4)
+    relabel(tiny, "test", 1)
+    said = " ".join(load_dataset(str(tiny.path)).warnings)
+    assert "no accuracy, no test image: dog, potted_plant, tvmonitor" in said and "AP" not in said
+    relabel(tiny, "train", 1)
+    (tiny.folder / "labels.txt").write_text("person 0\n")
+    assert load_dataset(str(tiny.path)).warnings == ("tiny: a single class: accuracy is 100 whatever is learned",)
+
+
+def test_a_csv_file_does_not_hold_the_task(tiny, tmp_path):
+    relabel(tiny, "train", 4)
+    relabel(tiny, "test", 4)
+    target = tmp_path / "out.csv"
+    for task, told in (("multi-label", False), ("single-label", True)):
+        tiny.edit(task=task)
+        result = CliRunner().invoke(main, ["data", "convert", str(tiny.path), str(target), "--force"])
+        assert result.exit_code == 0 and ("does not hold 'task', 'cutoffs'" in result.output) == told

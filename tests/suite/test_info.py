@@ -24,6 +24,9 @@ def test_info_says_what_is_there_and_makes_nothing(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "_CHECKOUT", None)
     monkeypatch.chdir(home)
     text = lmpt("info")
+    assert (
+        "emoji-single-lt not drawn yet" in text and "imagenet-lt incomplete: ImageNet_LT_train.txt is missing" in text
+    )
     assert "emoji-lt    not drawn yet" in text and "voc-lt      incomplete: voc_lt_train.txt is missing" in text
     assert "jupyterlab 4" in text and "plotly 7" in text and "device      " in text and "features " in text
     assert text.splitlines()[-1] == "everything that the notebooks need is there"
