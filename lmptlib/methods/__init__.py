@@ -16,6 +16,7 @@ from lmptlib.methods.logistic import Logistic
 from lmptlib.methods.mil_lda import MilLDA
 from lmptlib.methods.prompts_and_probe import PromptsAndProbe
 from lmptlib.methods.ridge import Ridge
+from lmptlib.methods.two_stage import CRT, LWS, LogitAdjusted, TauNorm
 from lmptlib.methods.zero_shot import ZeroShot, ZeroShotTemplates
 
 METHODS: dict[str, type[Method]] = {
@@ -24,6 +25,10 @@ METHODS: dict[str, type[Method]] = {
     "coop": CoOp,
     "lmpt": LMPT,
     "linear_probe": LinearProbe,
+    "tau_norm": TauNorm,
+    "logit_adjusted": LogitAdjusted,
+    "lws": LWS,
+    "crt": CRT,
     "prompts_and_probe": PromptsAndProbe,
     "ridge": Ridge,
     "lda": LDA,
@@ -39,6 +44,10 @@ _TITLES = {
     "zero_shot_templates": "zero-shot templates",
     "coop": "CoOp",
     "lmpt": "LMPT",
+    "tau_norm": "tau-norm",
+    "logit_adjusted": "logit-adjusted",
+    "lws": "LWS",
+    "crt": "cRT",
     "lda": "LDA",
     "gda": "GDA",
     "mil_lda": "MIL-LDA",

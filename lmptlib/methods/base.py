@@ -132,7 +132,7 @@ class Method(nn.Module):
     """What is learned: its parameters are what training moves, and nothing else is.
 
     Where `solve` chooses settings by folds, `chosen` has them, `trials` what they were chosen among, each with its `total`
-    out of fold, and `out_of_fold` (N, C) logits of the training images by fits without them.
+    out of fold, and `out_of_fold` (N, C) scores of the training images by fits without them.
 
     `train()` and `eval()` say what its scores are for: the loss, or a ranking. A subclass gives `scores`, and `phases` or
     `solve`; its `Settings` derive from `Learning` where it has phases.
@@ -169,6 +169,9 @@ class Method(nn.Module):
 
     def solve(self, batch: Batch) -> None:
         """Take from the whole training set what is not learned step by step: methods without phases."""
+
+    def settle(self, batch: Batch, text: Tensor | None) -> None:
+        """Choose, once all is learned, what validation images choose; `chosen` and `trials` have it then."""
 
     def prompts(self, batch: Batch | None) -> Prompts | None:
         """The prompts that a batch's scores need; the loop encodes those of all runs at once. None: no texts are encoded."""

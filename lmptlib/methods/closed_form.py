@@ -10,6 +10,7 @@ from torch import Tensor
 
 from lmptlib.clip.text import template_features
 from lmptlib.evaluation.measures import MEASURES
+from lmptlib.losses import class_logits
 from lmptlib.methods.base import Batch, Method, Problem, Settings, over_views, pooled, view_weights
 from lmptlib.methods.logit_map import LogitMap
 
@@ -25,6 +26,9 @@ class ClosedForm(Method):
 
     Settings of `grid` that are None are chosen by AP out of fold: each image is scored by a fit to the other folds. The
     logit map is fitted to those scores, and the scores of the whole are its logits. Everything is computed in float64.
+
+    Of single labels accuracy chooses, as a mean over classes. The highest score tells the class, so that raw scores compare
+    across classes, whatever their frequencies: all are taken to be equally frequent. The logit map is one temperature.
     """
 
     Settings: ClassVar[type[Settings]] = ClosedFormSettings
@@ -41,11 +45,6 @@ class ClosedForm(Method):
         self.register_buffer("text", text, persistent=False)
         self.register_buffer("spread", torch.ones(n_classes, dtype=torch.float64))
         self.logit_map = LogitMap("affine_per_class", 1.0, n_classes).double().requires_grad_(False)
-
-    @property
-    def over_classes(self) -> bool:
-        """Its logit map is fitted class by class."""
-        return False
 
     def prepare(self, batch: Batch) -> Any:
         """What all fits to these training images share, whatever the settings."""
@@ -76,7 +75,8 @@ class ClosedForm(Method):
 
     def finish(self, raw: Tensor, batch: Batch) -> None:
         """Fit the logit map to raw scores (N, C) out of fold, and keep what it makes of them."""
-        self.logit_map.fit(raw, batch.targets)
+        fit = self.logit_map.fit_over_classes if self.problem.single else self.logit_map.fit
+        fit(raw, batch.targets)
         self.out_of_fold = self.logit_map(raw)
 
     def select(self, batch: Batch) -> Tensor:
@@ -133,23 +133,31 @@ class ClosedForm(Method):
         return self.scores(batch, text)
 
     def ranked(self, batch: Batch, text: Tensor | None) -> tuple[Tensor, Tensor]:
-        logits = self.logit_map(self.raw_of_views(batch))
-        return logits, logits
+        scores = self.logit_map(self.raw_of_views(batch))
+        return scores, class_logits(scores) if self.over_classes else scores
 
 
 class LinearForm(ClosedForm):
-    """A closed form whose raw scores are (images - mean) weight'."""
+    """A closed form whose raw scores are (images - mean) weight', of single labels + bias."""
 
     weight: Tensor  # (C, D)
     mean: Tensor  # (D,)
+    bias: Tensor  # (C,), where classes compete
 
     def __init__(self, settings: BaseModel, problem: Problem):
         super().__init__(settings, problem)
         self.register_buffer("weight", torch.zeros_like(self.text))
         self.register_buffer("mean", torch.zeros_like(self.text[0]))
+        self.register_buffer("bias", torch.zeros_like(self.text[:, 0]), persistent=problem.single)
 
     def raw(self, batch: Batch, text: Tensor | None = None) -> Tensor:
-        return (batch.images.double() - self.mean) @ self.weight.T
+        return (batch.images.double() - self.mean) @ self.weight.T + self.bias
+
+    def set_weight(self, weight: Tensor, directions: Tensor) -> None:
+        """Take a weight (C, D); of single labels the bias too, at which no class of centres `directions` (C, D) is ahead."""
+        self.weight.copy_(weight)
+        if self.problem.single:
+            self.bias.copy_(-(directions * weight).sum(1) / 2)
 
     def directions(self, text: Tensor | None) -> Tensor:
         return self.weight.float()

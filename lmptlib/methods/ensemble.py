@@ -34,20 +34,27 @@ QUARTERS = 4  # a member's weight is so many of them
 
 
 class Standard(nn.Module):
-    """Scores (N, C) less a class's mean, in its deviations: those of the scores that it was fitted to."""
+    """Scores (N, C) less a class's mean, in its deviations: those of the scores that it was fitted to.
+
+    Of single labels, whose scores compare across classes, in one deviation for all: that from the mean of an image.
+    """
 
     mean: Tensor  # (C,)
     deviation: Tensor  # (C,)
 
-    def __init__(self, n_classes: int):
+    def __init__(self, n_classes: int, single: bool):
         super().__init__()
+        self.single = single
         self.register_buffer("mean", torch.zeros(n_classes, dtype=torch.float64))
         self.register_buffer("deviation", torch.ones(n_classes, dtype=torch.float64))
 
     def fit(self, scores: Tensor) -> Tensor:
         """The scores that it is fitted to, standardised."""
-        self.mean.copy_(scores.mean(0))
-        self.deviation.copy_(scores.std(0).clamp(min=1e-12))
+        if self.single:
+            self.deviation.fill_((scores - scores.mean(1, keepdim=True)).std().clamp(min=1e-12))
+        else:
+            self.mean.copy_(scores.mean(0))
+            self.deviation.copy_(scores.std(0).clamp(min=1e-12))
         return self(scores)
 
     def forward(self, scores: Tensor) -> Tensor:
@@ -62,8 +69,8 @@ class Member(nn.Module):
     def __init__(self, method: ClosedForm):
         super().__init__()
         self.method = method
-        n_classes = len(method.problem.class_names)
-        self.own, self.mixed = Standard(n_classes), Standard(n_classes)
+        n_classes, single = len(method.problem.class_names), method.problem.single
+        self.own, self.mixed = Standard(n_classes, single), Standard(n_classes, single)
         self.register_buffer("share", torch.zeros((), dtype=torch.float64))
 
     def forward(self, batch: Batch, text: Tensor) -> Tensor:
@@ -91,7 +98,8 @@ class EnsembleSettings(ClosedFormSettings):
 class Ensemble(ClosedForm):
     """score = sum over members m of w_m z(z(s_m) + a_m z(cosine with centred text)) (ours).
 
-    z takes a class's mean and deviation over the training images, out of fold, after the view maximum. Each member chooses
+    z takes a class's mean and deviation over the training images, out of fold, after the view maximum; of single labels it
+    divides by one deviation, so that scores still compare across classes. Each member chooses
     its settings by folds; then folds choose its share of the text a_m, and the weights w_m in quarters. Where several are
     as good as the best, within the standard error over classes, it is the largest share and the most even weights that are
     taken (the one-standard-error rule of Breiman et al., Classification and Regression Trees, 1984).
@@ -106,7 +114,7 @@ class Ensemble(ClosedForm):
         made = [MEMBERS[name](MEMBERS[name].Settings(), problem) for name in self.names]
         self.members = nn.ModuleList([Member(method) for method in made])
         self.parts: list[tuple[str, Any]] = list(zip(self.names, self.members))
-        self.standard_text = Standard(len(problem.class_names))
+        self.standard_text = Standard(len(problem.class_names), problem.single)
         self.register_buffer("weights", torch.full((len(made),), 1 / len(made), dtype=torch.float64))
 
     @classmethod

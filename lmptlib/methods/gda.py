@@ -9,7 +9,7 @@ from torch import Tensor
 from lmptlib.methods.base import Batch
 from lmptlib.methods.closed_form import ClosedFormSettings, LinearForm, rows_of
 from lmptlib.methods.cosine import centre
-from lmptlib.methods.lda import eigen
+from lmptlib.methods.lda import eigen, statistics
 
 
 class Prepared(NamedTuple):
@@ -36,6 +36,9 @@ class GDA(LinearForm):
 
     S_c is the covariance of all rows less share (1 - share) d d', d = mu+ - mu- before the text: one eigendecomposition
     serves all classes, by Sherman and Morrison.
+
+    Of single labels it is the source's own: score (f - m) w_c - mu_c w_c / 2 at equal priors, S the scatter within classes
+    for all of them, m the mean of the classes' means, and mu_c, the class's less it, in place of mu+ - mu-.
     """
 
     class Settings(ClosedFormSettings):
@@ -53,18 +56,24 @@ class GDA(LinearForm):
 
     def prepare(self, batch: Batch) -> Prepared:
         x, y = rows_of(batch)
+        counts, n_images = batch.targets.sum(0).double(), len(batch.targets)
+        if self.problem.single:
+            of_all = statistics(x, y, 1 - y, counts, True)
+            centres, nothing = of_all.differences @ of_all.vectors, torch.zeros_like(of_all.differences)
+            return Prepared(
+                of_all.mean, counts, n_images, nothing[:, 0], centres, nothing, of_all.values, of_all.vectors
+            )
         mean = x.mean(0)
         x = x - mean
         values, vectors = eigen(x)
         x = x @ vectors
         positives = y.T @ x / y.sum(0).clamp(min=1)[:, None]
         negatives = (1 - y).T @ x / (1 - y).sum(0).clamp(min=1)[:, None]
-        counts = batch.targets.sum(0).double()
-        return Prepared(mean, counts, len(batch.targets), y.mean(0), positives, negatives, values, vectors)
+        return Prepared(mean, counts, n_images, y.mean(0), positives, negatives, values, vectors)
 
     def fit(self, prepared: Prepared, values: dict[str, float]) -> None:
-        counts, kappa = prepared.counts[:, None], values["kappa"]
-        text = centre(self.text) @ prepared.vectors
+        counts, kappa, vectors = prepared.counts[:, None], values["kappa"], prepared.vectors
+        text = centre(self.text) @ vectors
         positives = (counts * prepared.positives + kappa * text) / (counts + kappa).clamp(min=1e-12)
         directions = torch.where(counts > 0, positives, text) - prepared.negatives
 
@@ -77,4 +86,5 @@ class GDA(LinearForm):
         along = between / total
         lift = share * (along * directions).sum(1, keepdim=True) / (1 - share * (along * between).sum(1, keepdim=True))
         self.mean.copy_(prepared.mean)
-        self.weight.copy_((directions / total + lift * along) @ prepared.vectors.T)
+        weight = (directions / total + lift * along) @ vectors.T
+        self.set_weight(weight, directions @ vectors.T)

@@ -26,6 +26,8 @@ class Kernel(ClosedForm):
     are, against how near all others are, whatever their numbers. Features are centred by the training images' mean and have
     unit length again; a key is a photograph and its flip together. A class that every image shows, or none, scores 0. Keys
     and labels are kept, in float64.
+
+    Of single labels it is log(K Y / n_c) - log(K 1 / N): the Bayes rule of Parzen's densities at equal priors.
     """
 
     class Settings(ClosedFormSettings):
@@ -77,8 +79,9 @@ class Kernel(ClosedForm):
     def _contrast(self, affinities: Tensor) -> Tensor:
         """Scores (B, C) of affinities (B, N); 0 where no image with the class is seen, or none without it."""
         labels = self.labels
-        positive, negative = affinities @ labels, affinities @ (1 - labels)
-        ratio = (positive / labels.sum(0)).log() - (negative / (1 - labels).sum(0)).log()
+        others = torch.ones_like(labels) if self.problem.single else 1 - labels
+        positive, negative = affinities @ labels, affinities @ others
+        ratio = (positive / labels.sum(0)).log() - (negative / others.sum(0)).log()
         return torch.where((positive > 0) & (negative > 0), ratio, 0.0)
 
 

@@ -15,7 +15,7 @@ from lmptlib.methods.cosine import centre
 class Prepared(NamedTuple):
     mean: Tensor  # (D,)
     counts: Tensor  # (C,), photographs of each class
-    differences: Tensor  # (C, D), mean of a class's positives less that of its negatives
+    differences: Tensor  # (C, D), mean of a class's positives less that of its negatives; single labels: less the mean
     values: Tensor  # (D,), eigenvalues of the covariance of residuals
     vectors: Tensor  # (D, D)
 
@@ -42,6 +42,10 @@ class LDA(LinearForm):
     class of none has. R are the features less what all labels together and an intercept explain of them by least squares, so
     that S is not widened by the other labels of an image. With one class and kappa 0 it is the linear discriminant of two
     groups (scikit-learn's LinearDiscriminantAnalysis). m is the mean of the features, plain and flipped.
+
+    Of single labels it is the linear discriminant of all classes at equal priors: score (f - m) w_c - D_c w_c / 2, where the
+    mean over classes of mu+ stands for every mu- and for m, so that D_c is where the class lies. S is then the covariance
+    within classes, and with kappa 0 scikit-learn's the same, but for the classes' frequencies.
     """
 
     Settings = LDASettings
@@ -49,16 +53,40 @@ class LDA(LinearForm):
 
     def prepare(self, batch: Batch) -> Prepared:
         x, y = rows_of(batch)
-        mean = x.mean(0)
-        x, counts = x - mean, batch.targets.sum(0).double()
-        return Prepared(mean, counts, mean_differences(x, y, 1 - y), *eigen(residuals(x, y)))
+        return statistics(x, y, 1 - y, batch.targets.sum(0).double(), self.problem.single)
 
     def fit(self, prepared: Prepared, values: dict[str, float]) -> None:
         directions = with_text(prepared.differences, prepared.counts, self.text, values["kappa"])
         shrunk = (1 - values["rho"]) * prepared.values + values["rho"] * prepared.values.mean()
         self.mean.copy_(prepared.mean)
         # Where labels explain all of the features there is no covariance left to divide by.
-        self.weight.copy_(directions @ prepared.vectors / shrunk.clamp(min=1e-12) @ prepared.vectors.T)
+        weight = directions @ prepared.vectors / shrunk.clamp(min=1e-12) @ prepared.vectors.T
+        self.set_weight(weight, directions)
+
+
+def statistics(x: Tensor, positive: Tensor, negative: Tensor, counts: Tensor, single: bool) -> Prepared:
+    """What lda takes from rows x (R, D), which are positive and negative for classes (R, C) of `counts` (C,) photographs.
+
+    Rows that are neither for any class are left out of the covariance, and of single labels, where a row of one class is a
+    negative of all others and no more, those that are no positives.
+    """
+    if single:
+        mean, centres = class_centres(x, positive)
+        shown = positive.any(1)
+        return Prepared(mean, counts, centres, *eigen(residuals(x[shown] - mean, positive[shown])))
+    mean = x.mean(0)
+    x = x - mean
+    known = (positive + negative).any(1)
+    scatter = eigen(residuals(x[known], positive[known]))
+    return Prepared(mean, counts, mean_differences(x, positive, negative), *scatter)
+
+
+def class_centres(x: Tensor, positive: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean (D,) of the classes' means, and these less it, (C, D); zero where a class has no positive (R, C) among x (R, D)."""
+    counts = positive.sum(0)[:, None]
+    means = positive.T @ x / counts.clamp(min=1)
+    mean = means.sum(0) / (counts > 0).sum().clamp(min=1)
+    return mean, torch.where(counts > 0, means - mean, 0.0)
 
 
 def mean_differences(x: Tensor, positive: Tensor, negative: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ class Prepared(NamedTuple):
     scale: float
     images: np.ndarray  # (N, D)
     targets: np.ndarray  # (N, C)
-    models: list[LogisticRegression]  # of each class
+    models: list[LogisticRegression]  # of each class; of single labels one
 
 
 class Logistic(LinearForm):
@@ -26,6 +26,9 @@ class Logistic(LinearForm):
     scikit-learn's LogisticRegression, class_weight "balanced" (weights as in King and Zeng, Political Analysis 2001). Features
     are those of the plain images, less their mean and divided by one number, the root of their mean variance. C is taken in
     rising order, each fit from the one before. A class that every image shows, or none, has weight zero.
+
+    Of single labels it is the multinomial regression: |W|^2 / 2 - C sum_i v_i log softmax(W f_i + b) of the image's class,
+    v_i = N / (K n) of K classes that have images, n of them the image's.
     """
 
     class Settings(ClosedFormSettings):
@@ -41,13 +44,31 @@ class Logistic(LinearForm):
         x = x - mean
         scale = max(x.square().mean().sqrt().item(), 1e-12)
         options = {"class_weight": "balanced", "warm_start": True, "tol": 1e-4, "max_iter": 10_000}
-        models = [LogisticRegression(**options) for _ in self.text]
+        models = [LogisticRegression(**options) for _ in (self.text[:1] if self.problem.single else self.text)]
         return Prepared(mean, scale, (x / scale).cpu().numpy(), batch.targets.bool().cpu().numpy(), models)
 
     def fit(self, prepared: Prepared, values: dict[str, float]) -> None:
+        self.mean.copy_(prepared.mean)
+        if self.problem.single:
+            weight, bias = multinomial(prepared.models[0].set_params(C=values["C"]), prepared)
+            self.bias.copy_(torch.from_numpy(bias))
+            self.weight.copy_(torch.from_numpy(weight / prepared.scale))
+            return
         weight = np.zeros(self.weight.shape)
         for row, shown, model in zip(weight, prepared.targets.T, prepared.models):
             if shown.any() and not shown.all():
                 row[:] = model.set_params(C=values["C"]).fit(prepared.images, shown).coef_
-        self.mean.copy_(prepared.mean)
         self.weight.copy_(torch.from_numpy(weight / prepared.scale))
+
+
+def multinomial(model: LogisticRegression, prepared: Prepared) -> tuple[np.ndarray, np.ndarray]:
+    """Weights (C, D) and biases (C,) of a model of single labels; zero of classes without images, and of an only one."""
+    n_classes, width = prepared.targets.shape[1], prepared.images.shape[1]
+    weight, bias = np.zeros((n_classes, width)), np.zeros(n_classes)
+    shown = np.flatnonzero(prepared.targets.any(0))
+    if len(shown) > 1:
+        model.fit(prepared.images, prepared.targets.argmax(1))
+        # two classes have one row, for the second against the first
+        signs = np.array([[-0.5], [0.5]]) if len(shown) == 2 else np.ones((1, 1))
+        weight[shown], bias[shown] = signs * model.coef_, signs[:, 0] * model.intercept_
+    return weight, bias

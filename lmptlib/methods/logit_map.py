@@ -4,6 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+# The logarithm of the largest slope, in deviations: a probability is one to the last digit before.
+_STEEPEST = 5.0
+
 
 class LogitMap(nn.Module):
     """Logits from scores: `raw` gives scale * score, `affine` gives exp(a) * score + b with a, b learned.
@@ -61,6 +64,33 @@ class LogitMap(nn.Module):
         a = slope.detach().exp() / deviation
         self.a.copy_(a.log())
         self.b.copy_(bias.detach() - a * mean)
+
+    @torch.no_grad()
+    def fit_over_classes(self, scores: Tensor, targets: Tensor) -> None:
+        """One temperature for scores (N, C) that are new to what gave them and compare across classes: softmax over classes.
+
+        It minimises the mean over classes of their images' mean cross-entropy, as if classes were equally frequent (ours).
+        Needs `affine_per_class`.
+        """
+        weights = (targets / targets.sum(0).clamp(min=1)).double()
+        # in deviations within an image, as `fit` in those of a class
+        unit = (scores - scores.mean(1, keepdim=True)).std().clamp(min=1e-12)
+        standard = (scores / unit).double()
+        slope = torch.zeros((), dtype=torch.float64, device=scores.device)
+        with torch.enable_grad():
+            slope.requires_grad_()
+            optimizer = torch.optim.LBFGS([slope], max_iter=200, line_search_fn="strong_wolfe")
+
+            def loss() -> Tensor:
+                optimizer.zero_grad()
+                value = -(weights * (slope.exp() * standard).log_softmax(1)).sum() / weights.sum().clamp(min=1)
+                value.backward()
+                return value
+
+            optimizer.step(loss)
+        # scores without an error want no bound to their slope
+        self.a.copy_(slope.detach().clamp(-_STEEPEST, _STEEPEST) - unit.log())
+        self.b.zero_()
 
     def parameter_groups(self, lr: float) -> list[dict]:
         """What torch.optim moves, at its own rate and without decay; nothing of a raw map."""

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lmptlib.methods.base import Batch, over_views
-from lmptlib.methods.lda import LDA, Prepared, eigen, mean_differences, residuals
+from lmptlib.methods.lda import LDA, Prepared, statistics
 
 _ROUNDS = 2
 # The settings that views are chosen with: once a fold, whatever settings are tried.
@@ -23,7 +23,8 @@ class MilLDA(LDA):
     again, and once more; views are chosen with kappa 4 and rho 0.2.
 
     m is the mean of all views. R are the views that are positive or negative for some class, less what being positive
-    explains of them: where a label is neither, it explains nothing. Kappa counts against photographs, as in lda.
+    explains of them: where a label is neither, it explains nothing. Kappa counts against photographs, as in lda. Of single
+    labels, views that are no positives count nowhere.
     """
 
     @classmethod
@@ -31,23 +32,18 @@ class MilLDA(LDA):
         return True
 
     def prepare(self, batch: Batch) -> Prepared:
-        prepared = super().prepare(batch)
+        of_views = super().prepare(batch)
         for _ in range(_ROUNDS):
-            self.fit(prepared, _CHOOSING)
-            prepared = from_views(batch, over_views(self.raw, batch, None))
-        return prepared
+            self.fit(of_views, _CHOOSING)
+            of_views = from_views(batch, over_views(self.raw, batch, None), self.problem.single)
+        return of_views
 
 
-def from_views(batch: Batch, scores: Tensor) -> Prepared:
+def from_views(batch: Batch, scores: Tensor, single: bool) -> Prepared:
     """What lda takes from all views of the training images, given their scores (N, 1 + V, C)."""
     views = torch.cat([batch.images[:, None], batch.crops], dim=1).double()
     shown = batch.targets.double()[:, None]
     best = F.one_hot(scores.argmax(1), views.shape[1]).transpose(1, 2)
-    x = views.flatten(0, 1)
     positive = (shown * best).flatten(0, 1)
     negative = (1 - shown).expand_as(best).flatten(0, 1)
-    mean = x.mean(0)
-    x = x - mean
-    known = (positive + negative).any(1)
-    scatter = eigen(residuals(x[known], positive[known]))
-    return Prepared(mean, shown.sum((0, 1)), mean_differences(x, positive, negative), *scatter)
+    return statistics(views.flatten(0, 1), positive, negative, shown.sum((0, 1)), single)

@@ -22,6 +22,9 @@ class Ridge(LinearForm):
 
     X are the features of the training images, plain and flipped, less their mean; Y their labels. One eigendecomposition
     of X'X gives it for every ridge.
+
+    Of single labels each row counts (R / K) / n, of R rows and K classes, n of them the row's: all classes weigh alike, in the
+    means too.
     """
 
     class Settings(ClosedFormSettings):
@@ -33,11 +36,20 @@ class Ridge(LinearForm):
 
     def prepare(self, batch: Batch) -> Prepared:
         x, y = rows_of(batch)
-        mean = x.mean(0)
+        weights = balancing(y) if self.problem.single else torch.ones_like(y[:, :1])
+        total = weights.sum()
+        mean = (weights * x).sum(0) / total
         x = x - mean
-        values, vectors = torch.linalg.eigh(x.T @ x)
-        return Prepared(mean, values, vectors, vectors.T @ (x.T @ (y - y.mean(0))))
+        values, vectors = torch.linalg.eigh(x.T @ (weights * x))
+        centred = y - (weights * y).sum(0) / total
+        return Prepared(mean, values, vectors, vectors.T @ (x.T @ (weights * centred)))
 
     def fit(self, prepared: Prepared, values: dict[str, float]) -> None:
         self.mean.copy_(prepared.mean)
         self.weight.copy_((prepared.vectors @ (prepared.targets / (prepared.values + values["ridge"])[:, None])).T)
+
+
+def balancing(y: Tensor) -> Tensor:
+    """Weights (R, 1) of rows with one label each (R, C), of mean 1, under which classes that have rows weigh alike."""
+    counts = y.sum(0)
+    return y @ (len(y) / (counts > 0).sum() / counts.clamp(min=1))[:, None]

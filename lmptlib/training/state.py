@@ -19,7 +19,7 @@ from lmptlib.data.samplers import epoch_order
 from lmptlib.errors import NonFiniteLoss
 from lmptlib.evaluation.measures import MEASURES
 from lmptlib.evaluation.rankings import ranking_scores
-from lmptlib.losses import ClassificationLoss, make_loss
+from lmptlib.losses import ClassificationLoss, class_logits, make_loss
 from lmptlib.methods import METHODS
 from lmptlib.methods.base import Batch, Learning, Method, Phase, Problem
 from lmptlib.training.events import EDITABLE, Event, edited
@@ -141,8 +141,10 @@ class TrainState:
         method = self.method
         if method.out_of_fold is None:
             return None
-        logits = method.out_of_fold.cpu().numpy()
-        return Selection(self.inputs.folds.cpu().numpy(), logits, logits, method.chosen, method.trials)
+        scores = method.out_of_fold
+        logits = class_logits(scores) if method.over_classes else scores
+        of_images = scores.cpu().numpy(), logits.cpu().numpy()
+        return Selection(self.inputs.folds.cpu().numpy(), *of_images, method.chosen, method.trials)
 
     @property
     def learning(self) -> Learning:
@@ -246,6 +248,14 @@ class TrainState:
             self.inputs = self.inputs.of_tuned(tuned)
         if self.phases:
             self._put(self.average if self.best_weights is None else self.best_weights)
+        if "val" in self.inputs.dataset.splits:
+            self._settle()
+
+    @torch.no_grad()
+    def _settle(self) -> None:
+        self.method.eval()
+        self.method.settle(self.inputs.to_score("val"), self.encoded())
+        self.method.train()
 
     @property
     def selected_epoch(self) -> int:

@@ -124,6 +124,8 @@ def _work(
             f"{OUT_OF_FOLD}: {MEASURES[dataset.task.kind].name} {_percent(metrics['out_of_fold']['total'])}; "
             f"chosen: {in_words(state.selection.chosen)}"
         )
+    if "on_validation" in metrics:
+        log(f"chosen on the validation images: {in_words(state.method.chosen)}")
     log(_result(plan, state, metrics))
     if interrupt:
         raise interrupt
@@ -208,6 +210,8 @@ def _evaluate(state: TrainState) -> tuple[dict[str, Any], dict[str, np.ndarray]]
         found["folds"] = selection.folds
         of_folds = evaluate_folds(labels, selection.scores, selection.folds, *of_data)
         metrics["out_of_fold"] = of_folds | {"chosen": selection.chosen, "trials": selection.trials}
+    if state.method.chosen and state.phases:
+        metrics["on_validation"] = {"chosen": state.method.chosen, "trials": state.method.trials}
     return metrics, found
 
 

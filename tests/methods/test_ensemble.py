@@ -79,7 +79,8 @@ def test_the_most_sober_of_those_as_good_as_the_best_is_taken():
     def scores(option):
         return batch.targets.double() + option["noise"] * noise
 
-    found, trials = most_sober(options, scores, batch)
+    labels, folds = batch.targets.bool().numpy(), batch.folds.numpy()
+    found, trials = most_sober(options, scores, lambda found: average_precision_of_folds(labels, found.numpy(), folds))
     ap = np.array(
         [
             average_precision_of_folds(batch.targets.bool().numpy(), scores(o).numpy(), batch.folds.numpy())
