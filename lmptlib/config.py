@@ -62,6 +62,11 @@ class Config(BaseModel):
         """The settings of learning step by step, where the method does."""
         return self.settings if isinstance(self.settings, Learning) else None
 
+    @property
+    def all_epochs(self) -> int:
+        """Epochs of all phases; 0 where nothing is learned step by step."""
+        return self.learning.all_epochs if self.learning else 0
+
     def flat(self) -> dict[str, Any]:
         """All settings by name, those of every run first."""
         return {name: getattr(self, name) for name in COMMON} | dict(self.settings)
@@ -91,6 +96,8 @@ class Config(BaseModel):
             del settings["views"], settings["pool"]
         if settings.get("logit_map") == "raw":
             settings.pop("lr_logit_map", None)
+        for name in self.settings.idle():
+            settings.pop(name, None)
         return settings
 
 

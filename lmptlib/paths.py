@@ -25,7 +25,7 @@ def home() -> Path:
     return _CHECKOUT or Path.cwd()
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes | memoryview) -> None:
     """Write a file so that it is never seen half-written: whoever reads, even after a kill, finds the old one or the new.
 
     Two processes may write it at once; the later one stays. The folder is made where it is missing.

@@ -1,8 +1,9 @@
 """`python tests/kills.py WHAT CARD FOLDER KILLS`: SIGKILL at random moments; whatever it leaves must load, or go on.
 
-WHAT is `caches` (a process that writes them), `runs` (one that trains) or `commands` (`lmpt run train` alone, whose kernel
-outlives it for a moment). A run is started again until it is finished, and compared, to the last bit, with one that was
-never killed. A program of its own, because it forks, and pytest's workers have threads.
+WHAT is `caches` (a process that writes them), `runs` (one that trains), `towers` (one that tunes them, killed in a step of
+each phase) or `commands` (`lmpt run train` alone, whose kernel outlives it for a moment). A run is started again until it is
+finished, and compared, to the last bit, with one that was never killed. A program of its own, because it forks, and
+pytest's workers have threads.
 """
 
 import os
@@ -31,6 +32,8 @@ from lmptlib.clip.loading import load_clip
 from lmptlib.config import Config, resolve
 from lmptlib.data.digests import MANIFEST, verify_digests
 from lmptlib.data.loading import load_dataset
+from lmptlib.methods.base import Batch
+from lmptlib.training.state import TrainState
 from lmptlib.training.training import train
 
 draw = random.Random()
@@ -148,6 +151,31 @@ def kill_trainings(card: Path, folder: Path, kills: int) -> None:
     print(dict(struck))
 
 
+def train_until_step(config: Config, out: Path, at: tuple[int, int] | None) -> None:
+    """Train; the process kills itself before a step of an epoch."""
+    batch = TrainState.batch
+
+    def or_kill(state: TrainState, step: int) -> Batch:
+        if (state.epoch, step) == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return batch(state, step)
+
+    TrainState.batch = or_kill
+    train(config, out, log=lambda line: None)
+
+
+def kill_tunings(card: Path, folder: Path, kills: int) -> None:
+    settings = {"tune_epochs": 2, "lr_tune": 1e-3, "epochs": 1, "ema": 0.5}
+    config = resolve(dataset=str(card), cache=str(folder / "cache"), method="ballad", batch_size=8, **settings)
+    fork(train_until_step, config, folder / "whole", None).join()
+    for at in [*[(1, 2), (2, 1)][:kills], None]:
+        training = fork(train_until_step, config, folder / "broken", at)
+        training.join()
+        assert kill(training) is (at is not None)
+        assert place(folder / "broken") == ("in an epoch" if at else "after the end")
+    assert result(folder / "broken") == result(folder / "whole")
+
+
 # ----------------------------------------------------------------------------------------------------------- commands
 
 
@@ -185,6 +213,11 @@ def kill_commands(card: Path, folder: Path, kills: int) -> None:
 
 if __name__ == "__main__":
     what, card, folder, kills = sys.argv[1:]
-    work = {"caches": kill_writers_of_caches, "runs": kill_trainings, "commands": kill_commands}[what]
+    work = {
+        "caches": kill_writers_of_caches,
+        "runs": kill_trainings,
+        "towers": kill_tunings,
+        "commands": kill_commands,
+    }[what]
     work(Path(card), Path(folder), int(kills))
     print("all whole")

@@ -78,6 +78,15 @@ def image_features(
     return _store({name: part.clone() for name, part in zip(names, found)}, path)
 
 
+def live_features(clip: Clip, split: Split) -> Tensor:
+    """Features (N, D) of a split's images by towers that are still moving: computed each time, and kept nowhere."""
+
+    def pictures(image: Image.Image) -> Tensor:
+        return clip.preprocess(image)[None]
+
+    return _encode(clip, split, pictures, "", lambda line: None)[0].clone()
+
+
 def crop_features(clip: Clip, split: Split, views: int, cache: Path | None = None, log: Callable = print) -> Tensor:
     """Features (N, V, D) of the crops that make up the views beside the whole image, row by row, on the CPU.
 

@@ -40,6 +40,10 @@ class Clip:
 
     @torch.inference_mode()
     def encode_images(self, pixels: Tensor) -> Tensor:
+        """Unit features (B, D) of pixels (B, 3, H, W), without gradients."""
+        return self.image_features(pixels)
+
+    def image_features(self, pixels: Tensor) -> Tensor:
         """Unit features (B, D) of pixels (B, 3, H, W)."""
         with self._autocast():
             features = self.model.encode_image(pixels.to(self.device, memory_format=torch.channels_last))
@@ -141,6 +145,15 @@ class Clip:
             return x
         return projection(x) if isinstance(projection, nn.Linear) else x @ projection
 
+    def text_features(self, tokens: Tensor) -> Tensor:
+        """Unit features (B, D) of tokens (B, L)."""
+        return self.encode_embeddings(self.embed(tokens), tokens.argmax(-1))
+
+    def copy(self) -> "Clip":
+        """The same CLIP with weights of its own."""
+        model = copy.deepcopy(self.model)
+        return Clip(model, self.tokenizer, self.preprocess, self.name, self.fingerprint, self.device)
+
     def tuned(self, model: nn.Module) -> "Clip":
         """This CLIP with the weights of `model`, a copy of its own, under a fingerprint of their own."""
         digest = hashlib.sha256(self.fingerprint.encode())
@@ -154,8 +167,7 @@ class Clip:
         """Unit features (N, D) of texts, cut right after the longest end-of-text token of each batch."""
         features = []
         for tokens in self.tokenize(texts).split(batch_size):
-            end = tokens.argmax(-1)
-            features.append(self.encode_embeddings(self.embed(tokens[:, : int(end.max()) + 1]), end))
+            features.append(self.text_features(tokens[:, : int(tokens.argmax(-1).max()) + 1]))
         return torch.cat(features)
 
     def _autocast(self) -> torch.autocast:

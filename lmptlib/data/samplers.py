@@ -6,12 +6,12 @@ from torch import Tensor
 SAMPLERS = ("shuffle", "class_aware", "square_root", "effective_number")
 
 
-def epoch_order(kind: str, targets: Tensor, generator: torch.Generator) -> Tensor:
+def epoch_order(kind: str, targets: Tensor, generator: torch.Generator, per_class: int = 3) -> Tensor:
     """Indices (N,) of one epoch, as many as there are images, from targets (N, C).
 
     shuffle: every image once. The others draw a class, then one of its images, with replacement: an image without labels
     is never drawn.
-    class_aware: shuffled classes in turn, three images each (Shen et al., ECCV 2016; PG's setting).
+    class_aware: shuffled classes in turn, `per_class` images each (Shen et al., ECCV 2016; three: PG's setting).
     square_root: a class in proportion to sqrt(n_i) (Mahajan et al., ECCV 2018).
     effective_number: in proportion to (1 - b^n_i) / (1 - b), b = 0.999: the count of Cui et al., CVPR 2019, who weigh a
     loss by its inverse; to sample by it is ours.
@@ -32,9 +32,9 @@ def epoch_order(kind: str, targets: Tensor, generator: torch.Generator) -> Tenso
     counts = targets.sum(0).double()
     present = counts.nonzero().flatten()
     if kind == "class_aware":
-        rounds = -(-n_images // (3 * len(present)))
+        rounds = -(-n_images // (per_class * len(present)))
         turns = [present[torch.randperm(len(present), generator=generator)] for _ in range(rounds)]
-        classes = torch.cat(turns).repeat_interleave(3)[:n_images]
+        classes = torch.cat(turns).repeat_interleave(per_class)[:n_images]
     else:
         mass = counts.sqrt() if kind == "square_root" else 1 - 0.999**counts
         classes = torch.multinomial(mass, n_images, replacement=True, generator=generator)

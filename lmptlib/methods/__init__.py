@@ -4,6 +4,7 @@ Adding a method is a file, a line here and a test: CONTRIBUTING.md shows it in f
 """
 
 from lmptlib.errors import nearest
+from lmptlib.methods.ballad import Ballad
 from lmptlib.methods.base import Learning, Method
 from lmptlib.methods.coop import CoOp
 from lmptlib.methods.ensemble import Ensemble
@@ -24,6 +25,7 @@ METHODS: dict[str, type[Method]] = {
     "zero_shot_templates": ZeroShotTemplates,  # the mean over seven templates
     "coop": CoOp,
     "lmpt": LMPT,
+    "ballad": Ballad,  # both towers tuned, then a linear adapter on balanced classes
     "linear_probe": LinearProbe,
     "tau_norm": TauNorm,
     "logit_adjusted": LogitAdjusted,
@@ -44,6 +46,7 @@ _TITLES = {
     "zero_shot_templates": "zero-shot templates",
     "coop": "CoOp",
     "lmpt": "LMPT",
+    "ballad": "BALLAD",
     "tau_norm": "tau-norm",
     "logit_adjusted": "logit-adjusted",
     "lws": "LWS",

@@ -34,6 +34,10 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
+    def idle(self) -> set[str]:
+        """The names of those that have no effect, as the others stand."""
+        return set()
+
 
 class Learning(Settings):
     """Settings of a method that learns step by step."""
@@ -65,6 +69,11 @@ class Learning(Settings):
         "", description="with select folds, settings to try, as YAML: lr: [1e-3, 1e-2], lam: [0.05, 0.5]; ten at most"
     )
     seed: int = Field(0, ge=0, le=2**63 - 1, description="of contexts, batches and flips")
+
+    @property
+    def all_epochs(self) -> int:
+        """Epochs of all phases."""
+        return self.epochs
 
 
 @dataclass(frozen=True)
@@ -99,7 +108,7 @@ class Batch:
     captions: Tensor | None = None  # (B, D), unit features
     caption_ids: Tensor | None = None  # (B, 77), the tokenizer's numbers
     caption_tokens: Tensor | None = None  # (B, 77, D), a unit feature for each token, zero past a caption's end
-    pixels: Tensor | None = None  # (B, 3, H, W), preprocessed, flips chosen
+    pixels: Tensor | None = None  # (B, 3, H, W), preprocessed, crops and flips chosen
 
     def rows(self, index: Tensor) -> "Batch":
         """Those of its images that `index` names, or a mask (B,)."""
@@ -114,6 +123,10 @@ class Phase:
     parameters: what it moves, in the groups that torch.optim takes (params, lr, weight_decay). sampler: which images an
     epoch shows; several draw that many batches for each step. needs: fields of `Batch` that it reads. over: what an epoch
     goes over, `images` or `captions`. begin: what is done before its first step, given the whole training set as a batch.
+    per_class: images of a class in turn, of class-aware sampling. augment: of pixels, the smallest share of a picture's area
+    that a random crop keeps; at 1 they are neither cropped nor flipped.
+
+    A phase on pixels tunes towers, and is never the last: what it tuned the next one reads, which may have no epochs.
     """
 
     parameters: list[dict[str, Any]]
@@ -122,6 +135,8 @@ class Phase:
     needs: tuple[str, ...] = ("images",)
     over: str = "images"
     begin: Callable[[Batch], None] | None = None
+    per_class: int = 3
+    augment: float = 1.0
 
     @property
     def samplers(self) -> tuple[str, ...]:
@@ -134,12 +149,14 @@ class Method(nn.Module):
     Where `solve` chooses settings by folds, `chosen` has them, `trials` what they were chosen among, each with its `total`
     out of fold, and `out_of_fold` (N, C) scores of the training images by fits without them.
 
+    `towers` is the CLIP network that a phase on pixels tunes, where one does: kept in a file of its own.
+
     `train()` and `eval()` say what its scores are for: the loss, or a ranking. A subclass gives `scores`, and `phases` or
     `solve`; its `Settings` derive from `Learning` where it has phases.
     """
 
     Settings: ClassVar[type[Settings]] = Settings
-    captions: ClassVar[bool] = False  # whether it cannot do without captions
+    captions: ClassVar[bool] = False  # whether it cannot do without captions, whatever its settings are
     reads: ClassVar[tuple[str, ...]] = ("images",)  # fields of `Batch` that `solve` reads
     logit_scale = 1.0  # from its scores to the logits whose softmax over classes ranks
 
@@ -148,6 +165,7 @@ class Method(nn.Module):
         self.settings: Any = settings
         self.problem = problem
         self.logit_map: nn.Module = nn.Identity()
+        self.towers: nn.Module | None = None
         self.chosen: dict[str, Any] = {}
         self.trials: list[dict[str, Any]] = []
         self.out_of_fold: Tensor | None = None
@@ -157,6 +175,11 @@ class Method(nn.Module):
         """Whether its probabilities are a softmax over the classes, and not a sigmoid of each."""
         loss = self.problem.loss
         return self.problem.single if loss is None else loss.over_classes
+
+    @classmethod
+    def needs_captions(cls, settings: Any) -> bool:
+        """Whether it cannot be trained without captions of the training images."""
+        return cls.captions
 
     @classmethod
     def needs_crops(cls, settings: Any) -> bool:
@@ -213,7 +236,10 @@ class Method(nn.Module):
         return text
 
     def tuned(self) -> Clip | None:
-        """The towers that a phase on pixels has tuned, if it has: what follows reads features of these."""
+        """The towers as a phase on pixels has tuned them, if one has: what follows reads features of these.
+
+        What the method keeps of texts is then theirs too.
+        """
         return None
 
 

@@ -55,7 +55,8 @@ class Classifier:
         self.method = build_method(
             self.config, self.class_names, counts, targets, width, self.clip, Task(self.run.task)
         )
-        self.method.load_state_dict(tensors)
+        towers = {f"towers.{name}": tensor.to(device) for name, tensor in self.run.towers().items()}
+        self.method.load_state_dict(tensors | towers)
         self.method.eval()
         self.clip = self.method.tuned() or self.clip
         with torch.no_grad():

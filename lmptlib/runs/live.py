@@ -84,7 +84,7 @@ class LiveRun:
         Raises ValueError, one line, for what the method cannot have, and in the last epoch.
         """
         config = self.config.with_settings(**{setting: value})
-        if config.learning and self.edits_from > config.learning.epochs:
+        if config.learning and self.edits_from > config.all_epochs:
             raise ValueError(f"setting '{setting}' cannot change in the last epoch")
         self.wanted[setting] = value
 

@@ -166,7 +166,12 @@ class Run:
         """What whoever reads its numbers must know."""
         known = self.config.get("marks", []) + (["TEST-SET LEAKAGE"] if self.leaks else [])
         known += ["edited"] if self.events else []
-        return known + ([f"stopped after {self.stopped} of {self.settings['epochs']} epochs"] if self.stopped else [])
+        return known + ([f"stopped after {self.stopped} of {self._epochs} epochs"] if self.stopped else [])
+
+    @property
+    def _epochs(self) -> int:
+        """Epochs of all phases that it was asked for."""
+        return self.settings["epochs"] + self.settings.get("tune_epochs", 0)
 
     @property
     def events(self) -> list[Event]:
@@ -244,6 +249,11 @@ class Run:
     def prompts(self) -> dict[str, Tensor]:
         """The method's weights by name, and text features (a probe's weights) (C, D) `before` and `after` training."""
         return version_0_1.tensors(self._tensors())
+
+    def towers(self) -> dict[str, Tensor]:
+        """The weights of CLIP's towers in open_clip's names, where it tuned them; else none."""
+        path = self.folder / "tuned.safetensors"
+        return read_tensors(path) if path.is_file() else {}
 
     def _tensors(self) -> dict[str, Tensor]:
         return read_tensors(self.folder / "prompts.safetensors")

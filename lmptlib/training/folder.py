@@ -7,6 +7,7 @@ outputs/<run>/config.json            the resolved configuration, fingerprints, v
               scores.npz             scores, logits and labels of test and validation images; those of training images out
                                      of fold, and their folds, where folds chose
               prompts.safetensors    what was learned, text features before and after
+              tuned.safetensors      CLIP's towers, where they were tuned, in open_clip's names: opens as `weights`
               metrics.json           AP per class and group under both rankings, with intervals
               notebook.ipynb         the executed notebook, where one made the run
 outputs/labels.json                  what a user calls configurations, where one gave a label: nothing depends on it
@@ -105,7 +106,7 @@ class RunFolder:
 
     def begin(self, record: dict[str, Any]) -> None:
         """Write what the run will be, and take away what an earlier one of this name has left."""
-        self._clear("metrics.json", "checkpoint.pt", "history.jsonl")
+        self._clear("metrics.json", "checkpoint.pt", "history.jsonl", "tuned.safetensors")
         self._write_json("config.json", record)
         write_atomically(self.path / "history.jsonl", b"")
 
@@ -148,13 +149,15 @@ class RunFolder:
         probabilities: dict[str, np.ndarray],
         scores: dict[str, np.ndarray],
         tensors: dict[str, Tensor],
+        towers: dict[str, Tensor],
         metrics: dict[str, Any],
     ) -> None:
         """Write what the run gave; metrics come last. A run that was stopped keeps its checkpoint."""
         self._write_arrays("probabilities.npz", probabilities)
         self._write_arrays("scores.npz", scores)
-        content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        write_atomically(self.path / "prompts.safetensors", save(content))
+        self._write_tensors("prompts.safetensors", tensors)
+        if towers:
+            self._write_tensors("tuned.safetensors", towers)
         self._write_json("config.json", record)
         self._write_json("metrics.json", metrics)
         if not record.get("stopped_after"):
@@ -168,10 +171,14 @@ class RunFolder:
     def _write_checkpoint(self, state: dict[str, Any]) -> None:
         buffer = io.BytesIO()
         torch.save(state, buffer)
-        write_atomically(self.path / "checkpoint.pt", buffer.getvalue())
+        write_atomically(self.path / "checkpoint.pt", buffer.getbuffer())
 
     def _write_json(self, name: str, content: dict[str, Any]) -> None:
         write_atomically(self.path / name, json.dumps(content, indent=2).encode())
+
+    def _write_tensors(self, name: str, tensors: dict[str, Tensor]) -> None:
+        content = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
+        write_atomically(self.path / name, save(content))
 
     def _write_arrays(self, name: str, arrays: dict[str, np.ndarray]) -> None:
         buffer = io.BytesIO()

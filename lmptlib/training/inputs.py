@@ -1,7 +1,6 @@
 """What the phases of a run read: features, captions and pixels of its training images, and features of the others."""
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 
@@ -12,9 +11,9 @@ from torch import Tensor
 from lmptlib.clip import features
 from lmptlib.clip.model import Clip
 from lmptlib.data.dataset import Dataset
-from lmptlib.data.images import open_image
 from lmptlib.data.stratified import draw_folds
 from lmptlib.methods.base import Batch
+from lmptlib.training.pixels import Pictures, read_ahead
 
 
 class Inputs:
@@ -82,25 +81,17 @@ class Inputs:
         return self._crops[name]
 
     def batch(self, needs: tuple[str, ...], index: Tensor, flips: Tensor) -> Batch:
-        """The rows `index` of what a phase needs, images flipped where `flips` is 1; any shape, on the device."""
-        found = {name: self._rows(name, index, flips) for name in needs}
+        """The rows `index` of what a phase needs but pixels, images flipped where `flips` is 1; any shape, on the device."""
+        found = {name: self._rows(name, index, flips) for name in needs if name != "pixels"}
         return Batch(self.targets[index], **found)
 
     def _rows(self, name: str, index: Tensor, flips: Tensor) -> Tensor:
-        if name == "images":
-            return self.images[flips, index]
-        return self._pixels(index, flips) if name == "pixels" else getattr(self, name)[index]
+        return self.images[flips, index] if name == "images" else getattr(self, name)[index]
 
-    def _pixels(self, index: Tensor, flips: Tensor) -> Tensor:
-        """Preprocessed pictures (B, 3, H, W), opened anew."""
-
-        def load(row: int, flip: int) -> Tensor:
-            pixels = self.clip.preprocess(open_image(self.dataset.train.paths[row]))
-            return pixels.flip(-1) if flip else pixels
-
-        with ThreadPoolExecutor() as pool:
-            pictures = list(pool.map(load, index.flatten().tolist(), flips.flatten().tolist()))
-        return torch.stack(pictures).unflatten(0, index.shape).to(self.device)
+    def pixels(self, drawn: Tensor, augment: float, batch_size: int) -> Iterator[Tensor]:
+        """Pixels (draws * B, 3, H, W) of training images, step by step; drawn (3, draws, N): rows, flips, seeds of crops."""
+        pictures = Pictures(self.clip, self.dataset.train.paths, augment)
+        return read_ahead(pictures, drawn, batch_size, self.device)
 
     def whole(self, reads: tuple[str, ...] = ("images",)) -> Batch:
         """The whole training set, images plain, and what else is read of it: flipped, crops or folds."""
@@ -116,6 +107,11 @@ class Inputs:
         """All images of train, val or test with their crops, as they are scored."""
         targets = torch.from_numpy(self.labels(name)).float().to(self.device)
         return Batch(targets, images=self.of_split(name), crops=self.crops(name))  # type: ignore[arg-type]
+
+    def seen_live(self, clip: Clip, name: str) -> Batch:
+        """All images of train, val or test, whole, as towers see them that are still moving."""
+        targets = torch.from_numpy(self.labels(name)).float().to(self.device)
+        return Batch(targets, images=features.live_features(clip, self.dataset.splits[name]).to(self.device))
 
     def n_rows(self, over: str) -> int:
         """What an epoch goes over: training images, or their captions, one each."""

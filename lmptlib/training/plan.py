@@ -81,7 +81,7 @@ def plan_run(config: Config, out: str | Path | None = None, memory: dict | None 
     cache = cache_folder(config.cache, out)
     weights = _once(memory, weights_fingerprint, config.model, config.weights)
     dataset, fingerprint = _once(memory, _read, config.dataset, config.data_root, cache)
-    if METHODS[config.method].captions and dataset.train.captions is None:
+    if METHODS[config.method].needs_captions(config.settings) and dataset.train.captions is None:
         raise ValueError(
             f"{dataset.name}: method '{config.method}' learns from captions, and there are none: add them, or use method coop"
         )

@@ -83,6 +83,8 @@ class TrainState:
         self.method = build_method(config, dataset.class_names, counts, inputs.targets, width, inputs.clip, task)
         self.generator = self.method.problem.generator
         self.history: list[dict[str, Any]] = []
+        self.best, self.selected = -1.0, 0
+        self.best_weights: list[Tensor] | None = None
         self.phases = self.method.phases()
         self.ends = np.cumsum([phase.epochs for phase in self.phases]).tolist()  # whole epochs after each phase
         self.method.train()
@@ -127,14 +129,12 @@ class TrainState:
             self.optimizer: torch.optim.Optimizer = torch.optim.SGD(phase.parameters, momentum=settings.momentum)
         else:  # fused: the plain one reads its step count back from the device at each step
             self.optimizer = torch.optim.AdamW(phase.parameters, betas=(settings.momentum, 0.999), fused=True)
-        n_steps = phase.epochs * self.n_steps
+        n_steps = max(phase.epochs * self.n_steps, 1)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
             self.optimizer, lambda step: learning_rate(step, n_steps, settings.warmup)
         )
         self.learned: list[nn.Parameter] = [p for group in phase.parameters for p in group["params"]]
         self.average = [parameter.detach().clone() for parameter in self.learned]
-        self.best, self.selected = -1.0, 0
-        self.best_weights: list[Tensor] | None = None
 
     def _own_selection(self) -> Selection | None:
         """What the method has chosen by itself, where it does."""
@@ -162,11 +162,17 @@ class TrainState:
         if any(event["epoch"] == self.epoch for event in self.events):
             self._take([event for event in self.events if event["epoch"] <= self.epoch])
         if self.epoch == self.ends[self.number]:
+            self._put(self.average)
             self._begin_phase(self.number + 1)
         labels = torch.from_numpy(self.inputs.labels("train"))
-        orders = [epoch_order(sampler, labels, self.generator) for sampler in self.phase.samplers]
-        flips = [torch.randint(2, (len(order),), generator=self.generator) for order in orders]
-        self.order, self.flips = (torch.stack(drawn).to(self.inputs.device) for drawn in (orders, flips))
+        phase, generator = self.phase, self.generator
+        order = torch.stack([epoch_order(each, labels, generator, phase.per_class) for each in phase.samplers])
+        flips = torch.stack([torch.randint(2, (len(of_draw),), generator=generator) for of_draw in order])
+        if "pixels" in phase.needs:
+            seeds = torch.randint(2**62, order.shape, generator=generator)
+            drawn = torch.stack([order, flips, seeds])
+            self.pixels = self.inputs.pixels(drawn, phase.augment, self.learning.batch_size)
+        self.order, self.flips = order.to(self.inputs.device), flips.to(self.inputs.device)
         self.lr = self.optimizer.param_groups[0]["lr"]
         self.diagnosis: dict[str, Tensor] = {}
         self.recorder.begin_epoch()
@@ -177,7 +183,10 @@ class TrainState:
         index, flips = (drawn[:, step * size : (step + 1) * size] for drawn in (self.order, self.flips))
         if len(self.phase.samplers) == 1:
             index, flips = index[0], flips[0]
-        return self.inputs.batch(self.phase.needs, index, flips)
+        batch = self.inputs.batch(self.phase.needs, index, flips)
+        if "pixels" in self.phase.needs:
+            batch = replace(batch, pixels=next(self.pixels).unflatten(0, index.shape))
+        return batch
 
     def diagnose(self, batch: Batch, text: Tensor | None, terms: dict[str, Tensor]) -> None:
         """Norms of the terms' gradients on what moves first, and the method's own numbers; read after the epoch."""
@@ -205,14 +214,20 @@ class TrainState:
         self._record_epoch()
         settings, row = self.learning, {"epoch": self.epoch + 1, **self.recorder.read(), "lr": self.lr}
         row |= {name: value.item() for name, value in self.diagnosis.items()}
-        if settings.select != "last" and self.number == len(self.phases) - 1:
+        chooses = settings.select != "last" and self.ends[self.number] == self.epochs
+        if split := settings.select if chooses else self._watched:
             with self._averaged():
-                row[f"{settings.select}_map"] = self.mean_ap(settings.select)
-            if row[f"{settings.select}_map"] > self.best:
-                self.best, self.selected = row[f"{settings.select}_map"], row["epoch"]
+                row[f"{split}_map"] = self.mean_ap(split)
+            if chooses and row[f"{split}_map"] > self.best:
+                self.best, self.selected = row[f"{split}_map"], row["epoch"]
                 self.best_weights = [average.clone() for average in self.average]
         row["seconds"] = time.perf_counter() - self.started
         self.history.append(row)
+
+    @property
+    def _watched(self) -> str | None:
+        """The split whose images are scored after each epoch, whatever is selected: of a phase that tunes towers."""
+        return ("val" if self.inputs.dataset.val else "train") if "pixels" in self.phase.needs else None
 
     def edit(self, setting: str, value: float | str) -> None:
         """Change the learning rate, `lam` or the loss from the next epoch on: an event of the run.
@@ -244,10 +259,10 @@ class TrainState:
     def finish(self) -> None:
         """Put the weights in place that are kept: the averaged ones, or those of the best epoch."""
         self.recorder.read()  # what was recorded before training, where there was none
-        if self.phases and "pixels" in self.phase.needs and (tuned := self.method.tuned()):
-            self.inputs = self.inputs.of_tuned(tuned)
         if self.phases:
             self._put(self.average if self.best_weights is None else self.best_weights)
+            if "pixels" in self.phase.needs:
+                self._begin_phase(self.number + 1)  # which reads what was tuned
         if "val" in self.inputs.dataset.splits:
             self._settle()
 
@@ -277,9 +292,14 @@ class TrainState:
 
     @torch.no_grad()
     def evaluate(self, split: str) -> tuple[np.ndarray, np.ndarray]:
-        """Scores and logits (N, C) of the images of train, val or test, as the method ranks them."""
+        """Scores and logits (N, C) of the images of train, val or test, as the method ranks them.
+
+        While towers are tuned, of whole images as they stand.
+        """
         self.method.eval()
-        batch, text = self.inputs.to_score(split), self.encoded()
+        live = self.method.tuned() if self.phases and "pixels" in self.phase.needs else None
+        batch = self.inputs.seen_live(live, split) if live else self.inputs.to_score(split)
+        text = self.encoded()
         rows = torch.arange(len(batch.targets), device=self.inputs.device).split(_AT_ONCE)
         parts = [self.method.ranked(batch.rows(part), text) for part in rows]
         self.method.train()

@@ -68,7 +68,7 @@ def _work(
     for warning in dataset.warnings:
         log(f"note: {warning}")
     clip = load_clip(config.model, config.weights, config.device, log, config.preprocess)
-    captions = dataset.train.captions if METHODS[config.method].captions else None
+    captions = dataset.train.captions if METHODS[config.method].needs_captions(config.settings) else None
     for note in cut_texts(clip, dataset.class_names, captions or ()):
         log(f"note: {dataset.name}: {note}")
     inputs = Inputs(dataset, clip, plan.cache, log, config.views)
@@ -145,7 +145,8 @@ def _write(plan: Plan, state: TrainState, seconds: float) -> dict[str, Any]:
     metrics, scores = _evaluate(state)
     directions = {"before": state.before, "after": state.directions()}
     tensors = state.method.state_dict() | {name: tensor for name, tensor in directions.items() if tensor is not None}
-    plan.folder.finish(record, state.recorder.arrays(), scores, tensors, metrics)
+    towers = {name.removeprefix("towers."): tensors.pop(name) for name in [*tensors] if name.startswith("towers.")}
+    plan.folder.finish(record, state.recorder.arrays(), scores, tensors, towers, metrics)
     return metrics
 
 

@@ -34,7 +34,7 @@ def wait_for(process: subprocess.Popen, text: str) -> str:
     return next(line for line in process.stdout if text in line)
 
 
-@pytest.mark.parametrize(("what", "kills"), [("runs", 3), ("commands", 1)])
+@pytest.mark.parametrize(("what", "kills"), [("runs", 3), ("towers", 2), ("commands", 1)])
 def test_a_killed_run_goes_on_to_the_same_bits(what, kills, tiny, tmp_path):
     command = [sys.executable, ROOT / "kills.py", what, tiny.path, tmp_path, kills]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True)

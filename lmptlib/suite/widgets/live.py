@@ -348,7 +348,7 @@ class LiveTraining(ipywidgets.VBox):
                 live_figures.draw_ghosts(self.curves, ghosts)
                 self.ghosts = drawn
             if run:
-                live_figures.draw_rows(self.curves, rows, run.settings["epochs"])
+                live_figures.draw_rows(self.curves, rows, run.config.all_epochs)
             if self.map_range:
                 self.curves.update_yaxes(range=self.map_range, col=3)
         if run:
