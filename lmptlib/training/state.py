@@ -248,7 +248,7 @@ class TrainState:
             self.inputs = self.inputs.of_tuned(tuned)
         if self.phases:
             self._put(self.average if self.best_weights is None else self.best_weights)
-        if "val" in self.inputs.dataset.splits:
+        if self.method.settles and self.inputs.dataset.val:
             self._settle()
 
     @torch.no_grad()
