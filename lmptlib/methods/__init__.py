@@ -27,11 +27,11 @@ METHODS: dict[str, type[Method]] = {
     "lmpt": LMPT,
     "ballad": Ballad,  # both towers tuned, then a linear adapter on balanced classes
     "linear_probe": LinearProbe,
+    "prompts_and_probe": PromptsAndProbe,
     "tau_norm": TauNorm,
     "logit_adjusted": LogitAdjusted,
     "lws": LWS,
     "crt": CRT,
-    "prompts_and_probe": PromptsAndProbe,
     "ridge": Ridge,
     "lda": LDA,
     "gda": GDA,

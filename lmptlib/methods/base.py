@@ -158,6 +158,7 @@ class Method(nn.Module):
     Settings: ClassVar[type[Settings]] = Settings
     captions: ClassVar[bool] = False  # whether it cannot do without captions, whatever its settings are
     reads: ClassVar[tuple[str, ...]] = ("images",)  # fields of `Batch` that `solve` reads
+    settles: ClassVar[bool] = False  # whether `settle` chooses something on validation images, where there are any
     logit_scale = 1.0  # from its scores to the logits whose softmax over classes ranks
 
     def __init__(self, settings: BaseModel, problem: Problem):

@@ -36,6 +36,7 @@ class BalancedByStrength(LinearProbe):
     """
 
     Settings: ClassVar[type[Settings]] = StrengthSettings
+    settles = True
     tau: Tensor  # ()
 
     def __init__(self, settings: StrengthSettings, problem: Problem):

@@ -263,7 +263,7 @@ class TrainState:
             self._put(self.average if self.best_weights is None else self.best_weights)
             if "pixels" in self.phase.needs:
                 self._begin_phase(self.number + 1)  # which reads what was tuned
-        if "val" in self.inputs.dataset.splits:
+        if self.method.settles and self.inputs.dataset.val:
             self._settle()
 
     @torch.no_grad()

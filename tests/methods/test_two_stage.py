@@ -103,7 +103,7 @@ def test_the_tau_of_the_best_mean_accuracy_on_validation_images_is_taken(name):
         z = X @ (weight.T / np.linalg.norm(weight, axis=1) ** tau) if name == "tau_norm" else X @ weight.T + bias
         z = z if name == "tau_norm" else z - tau * np.log(share)
         accuracy.append(balanced_accuracy_score(classes, z.argmax(1)))
-    assert TAUS == tuple(np.arange(21) / 10) and len(set(accuracy)) > 2
+    assert tuple(np.arange(21) / 10) == TAUS and len(set(accuracy)) > 2
     np.testing.assert_allclose([trial["total"] for trial in method.trials], accuracy)
     assert method.chosen == {"tau": TAUS[int(np.argmax(accuracy))]} and method.tau == pytest.approx(
         method.chosen["tau"]
