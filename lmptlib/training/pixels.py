@@ -49,15 +49,21 @@ def n_workers(n_pictures: int) -> int:
     return 0 if n_pictures < _FEW else cores - 1
 
 
+def _chunks(places: list, size: int) -> list[list]:
+    return [places[i : i + size] for i in range(0, len(places), size)]
+
+
 def read_ahead(pictures: Pictures, drawn: Tensor, batch_size: int, device: str) -> Iterator[Tensor]:
     """The pixels (draws * B, 3, H, W) of each step of an epoch, on the device; the last step may have fewer.
 
     drawn (3, draws, N): rows, flips and seeds, in the epoch's order.
     """
-    steps = [step.flatten(1).split(_AT_ONCE, dim=1) for step in drawn.split(batch_size, dim=-1)]
+    # rows, flips and seeds (places, 3), in the order in which steps need them
+    places = torch.cat([step.flatten(1) for step in drawn.split(batch_size, dim=-1)], dim=1).T.tolist()
+    steps = [_chunks(step, _AT_ONCE) for step in _chunks(places, drawn.shape[1] * batch_size)]
     loader = DataLoader(
         pictures,
-        batch_sampler=[chunk.T.tolist() for step in steps for chunk in step],
+        batch_sampler=list(itertools.chain(*steps)),
         num_workers=n_workers(drawn[0].numel()),
         pin_memory=device == "cuda",
         # Of its own: workers' seeds, which nothing uses, would be drawn from the global one.

@@ -209,6 +209,7 @@ class TrainState:
 
         Raises NonFiniteLoss.
         """
+        self.pixels = iter(())  # whoever read them ends
         if culprit := self.recorder.broke():
             raise NonFiniteLoss(self._explain(*culprit))
         self._record_epoch()

@@ -106,6 +106,7 @@ SETTINGS = [
     {}, {"method": "coop", "loss": "pg"}, {"recipe": "prompts_and_probe"}, {"recipe": "probe"}, {"level": "token"},
     {"recipe": "paper"}, {"logit_map": "affine_per_class", "ema": 0.9, "loss": "cb_focal"},
     {"loss": "pr", "loss_settings": "l1_neg: [1, 2, 3]"}, {"loss": "asl"}, {"loss": "apr"},
+    {"method": "ballad", "tune_epochs": 1, "tune_captions": True}, {"method": "ballad", "contrast": "code", "epochs": 0},
 ]  # fmt: skip
 
 
