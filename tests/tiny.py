@@ -24,6 +24,13 @@ class TinyCard:
         card = {**yaml.safe_load(self.path.read_text()), **fields}
         self.path.write_text(yaml.safe_dump({key: value for key, value in card.items() if value is not None}))
 
+    def single(self) -> None:
+        """Leave each image its first label alone, and say so."""
+        for split in ("train", "test"):
+            lines = (self.folder / f"{split}.txt").read_text().splitlines()
+            (self.folder / f"{split}.txt").write_text("".join(f"{' '.join(line.split()[:2])}\n" for line in lines))
+        self.edit(task="single-label")
+
     def replace(self, file: str, old: str, new: str) -> None:
         """Replace text in a file of the data set, once."""
         text = (self.folder / file).read_text()

@@ -88,6 +88,11 @@ class Task:
             return told
         return f"groups are thirds of the classes ({told}): by {usual[0]} and {usual[1]} one would be empty"
 
+    @property
+    def attrs(self) -> dict[str, str]:
+        """What a table says of its task: kind, and how the groups came."""
+        return {"task": self.kind, "grouping": self.grouping}
+
 
 MULTI_LABEL = Task()
 
@@ -175,12 +180,12 @@ class Dataset:
     def class_table(self) -> pd.DataFrame:
         """One row a class: its training count, group and numbers of validation and test images.
 
-        Its `attrs["grouping"]` says how the groups came, where that is to be said.
+        Its `attrs` are those of the task.
         """
         table = pd.DataFrame({"class": self.class_names, "group": self.groups})
         for name, split in self.splits.items():
             table[name] = split.labels.sum(0)
-        table.attrs["grouping"] = self.task.grouping
+        table.attrs |= self.task.attrs
         return table
 
     def fingerprint(self, cache: Path | None = None) -> str:

@@ -72,5 +72,5 @@ def sample_table(labels: np.ndarray, class_names: Sequence[str], counts: np.ndar
     columns = {"class": np.array(class_names)[order], "wanted": counts, "images": got[order]}
     task = usual_task(got)
     table = pd.DataFrame({**columns, "group": class_groups(got, task.cutoffs)[order]})
-    table.attrs["grouping"] = task.grouping
+    table.attrs |= task.attrs
     return table

@@ -6,19 +6,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmptlib.evaluation import accuracy, average_precision, intervals
+from lmptlib.evaluation.rankings import RANKINGS
 
 
 @dataclass(frozen=True)
 class Measure:
     """A figure of each class and its mean over classes.
 
-    name: of the mean; of_class: of one class. by_class, of labels and scores (N, C): (C,) in [0, 1], NaN for a class without
-    positives. of_folds: the same of scores out of fold, with folds (N,). class_intervals: (C, 2). resampled_means: draws of
-    the means by group, which want groups (C,).
+    name: of the mean; of_class: of one class. rankings: under which it is told, for accuracy is the same under all.
+    by_class, of labels and scores (N, C): (C,) in [0, 1], NaN for a class without positives. of_folds: the same of scores
+    out of fold, with folds (N,). class_intervals: (C, 2). resampled_means: draws of the means by group, which want groups
+    (C,).
     """
 
     name: str
     of_class: str
+    rankings: tuple[str, ...]
     by_class: Callable[[np.ndarray, np.ndarray], np.ndarray]
     of_folds: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
     class_intervals: Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -34,6 +37,7 @@ MEASURES = {
     "multi-label": Measure(
         "mAP",
         "AP",
+        RANKINGS,
         average_precision.average_precision,
         average_precision.average_precision_of_folds,
         intervals.class_intervals,
@@ -42,6 +46,7 @@ MEASURES = {
     "single-label": Measure(
         "accuracy",
         "accuracy",
+        ("logit",),
         accuracy.class_accuracy,
         _accuracy_of_folds,
         accuracy.accuracy_intervals,

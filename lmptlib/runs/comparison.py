@@ -51,9 +51,11 @@ def compare(
 
 
 def compare_rankings(rows: Mapping[str, Sequence[Run | Ensemble]], baseline: str | None = None) -> pd.DataFrame:
-    """`compare` under both rankings, below each other: column ranking, then those of `compare`."""
-    table = pd.concat([compare(rows, baseline, ranking).assign(ranking=ranking) for ranking in RANKINGS])
-    return table[["ranking", *table.columns.drop("ranking")]].reset_index(drop=True)
+    """`compare` under all rankings of the task, below each other: column ranking, then those of `compare`."""
+    runs = [run for part in rows.values() for run in part]
+    rankings = runs[0].measure.rankings if runs else RANKINGS
+    table = pd.concat([compare(rows, baseline, ranking).assign(ranking=ranking) for ranking in rankings])
+    return with_grouping(table[["ranking", *table.columns.drop("ranking")]].reset_index(drop=True), runs)
 
 
 def mean_texts(table: pd.DataFrame) -> pd.DataFrame:
@@ -63,7 +65,9 @@ def mean_texts(table: pd.DataFrame) -> pd.DataFrame:
         for mean, sd in zip(table["mean"], table["sd"])
     ]
     wide = table.assign(text=texts).pivot_table("text", ["ranking", "row"], "group", aggfunc="first", sort=False)
-    return wide[["total", *GROUPS]].rename_axis(columns=None)
+    found = wide[["total", *GROUPS]].rename_axis(columns=None)
+    found.attrs |= table.attrs
+    return found
 
 
 def _resampled(run: Run | Ensemble, ranking: str) -> pd.DataFrame:

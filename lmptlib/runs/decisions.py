@@ -17,14 +17,17 @@ class LabelRule:
     """From which score on a run says a label.
 
     thresholds (C,): of the scores, class by class; None where there are no images to choose them on: then a label is said
-    from a probability of a half on. told: which it is, in words.
+    from a probability of a half on. told: which it is, in words. single: the class of the highest score is said, and no other.
     """
 
     thresholds: np.ndarray | None
     told: str
+    single: bool = False
 
     def says(self, scores: np.ndarray, logits: np.ndarray) -> np.ndarray:
         """Labels said, (N, C) bool, from scores of the rule's ranking and logits (N, C)."""
+        if self.single:
+            return np.arange(scores.shape[1]) == scores.argmax(1)[:, None]
         return logits >= 0 if self.thresholds is None else scores >= self.thresholds
 
 
@@ -34,6 +37,8 @@ def label_rule(run: Run | Ensemble, ranking: str = "logit") -> LabelRule:
     A method that learned from an image scores it too well, so that training images by themselves choose no threshold: where
     there is neither, a label is said from a probability of a half on, under either ranking.
     """
+    if run.task == "single-label":
+        return LabelRule(None, "the class of the highest score is said", single=True)
     parts = [part for _, part in run.parts] if isinstance(run, Ensemble) else [run]
     split = "val" if run.has_val else "fold" if all(part.out_of_fold for part in parts) else None
     if split is None:

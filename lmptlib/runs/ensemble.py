@@ -85,6 +85,11 @@ class Ensemble:
         return self.first.grouping
 
     @property
+    def attrs(self) -> dict[str, str]:
+        """As `Run.attrs`."""
+        return self.first.attrs
+
+    @property
     def label(self) -> str:
         return labels([self])[0]
 

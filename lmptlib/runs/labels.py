@@ -209,6 +209,6 @@ def _value(name: Any, value: Any) -> str:
 
 
 def with_grouping(table: pd.DataFrame, runs: Iterable[Any]) -> pd.DataFrame:
-    """A table whose `attrs["grouping"]` says how the classes of its runs came into groups, where that is to be said."""
-    table.attrs["grouping"] = next((run.grouping for run in runs), "")
+    """A table whose `attrs` say what kind of task its runs have, and how their classes came into groups."""
+    table.attrs |= next((run.attrs for run in runs), {"grouping": ""})
     return table

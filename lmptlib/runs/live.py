@@ -149,7 +149,7 @@ class LiveRun:
         split = "val" if dataset.val else "train"
         counts = {"group": dataset.groups, "train": dataset.class_counts}
         classes = pd.DataFrame({"class": dataset.class_names, **counts})
-        classes.attrs["grouping"] = dataset.task.grouping
+        classes.attrs |= dataset.task.attrs
         self.classes = classes
         self.events = list(state.events)
         rows = [_row(past, probabilities, dataset.groups, split) for past in state.history[len(self.rows) :]]

@@ -124,15 +124,20 @@ class Run:
 
     @property
     def class_rows(self) -> pd.DataFrame:
-        """One row a class: class, group, train (images); `attrs["grouping"]` as of `grouping`."""
+        """One row a class: class, group, train (images); with its `attrs`."""
         table = pd.DataFrame(self.config["classes"])
-        table.attrs["grouping"] = self.grouping
+        table.attrs |= self.attrs
         return table
 
     @property
     def grouping(self) -> str:
         """How its data's classes came into groups, in words; empty where it was by the usual cut-offs."""
         return self.config.get("grouping", "")
+
+    @property
+    def attrs(self) -> dict[str, str]:
+        """What a table of its numbers says of the task: kind, and how the groups came."""
+        return {"task": self.task, "grouping": self.grouping}
 
     @cached_property
     def effective(self) -> dict[str, Any]:

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from lmptlib.data.dataset import GROUPS
+from lmptlib.data.words import said, shown
 from lmptlib.evaluation.calibration import f1_scores
 from lmptlib.evaluation.intervals import TOO_FEW
-from lmptlib.evaluation.rankings import RANKINGS
 from lmptlib.methods import learns
 from lmptlib.runs.comparison import compare_rankings, mean_texts
 from lmptlib.runs.decisions import label_rule
@@ -99,13 +99,16 @@ def purpose_table(run: Run, ranking: str = "logit") -> pd.DataFrame:
     be said how groups came, a line says it.
     """
     figures = {run.out_of_fold["name"]: (run.out_of_fold, "choosing settings")} if run.out_of_fold else {}
-    figures[f"test images, {ranking} ranking"] = (run.metrics["scores"][ranking], "telling how good it is")
+    figures[said(f"test images, {ranking} ranking", run.task)] = (
+        run.metrics["scores"][ranking],
+        "telling how good it is",
+    )
     rows = {
         name: {group: _with_interval(entry, group) for group in _GROUPS} | {"for": purpose}
         for name, (entry, purpose) in figures.items()
     }
-    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("mAP (%)")
-    table = table.loc[:, (table != "").any()]
+    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis(f"{run.measure.name} (%)")
+    table = shown(table.loc[:, (table != "").any()], run.task)
     return table.rename_axis(columns=run.grouping) if run.grouping else table
 
 
@@ -125,7 +128,8 @@ def class_table(runs: Iterable[Run], ranking: str = "softmax") -> pd.DataFrame:
     names = {ranking: "ap", f"{ranking} low": "low", f"{ranking} high": "high"}
     columns = ["run", "class", "group", "train", "ap", "low", "high"]
     named = [(run.classes.rename(columns=names).assign(run=label), run) for label, run in labelled(runs)]
-    return pd.concat([table[columns].assign(**_identity(run)) for table, run in named], ignore_index=True)
+    table = pd.concat([table[columns].assign(**_identity(run)) for table, run in named], ignore_index=True)
+    return with_grouping(table, (run for _, run in named))
 
 
 def interval_text(low: float, high: float) -> str:
@@ -147,8 +151,8 @@ def difference_texts(table: pd.DataFrame) -> list[str]:
 
 def readable(table: pd.DataFrame) -> pd.DataFrame:
     """A table of differences for reading: numbers with two places, each difference and its interval in one column."""
-    shown = table.drop(columns=["difference_low", "difference_high"]).round(2)
-    return shown.assign(difference=difference_texts(table))
+    texts = table.drop(columns=["difference_low", "difference_high"]).round(2)
+    return texts.assign(difference=difference_texts(table))
 
 
 def f1_table(rows: dict[str, list[Run]], ranking: str = "logit") -> pd.DataFrame:
@@ -191,6 +195,8 @@ def run_names(runs: Iterable[Run]) -> list[str]:
 def results_table(runs: Iterable[Run], by_run: bool = False, spread: bool = False) -> pd.DataFrame:
     """One row a configuration: its label, mAP in percent under each ranking (`logit total`, ...), the mean over its n seeds.
 
+    Of single labels accuracy, which has one ranking, and over images `top-1` and `top-5`.
+
     Then `out of fold` where folds chose, the settings that differ, the first seed's folder, and how the groups came where
     that is to be said. by_run: one row a run, each
     seed by itself. spread: behind n, for each mean the deviation over seeds (`logit total sd`) and the ends of its 95%
@@ -200,17 +206,28 @@ def results_table(runs: Iterable[Run], by_run: bool = False, spread: bool = Fals
     numbers = {(of["row"], of["ranking"], of["group"]): of for of in result_numbers(rows).to_dict("records")}
     table = []
     for row, part in rows.items():
-        names = [(f"{ranking} {group}", numbers[row, ranking, group]) for ranking in RANKINGS for group in _GROUPS]
-        line = {"run": row} | {name: of["mean"] for name, of in names} | {"n": len(part)}
+        names = [
+            (f"{ranking} {group}", numbers[row, ranking, group])
+            for ranking in part[0].measure.rankings
+            for group in _GROUPS
+        ]
+        line = {"run": row} | {name: of["mean"] for name, of in names} | top_accuracies(part) | {"n": len(part)}
         if spread:
             line |= {f"{name} {column}": of[column] for name, of in names for column in ("sd", "low", "high")}
         table.append(line | {"out of fold": out_of_fold(part)})
     numeric = pd.DataFrame(table)
     if numeric["out of fold"].isna().all():
         del numeric["out of fold"]
-    shown = numeric.join(result_settings(rows, by_run).drop(columns="run"))
-    grouping = next((part[0].grouping for part in rows.values()), "")
-    return shown.assign(groups=grouping) if grouping else shown
+    found = numeric.join(result_settings(rows, by_run).drop(columns="run"))
+    found = with_grouping(found, (part[0] for part in rows.values()))
+    grouping = found.attrs["grouping"]
+    return found.assign(groups=grouping) if grouping else found
+
+
+def top_accuracies(seeds: list[Run]) -> dict[str, float]:
+    """Of single labels the shares of images, in percent, whose label is the best, and among the five best: means over seeds."""
+    found = [run.metrics.get("accuracy", {}) for run in seeds]
+    return {f"top-{name[3:]}": float(np.mean([of[name] for of in found])) for name in found[0]}
 
 
 def out_of_fold(seeds: list[Run]) -> float:
@@ -249,4 +266,7 @@ def results_text(rows: dict[str, list[Run]]) -> pd.DataFrame:
     ends = total[text.index][["low", "high"]]
     text.insert(1, "95% interval", [interval_text(low, high) for low, high in ends.to_numpy(float)])
     text.insert(0, "n", total[text.index]["n_seeds"])
+    for row, part in rows.items():
+        for name, value in top_accuracies(part).items():
+            text.loc[pd.IndexSlice[:, row], name] = f"{value:.1f}"
     return text.reset_index().rename(columns={"row": "run"})

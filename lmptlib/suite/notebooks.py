@@ -25,6 +25,8 @@ from lmptlib.suite.interrupt import Interrupt
 from lmptlib.suite.parameters import other_settings, read_type, write_text
 from lmptlib.training.plan import Plan
 
+# The exception of a lesson by which a notebook ends before its end.
+NOT_FOR_IT = "NotForSingleLabels"
 KINDS = {
     "train": "makes one run of its configuration",
     "sweep": "makes several runs, that differ in what it is about",
@@ -166,7 +168,10 @@ def execute(
                 extra_arguments=["--log-level=50"],
             )
         except PapermillExecutionError as error:
-            reason = f"cell {error.exec_count} failed: {error.ename}: {(str(error.evalue).splitlines() or [''])[0]}"
+            if error.ename == NOT_FOR_IT:
+                _end_here(draft, error.evalue)
+            else:
+                reason = f"cell {error.exec_count} failed: {error.ename}: {(str(error.evalue).splitlines() or [''])[0]}"
         except CellTimeoutError:
             reason = f"a cell took longer than {timeout} s (--timeout gives it more)"
         except DeadKernelError:
@@ -180,6 +185,19 @@ def execute(
         if interrupt.came:
             raise KeyboardInterrupt(f"{notebook.stem}: stopped{see}")
         raise NotebookError(f"{notebook.stem}: {reason}{see}")
+
+
+def _end_here(notebook: Path, line: str) -> None:
+    """Leave a notebook that has ended by NotForSingleLabels as one that has: with its line, and without a failure's marks."""
+    print(line)
+    made = nbformat.read(notebook, as_version=4)
+    made.cells = [cell for cell in made.cells if "papermill-error-cell-tag" not in cell.metadata.get("tags", [])]
+    for cell in made.cells:
+        for output in cell.get("outputs", []):
+            if output.output_type == "error":
+                output.clear()
+                output.update(nbformat.v4.new_output("display_data", {"text/markdown": line, "text/plain": line}))
+    nbformat.write(made, notebook)
 
 
 def sign(notebook: Path) -> None:

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from lmptlib.data.dataset import GROUPS
-from lmptlib.evaluation.rankings import RANKINGS
 from lmptlib.published.tables import published
 from lmptlib.runs.comparison import compare, compare_rankings, mean_texts
 from lmptlib.runs.ensemble import Ensemble
+from lmptlib.runs.labels import with_grouping
 from lmptlib.runs.run import Run
 from lmptlib.runs.tables import difference_texts
 from lmptlib.sweeps.grid import Sweep
@@ -48,15 +48,15 @@ def printed_table(sweep: Sweep) -> pd.DataFrame:
 
 
 def step_table(runs: Mapping[str, Sequence[Run | Ensemble]]) -> pd.DataFrame:
-    """Each row of a sweep against the row before it, under both rankings: as `compare`, with columns ranking, before."""
+    """Each row of a sweep against the row before it, under all rankings of the task: as `compare`, with columns ranking, before."""
     tables = [
         compare({before: runs[before], row: runs[row]}, before, ranking)
         .query("row == @row")
         .assign(ranking=ranking, before=before)
-        for ranking in RANKINGS
+        for ranking in next(iter(runs.values()))[0].measure.rankings
         for before, row in itertools.pairwise(runs)
     ]
-    return pd.concat(tables, ignore_index=True)
+    return with_grouping(pd.concat(tables, ignore_index=True), (run for part in runs.values() for run in part))
 
 
 def sweep_summary(table: pd.DataFrame) -> pd.DataFrame:
@@ -67,4 +67,6 @@ def sweep_summary(table: pd.DataFrame) -> pd.DataFrame:
         wide["difference of the total"] = difference_texts(total.loc[wide.index])
     for column in table.columns[table.columns.str.endswith("printed")]:
         wide[column] = total[column].loc[wide.index]
-    return wide.reset_index()
+    found = wide.reset_index()
+    found.attrs |= table.attrs
+    return found

@@ -5,6 +5,8 @@
 Scores of negatives are normal with mean 0 and deviation 1, those of positives with another mean and deviation, so that the AP
 of infinitely many images is an integral. Each set has the same number of positives of a class. Classes of one set share
 images: their labels come together, and each image has an offset in all scores. Two scorers share most of their noise.
+
+Single labels: an image is right with its class's accuracy. Two classifiers are right in much the same images.
 """
 
 import itertools
@@ -15,6 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy import optimize, stats
 
+from lmptlib.evaluation.accuracy import accuracy_intervals, resampled_accuracy
 from lmptlib.evaluation.average_precision import summarise, weighted_average_precision
 from lmptlib.evaluation.intervals import class_intervals, half_width, mean_interval, resampled_means
 
@@ -27,6 +30,16 @@ MEANS = {
     "20 classes, 1 (one has 10)": np.array([10] + [1] * 19),
     "2 classes, 30": np.array([30, 30]),
     "1 class, 10": np.array([10]),
+}
+ACCURACIES = (0.3, 0.6, 0.9, 0.97)
+# Test images of the classes of a mean of accuracies.
+IMAGES = {
+    "5 classes, 4": np.full(5, 4),
+    "5 classes, 4-30": np.geomspace(4, 30, 5).astype(int),
+    "18 classes, 1": np.full(18, 1),
+    "18 classes, 4": np.full(18, 4),
+    "18 classes, 4-30": np.geomspace(4, 30, 18).astype(int),
+    "55 classes, 20": np.full(55, 20),
 }
 
 
@@ -161,6 +174,55 @@ def mean_table() -> list[dict]:
     return rows
 
 
+def accuracy_of_class_coverage(n_images: int, accuracy: float) -> float:
+    """How often Wilson's interval of a class holds its accuracy, summed over all numbers of right images."""
+    right = np.arange(n_images + 1)
+    labels = np.tile([True, False], (n_images, 1))
+    scores = [np.column_stack([np.full(n_images, 0.5), np.arange(n_images) >= k]) for k in right]
+    ends = [accuracy_intervals(labels, of)[0] for of in scores]
+    held = [low <= accuracy <= high for low, high in ends]
+    return float(stats.binom.pmf(right, n_images, accuracy)[held].sum())
+
+
+def accuracy_coverage(counts: np.ndarray, accuracy: float, n_sets: int, seed: int = 0) -> dict[str, float]:
+    """Shares of sets whose interval holds the mean accuracy of classes with `counts` images, and the difference to another
+    classifier, which is 3 points better, or of the errors two thirds."""
+    rng = np.random.default_rng([seed, *counts, int(100 * accuracy)])
+    other = min(accuracy + 0.03, 1 - 2 / 3 * (1 - accuracy))
+    labels, groups = np.repeat(np.eye(len(counts), dtype=bool), counts, axis=0), np.full(len(counts), "head")
+    held = []
+    for _ in range(n_sets):
+        shared, own = rng.normal(size=(2, len(labels)))
+        pair = (shared < stats.norm.ppf(accuracy), 0.8 * shared + 0.6 * own < stats.norm.ppf(other))
+        # scores that no other set has: what is right stands above them
+        scores = [np.where(labels, 2.0 * right[:, None] - 1, rng.random()) for right in pair]
+        first, second = (resampled_accuracy(labels, of, groups)["total"] for of in scores)
+        ours, theirs = (((labels & right[:, None]).sum(0) / counts).mean() for right in pair)
+        low, high = mean_interval(first)
+        apart = abs(theirs - ours - (other - accuracy)) <= half_width(second - first)
+        held.append([low <= accuracy <= high, apart, high - low])
+    return dict(zip(("mean", "difference", "width"), np.mean(held, axis=0)))
+
+
+def accuracy_class_table() -> list[dict]:
+    """A row a number of images: no simulation, all outcomes."""
+    return [
+        {"images": n} | {f"{of:g} (%)": 100 * accuracy_of_class_coverage(n, of) for of in ACCURACIES}
+        for n in (4, 10, 20, 30)
+    ]
+
+
+def accuracy_table() -> list[dict]:
+    """A row a cell: 1,000 sets."""
+    rows = []
+    for (name, counts), accuracy in itertools.product(IMAGES.items(), ACCURACIES):
+        found = {of: 100 * value for of, value in accuracy_coverage(counts, accuracy, n_sets=1000).items()}
+        row = {"classes and images of each": name, "accuracy": accuracy}
+        row |= {"mean (%)": found["mean"], "difference (%)": found["difference"], "mean width (points)": found["width"]}
+        rows.append(row)
+    return rows
+
+
 def _markdown(rows: list[dict]) -> str:
     table = pd.DataFrame(rows)
     lines = [table.columns, ["---"] * len(table.columns)]
@@ -172,5 +234,5 @@ def _markdown(rows: list[dict]) -> str:
 
 
 if __name__ == "__main__":
-    for table in (class_table, mean_table):
+    for table in (class_table, mean_table, accuracy_class_table, accuracy_table):
         print(_markdown(table()), flush=True)

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from interval_coverage import accuracy_coverage
 from sklearn.metrics import recall_score, top_k_accuracy_score
 
 from lmptlib.evaluation.accuracy import accuracy_intervals, class_accuracy, resampled_accuracy, top_accuracy
+from lmptlib.evaluation.intervals import mean_interval
 from lmptlib.evaluation.metrics import evaluate
 
 RNG = np.random.default_rng(0)
@@ -34,10 +36,37 @@ def test_wilson_by_hand():
 
 
 def test_draws_of_runs_on_the_same_images_are_paired():
-    draws = resampled_accuracy(LABELS, SCORES, GROUPS)
-    same = resampled_accuracy(LABELS, 2 * SCORES + 1, GROUPS)
-    np.testing.assert_array_equal(draws["total"], same["total"])
-    np.testing.assert_allclose(draws["total"], np.mean([draws[g] for g in ("head", "medium", "tail")], axis=0))
+    draws = resampled_accuracy(LABELS, SCORES, GROUPS)["total"]
+    np.testing.assert_array_equal(draws, resampled_accuracy(LABELS, SCORES.copy(), GROUPS)["total"])
+    other = resampled_accuracy(LABELS, SCORES + 0.5 * RNG.normal(size=SCORES.shape), GROUPS)["total"]
+    alone = resampled_accuracy(LABELS, RNG.normal(size=SCORES.shape) + LABELS, GROUPS)["total"]
+    assert (other - draws).std() < 0.8 * (alone - draws).std()
+
+
+def test_a_mean_has_four_images_more_by_hand():
+    """Price and Bonett (2004), equation 3: centre and standard error, the latter with n - 1 for n."""
+    n, right = LABELS.sum(0), class_accuracy(LABELS, SCORES) * LABELS.sum(0)
+    middle = (right + 2 / 6) / (n + 4 / 6)
+    error = np.sqrt((middle * (1 - middle) / (n + 4 / 6 - 1)).sum()) / 6
+    draws = resampled_accuracy(LABELS, SCORES, GROUPS)["total"]
+    assert draws.mean() == pytest.approx(middle.mean()) and draws.std() == pytest.approx(error, rel=0.15)
+
+
+def test_all_right_is_not_sure_and_few_images_have_no_interval():
+    low, high = mean_interval(resampled_accuracy(LABELS, LABELS + 0.0, GROUPS)["tail"])
+    assert 0.8 < low < 0.95 and high == 1
+    few = np.arange(120) < 24
+    draws = resampled_accuracy(LABELS[few], SCORES[few], GROUPS)
+    assert np.isnan(draws["tail"]).all() and not np.isnan(draws["total"]).any(), "8 images, and 24"
+    metrics = evaluate(LABELS[few], SCORES[few], 1.0, tuple("abcdef"), GROUPS, "single-label")
+    assert metrics["scores"]["logit"]["ci95"]["tail"] is None and metrics["scores"]["logit"]["tail"] is not None
+
+
+@pytest.mark.parametrize("accuracy", [0.6, 0.97])
+def test_intervals_of_means_and_differences_cover(accuracy):
+    """200 test sets: 95% less three standard errors; the whole table is in docs/intervals.md."""
+    found = accuracy_coverage(np.array([4, 4, 7, 12, 30]), accuracy, n_sets=200)
+    assert found["mean"] >= 0.904 and found["difference"] >= 0.904
 
 
 def test_metrics_of_single_labels():

@@ -194,6 +194,39 @@ def test_runs_through_papermill(path, interactive, tiny, tmp_path):
         assert executed.stat().st_size < 2e6
 
 
+def shown_of(path: Path) -> str:
+    """What an executed notebook shows: texts, tables, and what figures are made of."""
+    outputs = [output for cell in read(path).cells for output in cell.get("outputs", [])]
+    assert not [output for output in outputs if output.output_type == "error"]
+    return " ".join(str(content) for output in outputs for content in output.get("data", {}).values())
+
+
+def test_single_labels_have_their_words(tiny, tmp_path):
+    tiny.single()
+    path = notebooks.find_notebook("start_here")
+    given = {"dataset": str(tiny.path), "out": tmp_path / "out", "interactive": False, "epochs": 1, "method": "coop"}
+    values = notebooks.read_parameters(path, given)
+    shown = shown_of(
+        notebooks.execute(path, values, tmp_path / "made.ipynb", tmp_path / "failed.ipynb", 300, echo=False)
+    )
+    assert "single labels" in shown and "accuracy by group" in shown and "top-5" in shown and "'few'" in shown
+    _, shown = shown.split("Quiz 1", 1)[0].split("stands the **accuracy**", 1)
+    shown = shown.replace("in the place of mAP the mean over classes", "")
+    assert not re.search(
+        r"mAP|\bAP\b|softmax|logit ranking|(?<!'legendgroup': )'(head|tail)'|<td>(head|tail)",
+        shown.replace("a softmax keeps", ""),
+    )
+
+
+def test_a_notebook_that_is_not_for_single_labels_ends_with_a_line(tiny, tmp_path, capsys):
+    tiny.single()
+    path, failed = notebooks.find_notebook("zero_shot"), tmp_path / "failed.ipynb"
+    values = notebooks.read_parameters(path, {"dataset": str(tiny.path), "out": tmp_path / "out", "interactive": False})
+    made = notebooks.execute(path, values, tmp_path / "made.ipynb", failed, 300, echo=False)
+    assert not failed.exists() and "02_zero_shot is not for single labels: " in shown_of(made)
+    assert capsys.readouterr().out.startswith("02_zero_shot is not for single labels: ")
+
+
 def test_an_unknown_run_is_named(tmp_path):
     path, given = notebooks.find_notebook("per_class_ap"), {"runs_to_show": "nothing", "out": str(tmp_path)}
     with pytest.raises(papermill.PapermillExecutionError, match="no run 'nothing'"):

@@ -147,6 +147,23 @@ def class_summary(cases: Cases, a: str) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)[columns]
 
 
+def confusions(cases: Cases, run: str, k: int = 10) -> pd.DataFrame:
+    """What a run says of the test images of the k rarest classes that have some, of single labels.
+
+    One row a class and what is said of its images, rarest class first, then what is said most often: columns class, group,
+    train, shown (test images), said, images.
+    """
+    shown = cases.labels.sum(0)
+    rarest = [c for c in np.argsort(cases.classes["train"], kind="stable") if shown[c]][:k]
+    counts = cases.labels.T.astype(int) @ cases.said[run]
+    names, tables = cases.classes["class"].to_numpy(), []
+    for c in rarest:
+        order = [other for other in np.argsort(-counts[c], kind="stable") if counts[c, other]]
+        rows = cases.classes.iloc[[c] * len(order)].assign(shown=shown[c])
+        tables.append(rows.assign(said=names[order], images=counts[c, order]))
+    return pd.concat(tables, ignore_index=True)
+
+
 def run_summary(cases: Cases, a: str) -> pd.DataFrame:
     """One row a run: images right, fixed and broke against run a, labels added, and labels found in percent, total and by group."""
     rows = {}

@@ -52,7 +52,7 @@ def map_points(
     points["class"], points["group"] = names[index], dataset.groups[index]
     points["label"] = [", ".join(names[row]) for row in labels[chosen]] + 2 * list(names)
     points["image"] = np.concatenate([chosen, np.full(2 * n_classes, -1)])
-    points.attrs["grouping"] = dataset.task.grouping
+    points.attrs |= dataset.task.attrs
     if scores is not None:
         errors = ranking_errors(labels[chosen], scores[chosen])
         points["error"] = np.concatenate([errors, np.full(2 * n_classes, np.nan)])

@@ -82,5 +82,5 @@ def landscape(
         gradient = torch.autograd.grad(value.sum(), logits)[0].gather(1, columns)[:, 0]
         tables.append(frame.assign(loss=name, value=value.detach().numpy(), gradient=gradient.numpy()))
     table = pd.concat(tables, ignore_index=True)[["loss", "group", "side", "z", "value", "gradient"]]
-    table.attrs["grouping"] = task.grouping
+    table.attrs |= task.attrs
     return table

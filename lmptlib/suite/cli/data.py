@@ -44,6 +44,7 @@ def data_check(context: click.Context, name: str, root: Path | None, verify: boo
     """
     from lmptlib.data.dataset import GROUPS
     from lmptlib.data.loading import check_dataset, load_dataset
+    from lmptlib.data.words import group_said, shown
 
     changed = load_dataset(name, root).verify(cache) if verify else []
     for line in changed:
@@ -54,9 +55,10 @@ def data_check(context: click.Context, name: str, root: Path | None, verify: boo
     counts = ", ".join(f"{len(split):,} {key}" for key, split in dataset.splits.items())
     groups = ":".join(str(int((dataset.groups == group).sum())) for group in GROUPS)
     low, high = dataset.class_counts.min(), dataset.class_counts.max()
-    classes = f"{len(dataset.class_names)} classes with {low} to {high} training images, head:medium:tail {groups}"
+    names = ":".join(group_said(group, dataset.task.kind) for group in GROUPS)
+    classes = f"{len(dataset.class_names)} classes with {low} to {high} training images, {names} {groups}"
     click.echo(f"{dataset.name}: in order. {counts} images, {classes}")
-    click.echo(dataset.class_table().to_string(index=False))
+    click.echo(shown(dataset.class_table()).to_string(index=False))
     if verify:
         if not changed:
             click.echo("verified: no image differs from what the manifest says of it")

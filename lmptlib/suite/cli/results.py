@@ -14,11 +14,15 @@ from lmptlib.suite.cli.options import out_option
 def results(csv: bool, by_run: bool, out: Path | None) -> None:
     """Show all finished runs: mAP in percent, total and by group, under both rankings, and the settings that differ.
 
+    Of single labels it is the accuracy, and one figure, with the shares of images whose label is the best (top-1) and among
+    the five best (top-5).
+
     A line is a configuration: mean and deviation over its n seeds, and the 95% interval of the total, over seeds, or with
     one seed over test images. Runs that were begun and not finished are counted in a line on the error output.
     """
     import pandas as pd
 
+    from lmptlib.data.words import shown
     from lmptlib.paths import outputs_folder
     from lmptlib.runs.run import count_unfinished, find_runs
     from lmptlib.runs.tables import by_dataset, result_rows, result_settings, results_table, results_text
@@ -29,13 +33,16 @@ def results(csv: bool, by_run: bool, out: Path | None) -> None:
     if not found:
         raise click.ClickException(f"no finished runs in {outputs_folder(out)}: start with 'lmpt run train'")
     if csv:
-        tables = [results_table(part, by_run, spread=True).assign(dataset=name) for name, part in found.items()]
+        tables = [
+            results_table(part, by_run, spread=True).assign(dataset=name, measure=part[0].measure.name)
+            for name, part in found.items()
+        ]
         click.echo(pd.concat(tables).to_csv(index=False), nl=False)
         return
     for name, part in found.items():
         rows = result_rows(part, by_run)
-        click.echo(f"{name}: mAP in percent; intervals over seeds, where n is 1 over test images\n")
-        click.echo(results_text(rows).to_string(index=False))
+        click.echo(f"{name}: {part[0].measure.name} in percent; intervals over seeds, where n is 1 over test images\n")
+        click.echo(shown(results_text(rows)).to_string(index=False))
         click.echo(f"\n{result_settings(rows, by_run).to_string(index=False)}\n")
         if part[0].grouping:
             click.echo(f"{part[0].grouping}\n")

@@ -36,6 +36,7 @@ def sweep(
     on seeds and test images, whose intervals hold both (one seed: test images alone).
     """
     from lmptlib.config import read_settings
+    from lmptlib.data.words import shown
     from lmptlib.paths import outputs_folder, safe_name
     from lmptlib.sweeps.engine import run_sweep
     from lmptlib.sweeps.grid import read_sweep
@@ -64,8 +65,8 @@ def sweep(
     target.parent.mkdir(parents=True, exist_ok=True)
     table.to_csv(target, index=False)
     against = f"; differences from '{chosen.baseline}', paired, with 95% intervals" if chosen.baseline else ""
-    click.echo(f"\nmAP on {dataset}, mean and deviation over seeds{against}")
-    click.echo(sweep_summary(table).to_string(index=False, na_rep=""))
+    click.echo(f"\n{next(iter(runs.values()))[0].measure.name} on {dataset}, mean and deviation over seeds{against}")
+    click.echo(shown(sweep_summary(table)).to_string(index=False, na_rep=""))
     if grouping := table.attrs["grouping"]:
         click.echo(grouping)
     if chosen.published:

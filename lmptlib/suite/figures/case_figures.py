@@ -115,6 +115,37 @@ def case_changes(table: pd.DataFrame, against: str) -> go.Figure:
     return apply_layout(figure, title, height + 150, barmode="relative")
 
 
+@of_groups
+def confusion_map(table: pd.DataFrame, run: str) -> go.Figure:
+    """What a run says of the test images of rare classes: a line a class, rarest on top, a column for each class that is said.
+
+    table: columns class, train, shown, said, images, as `lmptlib.suite.analysis.cases.confusions` gives them. Framed cells are
+    right.
+    """
+    rows = table.drop_duplicates("class").set_index("class")
+    # what is right from corner to corner, then what is said most often in its place
+    often = table.groupby("said", sort=False)["images"].sum().sort_values(ascending=False, kind="stable").index
+    columns = [*(name for name in rows.index if name in often), *(name for name in often if name not in rows.index)]
+    wide = table.pivot(index="class", columns="said", values="images").reindex(index=rows.index, columns=columns)
+    share = 100 * wide.div(rows["shown"], axis=0)
+    labels = [f"{name} ({count})" for name, count in rows["train"].items()]
+    heat = go.Heatmap(z=share, x=columns, y=labels, colorscale="Blues", zmin=0, zmax=100, xgap=2, ygap=2)
+    heat.update(text=wide.map(lambda count: "" if np.isnan(count) else f"{count:.0f}"), texttemplate="%{text}")
+    heat.update(colorbar_title={"text": "% of the class's images", "side": "right"}, hoverongaps=False)
+    heat.hovertemplate = "%{y}: %{text} images are said to be %{x}<extra></extra>"
+    figure = go.Figure(heat)
+    for line, name in enumerate(rows.index):
+        if name in columns:
+            x = columns.index(name)
+            box = {"x0": x - 0.5, "x1": x + 0.5, "y0": line - 0.5, "y1": line + 0.5}
+            figure.add_shape(type="rect", line={"color": "black", "width": 2}, **box)
+    figure.update_xaxes(side="top", dtick=1, tickangle=-45, tickfont_size=12, showgrid=False)
+    figure.update_yaxes(autorange="reversed", dtick=1, tickfont_size=12, showgrid=False)
+    title = f"What {run} says of the rarest classes (training images in brackets): test images; framed: right"
+    above = 15 + 5 * max(map(len, columns))
+    return apply_layout(figure, title, 90 + above + 24 * len(rows), above=above)
+
+
 def _changes(part: pd.DataFrame, side: str, colour: str) -> go.Bar:
     """Bars of the labels that a run fixed or broke in the classes of one group."""
     sign = 1 if side == "fixed" else -1

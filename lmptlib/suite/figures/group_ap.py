@@ -15,6 +15,7 @@ from lmptlib.suite.figures.style import (
     apply_layout,
     interval,
     of_groups,
+    of_task,
     row_labels,
     run_looks,
     told,
@@ -47,6 +48,7 @@ def group_map(table: pd.DataFrame, ranking: str = "softmax") -> go.Figure:
     return apply_layout(figure, title + without(table.dropna(subset="value")["low"]), barmode="group")
 
 
+@of_task
 def run_totals(table: pd.DataFrame, ranking: str = "softmax") -> go.Figure:
     """mAP of each run as a dot, a line a configuration, best mean on top; hovering tells which. table: `group_table`."""
     table = table[table["name"] == "total"]

@@ -1,7 +1,7 @@
 """Static twins for a paper, by seaborn (curves, heat map, intervals), and a sweep's table as LaTeX."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec
@@ -12,11 +12,14 @@ import seaborn
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.pyplot import close, subplots
+from matplotlib.text import Text
 
 from lmptlib.data.dataset import GROUPS
+from lmptlib.data.words import group_said, said
 from lmptlib.evaluation.intervals import TOO_FEW
 from lmptlib.suite.figures.class_ap import class_rows
-from lmptlib.suite.figures.style import COLOURS, SHORT, grouping_of
+from lmptlib.suite.figures.style import COLOURS, SHORT
+from lmptlib.suite.figures.words import attrs_of, classes_of, name_said, short_name
 
 _LATEX = str.maketrans(
     {sign: f"\\{sign}" for sign in "_%&#${}"}
@@ -28,16 +31,34 @@ _DATASETS = re.compile("voc|coco|-lt")
 
 
 def _of_groups(draw: Callable[_Tables, Figure]) -> Callable[_Tables, Figure]:
-    """As `style.of_groups`: how the groups came, where a table says it, stands below the figure."""
+    """As `style.of_groups`, with how the groups came below the figure."""
 
     @wraps(draw)
     def drawn(*args: _Tables.args, **kwargs: _Tables.kwargs) -> Figure:
-        figure = draw(*args, **kwargs)
-        if told := grouping_of([*args, *kwargs.values()]):
+        figure, tables = draw(*args, **kwargs), [*args, *kwargs.values()]
+        attrs = attrs_of(tables)
+        if attrs.get("task") == "single-label":
+            _put_into_words(figure, attrs["task"], classes_of(tables))
+        if told := attrs.get("grouping"):
             figure.text(0.5, -0.02, told, ha="center", va="top", fontsize="small", wrap=True)
         return figure
 
     return drawn
+
+
+def _put_into_words(figure: Figure, task: str, classes: Collection[str] = ()) -> None:
+    """All texts of a figure in the words of its task; names of classes stay."""
+    # ticks are made when they are drawn
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            labels = [label.get_text() for label in axis.get_ticklabels()]
+            if set(labels) & set(GROUPS):
+                axis.set_ticklabels([name_said(label, task, classes) for label in labels])
+    ticks = {label for axes in figure.axes for label in (*axes.get_xticklabels(), *axes.get_yticklabels())}
+    for text in figure.findobj(Text):
+        if text not in ticks:
+            text.set_text(short_name(said(text.get_text(), task), task))
 
 
 @_of_groups
@@ -131,12 +152,13 @@ def latex_table(table: pd.DataFrame, path: Path, ticks: pd.DataFrame | None = No
     row and component, tick marks in front.
     """
     groups = [name for name in ("total", *GROUPS) if table.loc[table["group"] == name, "mean"].notna().any()]
+    task = table.attrs.get("task", "multi-label")
     printed = table.columns[table.columns.str.endswith(" printed")].tolist()
     ticks = pd.DataFrame() if ticks is None else ticks
     marks = ticks.columns.tolist()
     best = table.groupby("group")["mean"].max()
     datasets = (_DATASETS.sub(lambda name: name[0].upper(), column) for column in printed)
-    lines = [[_escape(cell) for cell in ("", *marks, *groups, *datasets)]]
+    lines = [[_escape(cell) for cell in ("", *marks, *(group_said(group, task) for group in groups), *datasets)]]
     for row, part in table.groupby("row", sort=False):
         part = part.set_index("group")
         cells = [_escape(str(row)), *(r"\checkmark" if ticks.at[row, name] else "" for name in marks)]
@@ -148,7 +170,7 @@ def latex_table(table: pd.DataFrame, path: Path, ticks: pd.DataFrame | None = No
     columns = "l" + "c" * len(marks) + "r" * (len(groups) + len(printed))
     text = [rf"% \usepackage{{{needs}}}", rf"\begin{{tabular}}{{{columns}}}", r"\toprule", head, r"\midrule", *body]
     text += [r"\bottomrule", r"\end{tabular}"]
-    text += [rf"\par{{\footnotesize {_escape(told)}\par}}"] if (told := grouping_of(table)) else []
+    text += [rf"\par{{\footnotesize {_escape(told)}\par}}"] if (told := table.attrs.get("grouping")) else []
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join([*text, ""]), encoding="utf-8")
     return path

@@ -2,7 +2,7 @@
 
 import re
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any, ParamSpec
@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from lmptlib.evaluation.intervals import TOO_FEW
+from lmptlib.suite.figures.words import attrs_of, classes_of, put_into_words
 
 COLOURS = {"head": "#23508E", "medium": "#E69F00", "tail": "#CC4678"}
 
@@ -131,32 +132,40 @@ def without(low: pd.Series) -> str:
 
 
 def of_groups(draw: Callable[_Tables, go.Figure]) -> Callable[_Tables, go.Figure]:
-    """For a function that draws class groups: where a table's `attrs["grouping"]` says how they came, so does the figure,
-    in a line below its title.
-    """
+    """For a function that draws class groups: it tells them as its tables' `attrs` say, by `tell_groups`."""
 
     @wraps(draw)
     def drawn(*args: _Tables.args, **kwargs: _Tables.kwargs) -> go.Figure:
-        return tell_groups(draw(*args, **kwargs), grouping_of([*args, *kwargs.values()]))
+        tables = [*args, *kwargs.values()]
+        return tell_groups(draw(*args, **kwargs), attrs_of(tables), classes_of(tables))
 
     return drawn
 
 
-def tell_groups(figure: go.Figure, grouping: str | None) -> go.Figure:
-    """A figure with how its groups came in a line below its title, where that is to be said; it grows by that line."""
-    if grouping:
+def of_task(draw: Callable[_Tables, go.Figure]) -> Callable[_Tables, go.Figure]:
+    """For a function that draws what runs are judged by, and no groups: in the words of its tables' task."""
+
+    @wraps(draw)
+    def drawn(*args: _Tables.args, **kwargs: _Tables.kwargs) -> go.Figure:
+        tables = [*args, *kwargs.values()]
+        attrs = {name: of for name, of in attrs_of(tables).items() if name == "task"}
+        return tell_groups(draw(*args, **kwargs), attrs, classes_of(tables))
+
+    return drawn
+
+
+def tell_groups(figure: go.Figure, attrs: Mapping[str, str], classes: Collection[str] = ()) -> go.Figure:
+    """A figure in the words of its task, with how its groups came in a line below its title, where that is to be said.
+
+    attrs: as of a task, a run or a table. classes: names that stay. It grows by the line.
+    """
+    if attrs.get("task") == "single-label":
+        put_into_words(figure, attrs["task"], classes)
+    if grouping := attrs.get("grouping"):
         figure.update_layout(title_subtitle={"text": grouping, "font_size": 13})
         top = figure.layout.margin.t
         figure.update_layout(height=figure.layout.height + 22, margin_t=(60 if top is None else top) + 22)
     return figure
-
-
-def grouping_of(given: Any) -> str | None:
-    """What a table says of how its groups came, or the first that does of several tables."""
-    if isinstance(given, pd.DataFrame):
-        return given.attrs.get("grouping")
-    parts = given.values() if isinstance(given, dict) else given if isinstance(given, (list, tuple)) else ()
-    return next(filter(None, map(grouping_of, parts)), None)
 
 
 def letters(n_beside: int, pixels: int = _WIDTH) -> int:

@@ -88,6 +88,17 @@ def often_told(summary: pd.DataFrame, run: str, images: int) -> str:
     )
 
 
+def confused_told(table: pd.DataFrame, run: str) -> str:
+    """How many images of the rarest classes are right, and what is said most often in their place. table: of `confusions`."""
+    wrong = table[table["class"] != table["said"]].sort_values("images", ascending=False, kind="stable")
+    n = int(table["images"].sum())
+    told = f"Of {n} test images of the {table['class'].nunique()} rarest classes `{run}` has {n - wrong['images'].sum()} right."
+    if wrong.empty:
+        return told
+    pairs = (f"{row['images']} of {row['class']} as {row['said']}" for row in wrong.head(3).to_dict("records"))
+    return f"{told} Most often it takes {listed(pairs)}."
+
+
 def ranked_told(runs: pd.DataFrame, before: float, after: float, first: str, last: str) -> str:
     """mAP of the first and the last run beside the labels that they find, in percent."""
     found = runs["found total (%)"]
@@ -113,21 +124,25 @@ def precision(summary: pd.DataFrame, run: str) -> Number:
     )
 
 
-def quiz(summary: pd.DataFrame, first: str, last: str) -> tuple[Choice, ...]:
+def quiz(summary: pd.DataFrame, first: str, last: str, single: bool = False) -> tuple[Choice, ...]:
+    """Three questions; of single labels, which have no thresholds, two."""
     fixed, broke = (int(summary.loc[summary["run"] == last, name].sum()) for name in ("fixed", "broke"))
     sides = {
         "more fixed in": f"`{last}` fixes more labels than it breaks.",
         "more broken in": f"`{last}` breaks more labels than it fixes.",
         "cannot be told in": f"Whether `{last}` fixes or breaks more labels cannot be told.",
     }
+    sides_of_all = Choice(
+        "sides",
+        f"**Quiz 1.** Against `{first}`, over all classes and by a sign test:",
+        right_first(sides, _side(fixed, broke)),
+        f"{fixed} fixed, {broke} broken.",
+        "add up fixed and broken labels over the groups",
+    )
+    if single:
+        return sides_of_all, _OVER_IMAGES
     return (
-        Choice(
-            "sides",
-            f"**Quiz 1.** Against `{first}`, over all classes and by a sign test:",
-            right_first(sides, _side(fixed, broke)),
-            f"{fixed} fixed, {broke} broken.",
-            "add up fixed and broken labels over the groups",
-        ),
+        sides_of_all,
         Choice(
             "threshold",
             "**Quiz 2.** Why are thresholds not chosen on the test images?",
@@ -151,6 +166,20 @@ def quiz(summary: pd.DataFrame, first: str, last: str) -> tuple[Choice, ...]:
             "which of the two depends on thresholds?",
         ),
     )
+
+
+_OVER_IMAGES = Choice(
+    "images",
+    "**Quiz 2.** When is the share of all images that are right the same number as the accuracy by class, averaged?",
+    (
+        "Where all classes have equally many test images.",
+        "Where all classes have equally many training images.",
+        "Always.",
+        "Where no class is rare in training.",
+    ),
+    "a mean over images weighs a class by its test images, a mean over classes does not.",
+    "what does a class with ten times the test images weigh in either mean?",
+)
 
 
 def take_away(summary: pd.DataFrame, runs: pd.DataFrame, first: str, last: str) -> tuple[str, ...]:

@@ -10,6 +10,9 @@ from lmptlib.suite.lessons.wording import most_and_least, right_first
 
 # Points of difference between two shares that are worth a word.
 _CLEAR = 10
+ONE_LABEL = (
+    "An image is of one class here: nothing stands beside it, and what follows is for images with several labels."
+)
 _LONG = {"train": "training", "val": "validation", "test": "test"}
 
 
@@ -17,9 +20,10 @@ def opening(dataset: Dataset) -> str:
     """How many training images the rarest and the most frequent class have."""
     counts, names = dataset.class_counts, dataset.class_names
     most, rarest = most_and_least(counts)
+    asked = "how many are enough" if dataset.task.single else "what else do they show"
     return (
         f"**{names[rarest]}** is in {counts[rarest]:,} of {dataset.name}'s {len(dataset.train):,} training images, "
-        f"**{names[most]}** in {counts[most]:,}: what else do they show?"
+        f"**{names[most]}** in {counts[most]:,}: {asked}?"
     )
 
 

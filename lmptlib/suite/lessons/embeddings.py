@@ -162,10 +162,11 @@ def error_told(points: pd.DataFrame) -> str:
 
 
 def error_by_hand(dataset: Dataset, scores: np.ndarray) -> Number:
-    """The error of the first test image with two labels that is not without error. scores (N, C)."""
+    """The error of the first test image with two labels (of single labels, with its one) that is not without. scores (N, C)."""
     labels, names = dataset.test.labels, dataset.class_names
     errors = ranking_errors(labels, scores)
-    found = np.flatnonzero((labels.sum(1) == 2) & (errors > 0.01))
+    single = dataset.task.single
+    found = np.flatnonzero((labels.sum(1) == 2 - single) & (errors > 0.01))
     image = int(found[0]) if len(found) else 0
     own = np.flatnonzero(labels[image])
     places = {names[c]: int((scores[image] >= scores[image, c]).sum()) for c in own}
@@ -174,10 +175,13 @@ def error_by_hand(dataset: Dataset, scores: np.ndarray) -> Number:
     )
     return Number(
         "error",
-        f"**Exercise.** A test image shows two classes, and the run ranks {told}. What is the image's error?",
+        f"**Exercise.** A test image shows {'one class' if single else 'two classes'}, and the run ranks {told}. What is the "
+        "image's error?",
         float(errors[image]) if len(found) else float("nan"),
         0.01,
-        "for each of the two: how many of the classes down to its place are the image's own, as a share; then 1 less the mean",
+        "1 less one by the place"
+        if single
+        else "for each of the two: how many of the classes down to its place are the image's own, as a share; then 1 less the mean",
     )
 
 

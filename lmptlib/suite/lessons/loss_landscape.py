@@ -9,6 +9,7 @@ from lmptlib.suite.lessons.questions import Choice, Guess, Number, Order
 from lmptlib.suite.lessons.wording import by_group, listed, most_and_least
 
 EASY = -2.2  # the logit of a negative that is believed to 90 %
+NOT_SINGLE = "its losses judge each class by itself, logit by logit; 10_loss_table compares losses over the classes."
 
 
 def opening(dataset: Dataset, bce: pd.DataFrame) -> str:

@@ -12,6 +12,9 @@ from lmptlib.suite.figures.class_ap import class_rows
 from lmptlib.suite.lessons.questions import Choice, Guess, Number, Order
 from lmptlib.suite.lessons.wording import by_name, listed, verdicts
 
+# By kind of task, the sweep where nobody names one.
+GRIDS = {"multi-label": "losses", "single-label": "losses_single"}
+
 
 def opening(printed: pd.DataFrame, name: str) -> str:
     """How far apart losses are in print, and what is asked. printed: of `printed_table`; name: of the data set."""

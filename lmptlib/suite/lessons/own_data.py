@@ -71,11 +71,12 @@ def opening(own: Dataset) -> str:
 
 
 def few_test_images(own: Dataset) -> Number:
-    """The exercise: for how many classes nothing can be said."""
+    """The exercise: for how many classes nothing, or of single labels not much, can be said."""
     positives = own.class_table()["test"].to_numpy()
+    has = "has an interval that tells next to nothing" if own.task.single else "has no interval"
     return Number(
         "few_test_images",
-        f"**Exercise.** A class with fewer than {FEWEST} test photographs has no interval. How many of these "
+        f"**Exercise.** A class with fewer than {FEWEST} test photographs {has}. How many of these "
         f"{len(positives)} classes are that?",
         float((positives < FEWEST).sum()),
         0,
@@ -169,10 +170,10 @@ def quiz(own: Dataset, zero_shot: Run, run: Run) -> tuple[Choice, ...]:
 
 def take_away(own: Dataset, zero_shot: Run, run: Run) -> tuple[str, ...]:
     positives = own.class_table()["test"]
-    few = int((positives < FEWEST).sum())
+    few, telling = int((positives < FEWEST).sum()), " that tells much" if own.task.single else ""
     before, after = (one.metrics["scores"]["logit"]["total"] for one in (zero_shot, run))
     return (
         "A table of images and labels is all that training needs; a run's folder is all that is needed afterwards.",
         f"Here mAP goes from {before:.1f} (zero-shot) to {after:.1f}, logit ranking, over all classes with test photographs.",
-        f"{few} of {len(positives)} classes have too few test photographs for an interval: trust groups before classes.",
+        f"{few} of {len(positives)} classes have too few test photographs for an interval{telling}: trust groups before classes.",
     )

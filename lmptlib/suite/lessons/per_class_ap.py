@@ -11,14 +11,14 @@ from lmptlib.suite.lessons.wording import by_group, by_name, groups_told, listed
 
 
 def opening(classes: pd.DataFrame) -> str:
-    """How uneven the training list is, and how classes are grouped. classes: class, group, train; `attrs["grouping"]`."""
+    """How uneven the training list is, and how classes are grouped. classes: class, group, train; with its `attrs`."""
     kept = classes[classes["train"] > 0].sort_values("train", kind="stable")
     least, most = kept.iloc[0], kept.iloc[-1]
     rare = int((np.cumsum(kept["train"]) <= 0.1 * kept["train"].sum()).sum())
     return (
         f"**{most['class']}** has {most['train']:,} training images, **{least['class']}** {least['train']:,}; the {rare} rarest of "
         f"{len(kept)} classes have no more than a tenth of all labels together. Does a method's AP follow these counts?"
-        f"\n\n{groups_told(classes.attrs['grouping'])}"
+        f"\n\n{groups_told(classes.attrs)}"
     )
 
 
@@ -139,15 +139,15 @@ def quiz(table: pd.DataFrame, ranking: str) -> tuple[Choice, ...]:
         ),
         Choice(
             "tail",
-            "**Quiz 3.** A class has six test images. A run ranks it ten points higher than another. What do you need before you "
+            "**Quiz 3.** A class has six test images. A run has its AP ten points higher than another. What do you need before you "
             "believe it?",
             (
-                "More positives: one image moved may make ten points.",
+                "More of its images: one of them may make ten points.",
                 "Nothing: ten points are a lot.",
                 "A run with more epochs.",
             ),
-            "an AP over six positives hangs on each of them; this is why such a class has no interval.",
-            "by how much does the AP of six change if one of them falls to the end?",
+            "an AP over six positives hangs on each of them, and an interval would say little.",
+            "by how much does the AP of six change if one of them is lost?",
         ),
     )
 

@@ -13,6 +13,8 @@ from lmptlib.suite.analysis.landscape import landscape
 from lmptlib.suite.lessons.questions import Choice, Guess, Number
 from lmptlib.suite.lessons.wording import by_group, judged, listed
 
+# By kind of task, what is compared where nobody says it.
+LOSSES = {"multi-label": "bce,db_focal", "single-label": "ce,balanced_softmax"}
 _TIE = 0.01  # a difference of mean probabilities that counts as none
 
 
@@ -146,7 +148,7 @@ def ranking(trained: Mapping[str, Run]) -> str:
     """What became of mAP: each loss against the first."""
     first = next(iter(trained))
     said = []
-    for name in ("logit", "softmax"):
+    for name in reversed(trained[first].measure.rankings):
         table = compare({loss: [run] for loss, run in trained.items()}, first, name).query("group == 'total'")
         lines = [line for _, line in table.iterrows() if line["row"] != first]
         said += [f"mAP of `{line['row']}` minus that of `{first}`, {name} ranking: {judged(line)}." for line in lines]
@@ -179,13 +181,18 @@ def quiz(trained: Mapping[str, Run]) -> tuple[Choice, ...]:
             "a batch is a handful of images, and a rare class is in few of them.",
             "what is averaged for one point of a thin line?",
         ),
-        Choice(
-            "order",
-            "**Quiz 3.** All probabilities of a class are squared, so that they get smaller. What happens to its AP?",
-            ("Nothing.", "It falls.", "It rises."),
-            "squaring keeps the order of probabilities, and AP depends on the order alone.",
-            "do two images change places?",
-        ),
+        *(() if next(iter(trained.values())).task == "single-label" else (_order(),)),
+    )
+
+
+def _order() -> Choice:
+    """What the order of images alone decides; accuracy is none of that, for there an image's classes compete."""
+    return Choice(
+        "order",
+        "**Quiz 3.** All probabilities of a class are squared, so that they get smaller. What happens to its AP?",
+        ("Nothing.", "It falls.", "It rises."),
+        "squaring keeps the order of probabilities, and AP depends on the order alone.",
+        "do two images change places?",
     )
 
 

@@ -10,13 +10,15 @@ from lmptlib.suite.lessons.wording import counts_and_question, groups_told, most
 def opening(dataset: Dataset) -> str:
     """How long the tail is, and how classes are grouped."""
     question = counts_and_question(dataset, "What can be learned for both at once?")
-    return f"{question}\n\n{groups_told(dataset.task.grouping)}"
+    return f"{question}\n\n{groups_told(dataset.task.attrs)}"
 
 
 def pictures(dataset: Dataset, shown: int) -> str:
     """What the grid of pictures holds."""
     n_classes = int((dataset.class_counts > 0).sum())
     which = "each class" if shown >= n_classes else f"each of {shown} of the {n_classes} classes"
+    if dataset.task.single:
+        return f"One training image of {which}, rarest first."
     return f"One training image of {which}, rarest first, with all of its labels; a class that an earlier one shows is not repeated."
 
 
@@ -49,9 +51,9 @@ def group_guess(zero_shot: Run, tuned: Run, ranking: str = "logit") -> Guess:
 
 
 def moved(zero_shot: Run, tuned: Run) -> str:
-    """The change of mAP in total and by group under both rankings, in a sentence each."""
+    """The change of mAP in total and by group under each ranking of the task, in a sentence each."""
     sentences = []
-    for ranking in RANKINGS:
+    for ranking in tuned.measure.rankings:
         before, after = (run.metrics["scores"][ranking] for run in (zero_shot, tuned))
         kept = [name for name in ("total", *GROUPS) if before[name] is not None]
         changes = ", ".join(f"{name} {after[name] - before[name]:+.1f}" for name in kept)
@@ -89,6 +91,8 @@ def quiz(zero_shot: Run, tuned: Run) -> tuple[Choice, ...]:
         f"both towers stay frozen; learned are {vectors}{beside}{_LOGIT_MAPS[tuned.settings.get('logit_map', 'raw')]}.",
         "what is frozen cannot change",
     )
+    if tuned.task == "single-label":
+        return ((frozen,) if vectors else ()) + (_accuracy(zero_shot, tuned),)
     return (
         *((frozen,) if vectors else ()),
         Choice(
@@ -112,6 +116,19 @@ def quiz(zero_shot: Run, tuned: Run) -> tuple[Choice, ...]:
     )
 
 
+def _accuracy(zero_shot: Run, tuned: Run) -> Choice:
+    """Where the accuracy over images and the mean over classes part, of single labels."""
+    n, rare = 90, 10
+    return Choice(
+        "images",
+        f"**Quiz 2.** Of a frequent class {n} of {n} test images are right, of a rare one none of {rare}. What is the accuracy of these "
+        "figures, a mean over classes?",
+        ("50%.", "90%.", "100%."),
+        f"each class counts alike; over images it would be {n / (n + rare):.0%}, and nobody would see the rare class.",
+        "take the accuracy of each class first",
+    )
+
+
 def take_away(zero_shot: Run, tuned: Run) -> tuple[str, ...]:
     before, after = (run.metrics["scores"]["logit"] for run in (zero_shot, tuned))
     changes = {group: after[group] - before[group] for group in GROUPS if before[group] is not None}
@@ -124,5 +141,5 @@ def take_away(zero_shot: Run, tuned: Run) -> tuple[str, ...]:
     return (
         f"{f'Prompt tuning moves {vectors}; i' if vectors else 'I'}mage and text tower stay as they are.",
         *([f"{pays}: {apart}"] if changes[best] - changes[worst] >= 0.05 else []),
-        "A number needs its ranking, its seeds and an interval before it is believed.",
+        f"A number needs {'' if tuned.task == 'single-label' else 'its ranking, '}its seeds and an interval before it is believed.",
     )

@@ -6,7 +6,6 @@ import pandas as pd
 
 from lmptlib.config import Config
 from lmptlib.data.dataset import GROUPS, Dataset
-from lmptlib.evaluation.rankings import RANKINGS
 from lmptlib.runs.comparison import compare
 from lmptlib.runs.run import Run
 from lmptlib.runs.tables import interval_text
@@ -98,9 +97,9 @@ def group_order(run: Run) -> Order:
 
 
 def result(run: Run) -> str:
-    """mAP under both rankings, with intervals over test images."""
+    """mAP under each ranking of the task, with intervals over test images."""
     said = []
-    for ranking in reversed(RANKINGS):
+    for ranking in reversed(run.measure.rankings):
         scores = run.metrics["scores"][ranking]
         ends = interval_text(*scores["ci95"]["total"] or (float("nan"),) * 2)
         said.append(f"Under the **{ranking}** ranking mAP is {scores['total']:.1f} ({ends}).")
@@ -155,7 +154,7 @@ def _against(other: Run, run: Run, name: str) -> str:
     table, mine = believed(other), believed(run)
     sides = [f"{side}s {table[side].mean():.2f} ({mine[side].mean():.2f})" for side in ("positive", "negative")]
     maps = []
-    for ranking in reversed(RANKINGS):
+    for ranking in reversed(run.measure.rankings):
         found = compare({"above": [run], "other": [other]}, "above", ranking).query(
             "row == 'other' and group == 'total'"
         )
@@ -193,7 +192,7 @@ def quiz(run: Run) -> tuple[Choice, ...]:
             "smooth",
             "**Quiz 3.** The objective falls smoothly from epoch to epoch. What does that say about mAP on test images?",
             (
-                "By itself nothing: the objective is of training images, and mAP of an order among test images.",
+                "By itself nothing: the objective is of training images, and mAP of test images.",
                 "That mAP rises from epoch to epoch as well.",
                 "That mAP is higher than that of a run whose objective ends higher.",
             ),
@@ -204,9 +203,10 @@ def quiz(run: Run) -> tuple[Choice, ...]:
 
 
 def take_away(run: Run) -> tuple[str, ...]:
-    logit, softmax = (run.metrics["scores"][ranking]["total"] for ranking in ("logit", "softmax"))
+    totals = ((run.metrics["scores"][ranking]["total"], ranking) for ranking in reversed(run.measure.rankings))
+    told = " and ".join(f"{total:.1f} ({ranking})" for total, ranking in totals)
     return (
         "A run is one configuration and one folder; the same configuration again reads the folder.",
-        f"Here mAP is {logit:.1f} (logit) and {softmax:.1f} (softmax); with one seed that is one draw of many.",
+        f"Here mAP is {told}; with one seed that is one draw of many.",
         "A loss that falls shows that training works. Whether its result is better, only mAP on images that it never saw can say.",
     )

@@ -32,13 +32,16 @@ from lmptlib.suite.lessons.wording import (
 )
 
 _PERCENT = "mAP (%), {} ranking"
+NOT_SINGLE = (
+    "LMPT re-balances the several labels of an image; 10_loss_table and 06_per_class_ap compare what is for one label."
+)
 
 
 def opening(dataset: Dataset) -> str:
     question = counts_and_question(
         dataset, "LMPT has a part for what makes the second one hard. Which of its parts help, and whom?"
     )
-    return f"{question}\n\n{groups_told(dataset.task.grouping)}"
+    return f"{question}\n\n{groups_told(dataset.task.attrs)}"
 
 
 def captions_missing(dataset: Dataset) -> str:

@@ -1,11 +1,12 @@
 """What the lessons' sentences share: differences in words that follow their intervals, data sets in a sentence."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from lmptlib.data.dataset import CUTOFFS, GROUPS, Dataset
+from lmptlib.data.dataset import GROUPS, USUAL_CUTOFFS, Dataset
 from lmptlib.runs.tables import difference_text
 
 
@@ -59,14 +60,18 @@ def most_and_least(class_counts: np.ndarray) -> tuple[int, int]:
     return int(kept[class_counts[kept].argmax()]), int(kept[class_counts[kept].argmin()])
 
 
-def groups_told(grouping: str) -> str:
-    """From how many training images on a class is in the head and in the medium group. grouping: as of a task or a run.
+def groups_told(attrs: Mapping[Any, Any]) -> str:
+    """From how many training images on a class is in the head and in the medium group. attrs: as of a task, a run or a table.
 
     >>> from lmptlib.suite.lessons.wording import groups_told
-    >>> groups_told("")
+    >>> groups_told({"grouping": ""})
     'Here: head from 100 training images on, medium from 20.'
     """
-    (head, medium, _), (high, low) = GROUPS, CUTOFFS
+    (head, medium, _), (high, low), grouping = (
+        GROUPS,
+        USUAL_CUTOFFS[attrs.get("task", "multi-label")],
+        attrs.get("grouping"),
+    )
     return f"Here: {grouping or f'{head} from {high} training images on, {medium} from {low}'}."
 
 

@@ -18,6 +18,9 @@ _SIDES = {
     "few": "There are too few positives for an interval.",
 }
 
+# By kind of task, the sweep where nobody names one.
+GRIDS = {"multi-label": "worth_it", "single-label": "worth_it_single"}
+
 
 def opening(dataset: Dataset, configs: Mapping[str, Config]) -> str:
     """How many images classes have to learn from, and how many ways there are."""

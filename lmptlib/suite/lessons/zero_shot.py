@@ -11,6 +11,7 @@ from lmptlib.evaluation.average_precision import average_precision
 from lmptlib.suite.lessons.questions import Choice, Guess, Number
 from lmptlib.suite.lessons.wording import judged, listed, right_first
 
+NOT_SINGLE = "its three rankings order images class by class, and keep the order of an image's classes, which accuracy is made of."
 # An mAP in percent; the bars of all guesses have one scale.
 _PERCENT = (0, 100)
 

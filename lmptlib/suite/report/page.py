@@ -9,6 +9,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.io.json import to_json_plotly
 
+from lmptlib.data.words import said
 from lmptlib.runs.tables import interval_text
 
 
@@ -51,4 +52,9 @@ _TEMPLATES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_TEMPLATES.filters |= {"figure_json": _figure_json, "percent": _percent, "interval_below": _interval_below}
+_TEMPLATES.filters |= {
+    "figure_json": _figure_json,
+    "percent": _percent,
+    "interval_below": _interval_below,
+    "said": said,
+}

@@ -7,7 +7,6 @@ from typing import Any
 import pandas as pd
 
 from lmptlib.data.dataset import GROUPS
-from lmptlib.evaluation.rankings import RANKINGS
 from lmptlib.paths import safe_name
 from lmptlib.runs.labels import described
 from lmptlib.runs.run import Run
@@ -19,11 +18,12 @@ from lmptlib.runs.tables import (
     out_of_fold,
     result_numbers,
     result_settings,
+    top_accuracies,
 )
 from lmptlib.suite.figures import curve_figures, group_ap
 from lmptlib.suite.report.page import Page
 
-COLUMNS = {"rankings": RANKINGS, "groups": ("total", *GROUPS)}  # of every table with mAPs
+GROUP_COLUMNS = ("total", *GROUPS)  # of every table with means
 
 
 def run_page(run: Run, name: str) -> Page:
@@ -31,12 +31,19 @@ def run_page(run: Run, name: str) -> Page:
     written = datetime.fromtimestamp((run.folder / "metrics.json").stat().st_mtime)
     about = f"{run.folder.name} · {written:%Y-%m-%d %H:%M}"
     title = f"{name} on {run.dataset}"
-    groups = pd.concat([group_table([run], ranking).assign(run=f"{ranking} ranking") for ranking in RANKINGS])
-    content = COLUMNS | {
+    groups = pd.concat(
+        [group_table([run], ranking).assign(run=f"{ranking} ranking") for ranking in run.measure.rankings]
+    )
+    groups["run"] = groups["run"] if run.task == "multi-label" else run.measure.name
+    content = {
+        "groups": GROUP_COLUMNS,
+        "task": run.task,
+        "measure": run.measure,
+        "top": top_accuracies([run]),
         "config": run.config,
         "scores": run.metrics["scores"],
         "out_of_fold": run.out_of_fold,
-        "group_figure": group_ap.group_map(groups).update_yaxes(title="mAP (%)").to_plotly_json(),
+        "group_figure": group_ap.group_map(groups).update_yaxes(title=f"{run.measure.name} (%)").to_plotly_json(),
         "training_figures": _training_figures(run, name),
         "classes": run.classes.sort_values("train", ascending=False, kind="stable").to_dict("records"),
     }
@@ -56,14 +63,19 @@ def result_tables(runs: list[Run]) -> dict[str, dict[str, Any]]:
         tables[dataset] = {
             "settings": list(settings),
             "grouping": part[0].grouping,
+            "task": part[0].task,
+            "measure": part[0].measure,
             "rows": [
                 {
                     "label": label,
                     "told": described(seeds[0]),
                     "pages": {run.folder.name: _page_name(run) for run in seeds},
                     "settings": values,
-                    "numbers": {key: numbers[(*key, label)] for key in product(RANKINGS, COLUMNS["groups"])},
+                    "numbers": {
+                        key: numbers[(*key, label)] for key in product(part[0].measure.rankings, GROUP_COLUMNS)
+                    },
                     "out_of_fold": out_of_fold(seeds),
+                    "top": top_accuracies(seeds),
                 }
                 for (label, seeds), values in zip(rows.items(), settings.to_numpy().tolist())
             ],

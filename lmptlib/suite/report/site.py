@@ -17,7 +17,7 @@ from lmptlib.runs.tables import by_dataset, run_names
 from lmptlib.suite.report.html import follow_notebooks
 from lmptlib.suite.report.notebook_page import glossary_page, notebook_page
 from lmptlib.suite.report.page import Page, render
-from lmptlib.suite.report.run_page import COLUMNS, result_tables, run_page
+from lmptlib.suite.report.run_page import GROUP_COLUMNS, result_tables, run_page
 
 _MANIFEST = "site.json"  # names the files that are the site's own
 
@@ -71,7 +71,7 @@ def _index(title: str, pages: list[Page], runs: list[Run]) -> str:
         notebooks=[page for page in pages if page.source],
         tables=result_tables(runs),
         n_runs=len(runs),
-        **COLUMNS,
+        groups=GROUP_COLUMNS,
     )
 
 

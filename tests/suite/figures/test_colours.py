@@ -102,9 +102,9 @@ def test_a_figure_says_how_its_groups_came():
     told.attrs["grouping"] = "thirds"
     figure = class_counts(told.sort_values("train"))
     assert plain.layout.title.subtitle.text is None and figure.layout.title.subtitle.text == "thirds"
-    bare = tell_groups(go.Figure(layout={"height": 300}), "thirds")
+    bare = tell_groups(go.Figure(layout={"height": 300}), {"grouping": "thirds"})
     assert bare.layout.title.subtitle.text == "thirds" and bare.layout.height > 300
-    assert tell_groups(go.Figure(), "").layout.title.subtitle.text is None
+    assert tell_groups(go.Figure(), {}).layout.title.subtitle.text is None
     assert figure.layout.title.text == plain.layout.title.text and figure.layout.height > plain.layout.height
 
     rows = [told.assign(row=row, ap=ap, low=ap, high=ap) for row, ap in (("clip", 20.0), ("coop", 50.0))]

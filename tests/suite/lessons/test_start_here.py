@@ -58,7 +58,8 @@ class Scores:
     """Stands in for a run with these mAP by group."""
 
     def __init__(self, **scores):
-        self.settings, self.metrics = {}, {"scores": {"logit": {"head": None, "medium": None, "tail": None, **scores}}}
+        self.task, self.settings = "multi-label", {}
+        self.metrics = {"scores": {"logit": {"head": None, "medium": None, "tail": None, **scores}}}
 
 
 @pytest.mark.parametrize(
