@@ -1,6 +1,6 @@
 """Linear discriminants of each class, with a text prior."""
 
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -41,17 +41,25 @@ class LDA(LinearForm):
     and s the mean over classes of |mu+ - mu-|: the text is a prior that a class of few photographs leans on, and all that a
     class of none has. R are the features less what all labels together and an intercept explain of them by least squares, so
     that S is not widened by the other labels of an image. With one class and kappa 0 it is the linear discriminant of two
-    groups (scikit-learn's LinearDiscriminantAnalysis). m is the mean of the features, plain and flipped.
+    groups (scikit-learn's LinearDiscriminantAnalysis). m is the mean of the features, plain and flipped. A label that is not
+    known makes its image neither positive nor negative, and R has no images with such labels.
     """
 
     Settings = LDASettings
     grid: ClassVar = {"kappa": (2.0, 8.0), "rho": (0.05, 0.1, 0.2, 0.4, 0.8)}
 
+    @classmethod
+    def masks_unknown(cls, settings: Any) -> bool:
+        return True
+
     def prepare(self, batch: Batch) -> Prepared:
         x, y = rows_of(batch)
         mean = x.mean(0)
         x, counts = x - mean, batch.targets.sum(0).double()
-        return Prepared(mean, counts, mean_differences(x, y, 1 - y), *eigen(residuals(x, y)))
+        negatives = torch.cat([batch.negatives()] * 2).double()
+        labelled, labels = rows_of(batch.labelled())
+        scatter = eigen(residuals(labelled - mean, labels))
+        return Prepared(mean, counts, mean_differences(x, y, negatives), *scatter)
 
     def fit(self, prepared: Prepared, values: dict[str, float]) -> None:
         directions = with_text(prepared.differences, prepared.counts, self.text, values["kappa"])

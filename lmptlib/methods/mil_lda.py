@@ -45,9 +45,11 @@ def from_views(batch: Batch, scores: Tensor) -> Prepared:
     best = F.one_hot(scores.argmax(1), views.shape[1]).transpose(1, 2)
     x = views.flatten(0, 1)
     positive = (shown * best).flatten(0, 1)
-    negative = (1 - shown).expand_as(best).flatten(0, 1)
+    negative = batch.negatives().double()[:, None].expand_as(best).flatten(0, 1)
     mean = x.mean(0)
     x = x - mean
     known = (positive + negative).any(1)
+    if batch.known is not None:
+        known &= batch.known.all(1).repeat_interleave(views.shape[1])
     scatter = eigen(residuals(x[known], positive[known]))
     return Prepared(mean, shown.sum((0, 1)), mean_differences(x, positive, negative), *scatter)
