@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from lmptlib.clip.features import VIEWS
 from lmptlib.clip.preprocessing import check_preprocess
 from lmptlib.data.loading import BUILT_IN
+from lmptlib.data.pool import DRAWN
 from lmptlib.errors import WORDS, limits, literals, nearest, read_yaml
 from lmptlib.losses import effective_settings
 from lmptlib.methods import METHODS, Learning, learns
@@ -51,6 +52,17 @@ class Config(BaseModel):
         "max",
         description="what crops add to a class's score: the best one's, their mean, or a mean that leans to the best",
     )
+    tackle: str | None = Field(
+        None,
+        description="a folder of unlabelled images, or emoji (drawn): what CLIP finds there for rare classes is trained on, "
+        "too",
+    )
+    tackle_to: int = Field(
+        20, ge=0, description="training images that classes with fewer are filled up to from the pool; 0: none is"
+    )
+    tackle_tau: float | None = Field(
+        None, gt=0, allow_inf_nan=False, description="what cosines are divided by to rank the pool (None: as CLIP does)"
+    )
     method: Annotated[str, OneOf(tuple(METHODS))] = Field("lmpt", description="what is learned, and how")
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="where it computes; auto: cuda where there is one"
@@ -66,6 +78,11 @@ class Config(BaseModel):
     def all_epochs(self) -> int:
         """Epochs of all phases; 0 where nothing is learned step by step."""
         return self.learning.all_epochs if self.learning else 0
+
+    @property
+    def enriches(self) -> bool:
+        """Whether classes are filled up from a pool, where they have few training images."""
+        return self.tackle is not None and self.tackle_to > 0
 
     def flat(self) -> dict[str, Any]:
         """All settings by name, those of every run first."""
@@ -84,7 +101,7 @@ class Config(BaseModel):
     def effective(self) -> dict[str, Any]:
         """The settings that a result depends on, by name: not where things lie, and nothing without effect."""
         settings = self.flat()
-        for place in ("recipe", "dataset", "data_root", "cache", "model", "weights"):
+        for place in ("recipe", "dataset", "data_root", "cache", "model", "weights", "tackle"):
             del settings[place]
         if self.learning:
             settings["loss_settings"] = effective_settings(
@@ -94,6 +111,8 @@ class Config(BaseModel):
             settings.pop("trials", None)
         if self.views == 1:
             del settings["views"], settings["pool"]
+        if not self.enriches:
+            del settings["tackle_to"], settings["tackle_tau"]
         if settings.get("logit_map") == "raw":
             settings.pop("lr_logit_map", None)
         for name in self.settings.idle():
@@ -106,7 +125,7 @@ RENAMED = {"head": "logit_map", "lr_head": "lr_logit_map"}  # settings of versio
 _GO_WITH = {"ctx_init": {"n_ctx"}, "n_ctx": {"ctx_init"}, "loss_settings": {"loss"}}  # what a change of others resets
 _KINDS = {"int": int, "float": float, "bool": bool, "str": str}
 _NEVER_NONE = ("recipe", "dataset", "model", "device", "seed")
-_PATHS = ("dataset", "data_root", "cache", "model", "weights", "out")
+_PATHS = ("dataset", "data_root", "cache", "model", "weights", "tackle", "out")
 _FILES = (".csv", ".tsv", ".yaml", ".yml", ".json", ".jsonl", ".safetensors", ".pt", ".pth", ".bin")
 
 
@@ -156,6 +175,7 @@ def read_value(name: str, kind: str, optional: bool, value: Any) -> Any:
         # A name or a tag stays as it is, whatever lies in the caller's folder.
         path = from_home(value)
         is_path = name in ("data_root", "cache", "out") or path.suffix in _FILES or (os.sep in value and path.exists())
+        is_path |= name == "tackle" and value not in ("", DRAWN)
         is_path |= name == "dataset" and value not in ("", *BUILT_IN) and os.path.isdir(path)
         return os.path.abspath(path) if is_path else value
     return value
@@ -246,6 +266,9 @@ def _complete(settings: dict[str, Any]) -> Config:
         raise ValueError(f"method '{method}' needs crops: views 5 or 14")
     if config.views == 1 and config.pool != COMMON["pool"].default:
         raise ValueError("setting 'pool' goes with views 5 or 14")
+    for name in ("tackle_to", "tackle_tau"):
+        if config.tackle is None and getattr(config, name) != COMMON[name].default:
+            raise ValueError(f"setting '{name}' goes with tackle, a pool of images")
     return config
 
 

@@ -64,6 +64,9 @@ def image_features(
     clip: Clip, split: Split, flipped: bool, cache: Path | None = None, log: Callable = print
 ) -> dict[str, Tensor]:
     """`plain` and, where asked for, `flipped` features (N, D) of a split's images, on the CPU."""
+    if len(parts := split.parts()) > 1:
+        of_parts = [image_features(clip, part, flipped, cache, log) for part in parts]
+        return {name: torch.cat([found[name] for found in of_parts]) for name in of_parts[0]}
     names = ("plain", "flipped") if flipped else ("plain",)
     path = _cache_path(cache, clip, [f"{names[-1]}, reading {READING}", *split.digests(cache)])
     stored = _load(path, names, len(split), log)
@@ -93,6 +96,8 @@ def crop_features(clip: Clip, split: Split, views: int, cache: Path | None = Non
     views: 5 (V = 4, boxes of 0.6 of each side in the corners) or 14 (V = 13, and boxes of 0.4 in three rows of three), cut
     from the upright image. What has to be computed is told before, in passes of the image tower.
     """
+    if len(parts := split.parts()) > 1:
+        return torch.cat([crop_features(clip, part, views, cache, log) for part in parts])
     return torch.cat([_grid_features(clip, split, *grid, cache, log) for grid in VIEWS[views]], dim=1)
 
 

@@ -110,6 +110,7 @@ class Split:
     """The images of one list, with their labels (N, C), bool, and, for training, their captions.
 
     source: the file that lists them. places: of each image in it, as `line 3`. names: the images' paths below the root.
+    fetched (N,): with which probability an image was fetched from a pool, NaN for those of the list; None where all are.
     """
 
     source: Path
@@ -118,6 +119,7 @@ class Split:
     paths: tuple[Path, ...]
     labels: np.ndarray
     captions: tuple[str, ...] | None = None
+    fetched: np.ndarray | None = None
     _digests: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def digests(self, cache: Path | None = None) -> list[str]:
@@ -125,6 +127,25 @@ class Split:
         if not self._digests:
             self._digests.extend(file_digests(self.paths, cache))
         return self._digests
+
+    @property
+    def listed(self) -> np.ndarray:
+        """Which images (N,) are of the list, and not fetched from a pool."""
+        return np.ones(len(self), bool) if self.fetched is None else np.isnan(self.fetched)
+
+    def parts(self) -> list["Split"]:
+        """The images of the list and those that were fetched, which stand behind them; itself where none was."""
+        if self.fetched is None:
+            return [self]
+        return [self.rows(np.flatnonzero(rows)) for rows in (self.listed, ~self.listed) if rows.any()]
+
+    def joined(self, fetched: "Split") -> "Split":
+        """With images from a pool behind its own."""
+        named = {name: getattr(self, name) + getattr(fetched, name) for name in ("places", "names", "paths")}
+        captions = None if self.captions is None else self.captions + (fetched.captions or ())
+        labels = np.concatenate([self.labels, fetched.labels])
+        chances = np.concatenate([np.full(len(self), np.nan), np.asarray(fetched.fetched)])
+        return Split(self.source, **named, labels=labels, captions=captions, fetched=chances)
 
     def where(self, image: int) -> str:
         """The file that lists an image, and where in it."""
@@ -137,7 +158,8 @@ class Split:
         """The images of these rows, in their order."""
         named = {name: tuple(getattr(self, name)[i] for i in index) for name in ("places", "names", "paths")}
         captions = None if self.captions is None else tuple(self.captions[i] for i in index)
-        return Split(self.source, **named, labels=self.labels[index], captions=captions)
+        fetched = None if self.fetched is None or np.isnan(self.fetched[index]).all() else self.fetched[index]
+        return Split(self.source, **named, labels=self.labels[index], captions=captions, fetched=fetched)
 
 
 @dataclass(frozen=True)
@@ -174,8 +196,27 @@ class Dataset:
         """
         held = self.test if test is None else self.train.rows(test)
         part = replace(self, train=self.train.rows(train), test=held, val=None if test is not None else self.val)
-        object.__setattr__(part, "groups", self.groups)
-        return part
+        return part._grouped_as(self)
+
+    def enlarged(self, fetched: Split) -> "Dataset":
+        """With images from a pool, which have their labels, behind its training images. Classes stay in their groups."""
+        return replace(self, train=self.train.joined(fetched))._grouped_as(self)
+
+    def _grouped_as(self, other: "Dataset") -> "Dataset":
+        """Itself, new as it is, with its classes in the groups that they are in there."""
+        object.__setattr__(self, "groups", other.groups)
+        return self
+
+    @property
+    def known(self) -> np.ndarray | None:
+        """Which labels (N, C) of the training images are known; None where all are.
+
+        Of an image that was fetched for a class, and may show others, nothing is known but that class. A single label says
+        all.
+        """
+        if self.train.fetched is None or self.task.single:
+            return None
+        return self.train.listed[:, None] | self.train.labels
 
     def class_table(self) -> pd.DataFrame:
         """One row a class: its training count, group and numbers of validation and test images.

@@ -31,9 +31,10 @@ class ClassificationLoss(nn.Module):
         """The loss of every element, (B, C). Raises ValueError on shapes that do not fit."""
         return self._elementwise(*self._prepared(logits, targets))
 
-    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """The mean over images and classes of logits and targets (B, C)."""
-        return self.elementwise(logits, targets).mean()
+    def forward(self, logits: Tensor, targets: Tensor, known: Tensor | None = None) -> Tensor:
+        """The mean over images and classes of logits and targets (B, C); over those that are `known`, (B, C) bool."""
+        each = self.elementwise(logits, targets)
+        return each.mean() if known is None else mean_of_known(each, known)
 
     def _prepared(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         if logits.shape != targets.shape or logits.dim() != 2 or logits.shape[1] != len(self.class_counts):
@@ -47,3 +48,8 @@ class ClassificationLoss(nn.Module):
 
     def _elementwise(self, logits: Tensor, targets: Tensor) -> Tensor:
         raise NotImplementedError
+
+
+def mean_of_known(values: Tensor, known: Tensor) -> Tensor:
+    """The mean of the values (B, C) that are known, (B, C) bool: of the others no gradient comes, whatever they are."""
+    return values.where(known, 0.0).sum() / known.sum().clamp(min=1)

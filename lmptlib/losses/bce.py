@@ -28,7 +28,9 @@ class MultiLabelSoftMarginLoss(BCELoss):
     The value is torch.nn.functional.multilabel_soft_margin_loss, the mean of BCE over classes and images.
     """
 
-    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+    def forward(self, logits: Tensor, targets: Tensor, known: Tensor | None = None) -> Tensor:
+        if known is not None:
+            return super().forward(logits, targets, known)
         return F.multilabel_soft_margin_loss(*self._prepared(logits, targets))
 
 

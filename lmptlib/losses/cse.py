@@ -72,15 +72,20 @@ class CSELoss(nn.Module):
         n_tokens = captions.any(-1).sum(1, keepdim=True)  # (B, 1)
         return 1 - captions.flatten(1) @ prompts.flatten(1).T / n_tokens.clamp(min=1)
 
-    def forward(self, captions: Tensor, prompts: Tensor, targets: Tensor) -> Tensor:
-        """The loss of captions and prompts, as `level` says, and targets (B, C): a scalar."""
+    def forward(self, captions: Tensor, prompts: Tensor, targets: Tensor, known: Tensor | None = None) -> Tensor:
+        """The loss of captions and prompts, as `level` says, and targets (B, C): a scalar.
+
+        Labels that are not `known`, (B, C) bool, cost nothing.
+        """
         distance = self._distance(captions, prompts, targets)
         outside = (self.margin.to(distance) - distance).clamp(min=0)
-        return (self.weight.to(distance) * torch.where(targets > 0, distance, outside)).sum(1).mean()
+        each = self.weight.to(distance) * torch.where(targets > 0, distance, outside)
+        return (each if known is None else each.where(known, 0.0)).sum(1).mean()
 
     @torch.no_grad()
-    def inside_margin(self, captions: Tensor, prompts: Tensor, targets: Tensor) -> Tensor:
+    def inside_margin(self, captions: Tensor, prompts: Tensor, targets: Tensor, known: Tensor | None = None) -> Tensor:
         """The share of negative pairs that lie inside their margin, a scalar: where it is 0, the margin has no effect."""
         distance = self._distance(captions, prompts, targets)
-        inside = distance < self.margin.to(distance)
-        return (inside & (targets <= 0)).sum() / (targets <= 0).sum().clamp(min=1)
+        inside, negative = distance < self.margin.to(distance), targets <= 0
+        negative = negative if known is None else negative & known
+        return (inside & negative).sum() / negative.sum().clamp(min=1)

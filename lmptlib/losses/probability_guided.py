@@ -9,7 +9,7 @@ from pydantic import Field, PositiveFloat
 from torch import Tensor
 
 from lmptlib.data.dataset import CUTOFFS, GROUPS, class_groups
-from lmptlib.losses.base import ClassificationLoss, Kappa
+from lmptlib.losses.base import ClassificationLoss, Kappa, mean_of_known
 
 FactorName = Literal["l1_pos", "l2_pos", "l1_neg", "l2_neg"]
 FACTORS: tuple[str, ...] = get_args(FactorName)
@@ -17,10 +17,11 @@ FACTORS: tuple[str, ...] = get_args(FactorName)
 Factor = PositiveFloat | Sequence[PositiveFloat]
 
 
-def mean_probabilities(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+def mean_probabilities(logits: Tensor, targets: Tensor, known: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Per class, the mean of p over positives and of 1 - p over negatives, (C,) each (PG Eq. 6).
 
-    logits and targets (B, C). NaN for a class without positives (or negatives): gaps stay gaps.
+    logits and targets (B, C). NaN for a class without positives (or negatives): gaps stay gaps. A label that is not `known`,
+    (B, C) bool, is neither.
 
     >>> import torch
     >>> from lmptlib.losses import mean_probabilities
@@ -32,7 +33,8 @@ def mean_probabilities(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]
         logits = logits.float()
     p, targets = torch.sigmoid(logits), targets.to(logits)
     positive = (p * targets).sum(0) / targets.sum(0)
-    negative = ((1 - p) * (1 - targets)).sum(0) / (1 - targets).sum(0)
+    negatives = 1 - targets if known is None else (1 - targets) * known
+    negative = ((1 - p) * negatives).sum(0) / negatives.sum(0)
     return positive, negative
 
 
@@ -102,6 +104,12 @@ class ProbabilityGuidedLoss(ClassificationLoss):
                     f"{name} is a positive number, three (head, medium, tail) or one a class, not {value.tolist()}"
                 )
             self.register_buffer(name, value.expand_as(counts).clone())
+
+    def forward(self, logits: Tensor, targets: Tensor, known: Tensor | None = None) -> Tensor:
+        if known is None:
+            return super().forward(logits, targets)
+        means = mean_probabilities(logits.detach(), targets, known)
+        return mean_of_known(self.elementwise(logits, targets, means), known)
 
     def elementwise(self, logits: Tensor, targets: Tensor, means: tuple[Tensor, Tensor] | None = None) -> Tensor:
         """The loss of every element, (B, C). `means` (pbar+, pbar-), (C,) each, stand in for those of this batch."""

@@ -55,8 +55,13 @@ class CrossEntropyLoss(ClassificationLoss):
         absent = self.class_counts == 0
         self.register_buffer("shift", torch.zeros_like(self.class_counts).masked_fill(absent, -torch.inf))
 
-    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """The mean over images of the sum over classes, of logits and targets (B, C)."""
+    def forward(self, logits: Tensor, targets: Tensor, known: Tensor | None = None) -> Tensor:
+        """The mean over images of the sum over classes, of logits and targets (B, C).
+
+        Raises ValueError where some labels are unknown: a class that an image may show is no rival of one that it does.
+        """
+        if known is not None:
+            raise ValueError(f"{type(self).__name__} compares classes: it needs all labels of an image")
         return self.elementwise(logits, targets).sum(1).mean()
 
     def _elementwise(self, logits: Tensor, targets: Tensor) -> Tensor:

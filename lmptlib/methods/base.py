@@ -104,16 +104,35 @@ class Batch:
     images: Tensor | None = None  # (B, D), unit features, flips chosen
     flipped: Tensor | None = None  # (B, D), unit features of the flipped images
     crops: Tensor | None = None  # (B, V, D), unit features of the crops
-    folds: Tensor | None = None  # (B,), the fold of each image
+    folds: Tensor | None = None  # (B,), the fold of each image, -1 of one that was fetched from a pool
     captions: Tensor | None = None  # (B, D), unit features
     caption_ids: Tensor | None = None  # (B, 77), the tokenizer's numbers
     caption_tokens: Tensor | None = None  # (B, 77, D), a unit feature for each token, zero past a caption's end
     pixels: Tensor | None = None  # (B, 3, H, W), preprocessed, crops and flips chosen
+    # (B, C) bool, which targets are known; None where all are: the others are not negatives
+    known: Tensor | None = None
 
     def rows(self, index: Tensor) -> "Batch":
         """Those of its images that `index` names, or a mask (B,)."""
         held = {part.name: getattr(self, part.name) for part in fields(self)}
         return Batch(**{name: None if part is None else part[index] for name, part in held.items()})
+
+    def judged(self) -> "Batch":
+        """Those of its images that are in a fold: all but those that were fetched from a pool, which are only learned from."""
+        return self.rows(self.folds >= 0)
+
+    def is_labelled(self) -> Tensor:
+        """(B,) bool, of which images all labels are known."""
+        shape, device = self.targets.shape[:1], self.targets.device
+        return torch.ones(shape, dtype=torch.bool, device=device) if self.known is None else self.known.all(1)
+
+    def labelled(self) -> "Batch":
+        """Those of its images of which all labels are known."""
+        return self if self.known is None else self.rows(self.is_labelled())
+
+    def negatives(self) -> Tensor:
+        """(B, C), 1 where an image is known not to show a class."""
+        return 1 - self.targets if self.known is None else (1 - self.targets) * self.known
 
 
 @dataclass(frozen=True)
@@ -183,6 +202,11 @@ class Method(nn.Module):
         return cls.captions
 
     @classmethod
+    def masks_unknown(cls, settings: Any) -> bool:
+        """Whether it can learn from images of which some labels are unknown, and takes none of these for a negative."""
+        return False
+
+    @classmethod
     def needs_crops(cls, settings: Any) -> bool:
         """Whether it cannot be trained without crops of the training images."""
         return False
@@ -225,7 +249,7 @@ class Method(nn.Module):
     def losses(self, batch: Batch, text: Tensor | None) -> dict[str, Tensor]:
         """`loss`, the named terms that it is the weighted sum of, and the `logits` (B, C) that the recorder reads."""
         logits = self.logits(batch, text)
-        loss = self.problem.loss(logits, batch.targets)
+        loss = self.problem.loss(logits, batch.targets, batch.known)
         return {"loss": loss, "loss_cls": loss, "logits": logits}
 
     def diagnostics(self, batch: Batch, text: Tensor | None) -> dict[str, Tensor]:

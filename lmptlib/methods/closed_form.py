@@ -71,7 +71,7 @@ class ClosedForm(Method):
     def solve(self, batch: Batch) -> None:
         raw = self.select(batch)
         self.fit_to(batch, self.prepare(batch), self.chosen)
-        self.finish(raw, batch)
+        self.finish(raw, batch.judged())
 
     def finish(self, raw: Tensor, batch: Batch) -> None:
         """Fit the logit map to raw scores (N, C) out of fold, and keep what it makes of them."""
@@ -80,23 +80,23 @@ class ClosedForm(Method):
         self.out_of_fold = self.logit_map(raw)
 
     def select(self, batch: Batch) -> Tensor:
-        """Choose the settings; the raw scores (N, C) that training images have out of fold under them.
+        """Choose the settings; the raw scores (N, C) that training images in a fold have out of it under them.
 
         Where no class has two images nothing can be judged, and the middle of the grid is taken. Raises ValueError where all
         images are in one fold.
         """
-        if len(batch.folds.unique()) < 2:
+        judged = batch.judged()
+        if len(judged.folds.unique()) < 2:
             raise ValueError("folds need training images that differ: all are the same picture")
         candidates = self.candidates()
-        raw = torch.zeros(len(candidates), *batch.targets.shape, dtype=torch.float64, device=self.text.device)
-        for fold in batch.folds.unique():
-            held = batch.folds == fold
-            rest = batch.rows(~held)
+        raw = torch.zeros(len(candidates), *judged.targets.shape, dtype=torch.float64, device=self.text.device)
+        for fold in judged.folds.unique():
+            held, rest = judged.folds == fold, batch.rows(batch.folds != fold)
             prepared = self.prepare(rest)
             for values, scores in zip(candidates, raw):
                 self.fit_to(rest, prepared, values)
-                scores[held] = self.raw_of_views(batch.rows(held))
-        figures = [mean_of(self.figures_out_of_fold(scores, batch)) for scores in raw]
+                scores[held] = self.raw_of_views(judged.rows(held))
+        figures = [mean_of(self.figures_out_of_fold(scores, judged)) for scores in raw]
         self.trials = [{**values, "total": figure} for values, figure in zip(candidates, figures)]
         best = len(candidates) // 2 if None in figures else int(np.argmax(figures))
         self.chosen = candidates[best]

@@ -1,6 +1,6 @@
 """CoOp: context tokens learned with the classification loss alone."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import Field, field_validator
@@ -47,6 +47,10 @@ class CoOp(CosineMethod):
             problem.generator,
         )
 
+    @classmethod
+    def masks_unknown(cls, settings: Any) -> bool:
+        return True
+
     def phases(self) -> list[Phase]:
         settings = self.settings
         contexts = {"params": self.contexts(), "lr": settings.lr, "weight_decay": settings.weight_decay}
@@ -65,6 +69,7 @@ class CoOp(CosineMethod):
     def calibrate(self, batch: Batch) -> None:
         """The logit map's first bias, of the contexts before training."""
         (text,) = self.problem.clip.encode_prompts([self.prompts(batch)])
+        batch = batch.labelled()
         self.logit_map.calibrate(self.cosines(batch, text), batch.targets)
 
     def prompts(self, batch: Batch | None) -> Prompts:

@@ -121,26 +121,30 @@ class Ensemble(ClosedForm):
     def needs_crops(cls, settings: Any) -> bool:
         return any(MEMBERS[name].needs_crops(settings) for name in _names(settings.members))
 
+    @classmethod
+    def masks_unknown(cls, settings: Any) -> bool:
+        return all(MEMBERS[name].masks_unknown(settings) for name in _names(settings.members))
+
     def solve(self, batch: Batch) -> None:
-        self.trials = []
-        text = self.standard_text.fit(self.cosines(batch))
+        self.trials, judged = [], batch.judged()
+        text = self.standard_text.fit(self.cosines(judged))
         mixed = [self.solve_member(name, member, batch, text) for name, member in self.parts]
         weights, trials = most_sober(
             [dict(zip(self.names, weights)) for weights in even_first(len(mixed))],
             lambda weights: weighted(weights.values(), mixed),
-            partial(self.figures_out_of_fold, batch=batch),
+            partial(self.figures_out_of_fold, batch=judged),
         )
         self.trials += [{"of": "weights", **trial} for trial in trials]
         self.weights.copy_(torch.tensor(list(weights.values())))
         self.chosen["weights"] = weights
-        self.finish(weighted(weights.values(), mixed), batch)
+        self.finish(weighted(weights.values(), mixed), judged)
 
     def solve_member(self, name: str, member: Member, batch: Batch, text: Tensor) -> Tensor:
         """Solve a member and choose its share of the text; its scores (N, C) out of fold, standardised."""
         member.method.solve(batch)
         own = member.own.fit(member.method.out_of_fold)
         shares = [{"text": share} for share in sorted(TEXT_SHARES, reverse=True)]
-        figures = partial(self.figures_out_of_fold, batch=batch)
+        figures = partial(self.figures_out_of_fold, batch=batch.judged())
         share, trials = most_sober(shares, lambda share: own + share["text"] * text, figures)
         self.trials += [{"of": name, **trial} for trial in (*member.method.trials, *trials)]
         member.share.fill_(share["text"])

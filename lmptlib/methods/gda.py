@@ -58,7 +58,7 @@ class GDA(LinearForm):
         x, y = rows_of(batch)
         counts, n_images = batch.targets.sum(0).double(), len(batch.targets)
         if self.problem.single:
-            of_all = statistics(x, y, 1 - y, counts, True)
+            of_all = statistics(x, y, 1 - y, batch.is_labelled().repeat(2), counts, True)
             centres, nothing = of_all.differences @ of_all.vectors, torch.zeros_like(of_all.differences)
             return Prepared(
                 of_all.mean, counts, n_images, nothing[:, 0], centres, nothing, of_all.values, of_all.vectors

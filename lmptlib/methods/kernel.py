@@ -1,6 +1,6 @@
 """Classes by the training images that an image is near to."""
 
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +16,7 @@ _CHUNK = 1024  # images at once: with 10,000 keys their affinities take 80 MB
 class Prepared(NamedTuple):
     mean: Tensor  # (D,)
     keys: Tensor  # (N, D)
-    labels: Tensor  # (N, C)
+    labels: Tensor  # (N, C), 1 shown, 0 not, -1 unknown
 
 
 class Kernel(ClosedForm):
@@ -25,7 +25,7 @@ class Kernel(ClosedForm):
     The cache of Tip-Adapter (Zhang et al., ECCV 2022, arXiv 2111.03930) for many labels (ours): how near the images of a class
     are, against how near all others are, whatever their numbers. Features are centred by the training images' mean and have
     unit length again; a key is a photograph and its flip together. A class that every image shows, or none, scores 0. Keys
-    and labels are kept, in float64.
+    and labels are kept, in float64. A label that is not known makes its image neither one of the class nor one of the others.
 
     Of single labels it is log(K Y / n_c) - log(K 1 / N): the Bayes rule of Parzen's densities at equal priors.
     """
@@ -50,9 +50,15 @@ class Kernel(ClosedForm):
         self.register_buffer("labels", self.text.new_zeros(problem.n_images, n_classes))
         self.register_buffer("beta", self.text.new_ones(()))
 
+    @classmethod
+    def masks_unknown(cls, settings: Any) -> bool:
+        return True
+
     def prepare(self, batch: Batch) -> Prepared:
         mean = rows_of(batch)[0].mean(0)
-        return Prepared(mean, unit(batch.images.double() + batch.flipped - 2 * mean), batch.targets.double())
+        keys = unit(batch.images.double() + batch.flipped - 2 * mean)
+        unknown = 1 - batch.targets - batch.negatives()
+        return Prepared(mean, keys, (batch.targets - unknown).double())
 
     def fit(self, prepared: Prepared, values: dict[str, float]) -> None:
         # A fold's fit holds fewer keys than that to all training images, which is the last one and what is saved.
@@ -78,10 +84,10 @@ class Kernel(ClosedForm):
 
     def _contrast(self, affinities: Tensor) -> Tensor:
         """Scores (B, C) of affinities (B, N); 0 where no image with the class is seen, or none without it."""
-        labels = self.labels
-        others = torch.ones_like(labels) if self.problem.single else 1 - labels
-        positive, negative = affinities @ labels, affinities @ others
-        ratio = (positive / labels.sum(0)).log() - (negative / others.sum(0)).log()
+        shown, absent = (self.labels > 0).double(), (self.labels == 0).double()
+        others = torch.ones_like(shown) if self.problem.single else absent
+        positive, negative = affinities @ shown, affinities @ others
+        ratio = (positive / shown.sum(0)).log() - (negative / others.sum(0)).log()
         return torch.where((positive > 0) & (negative > 0), ratio, 0.0)
 
 

@@ -1,6 +1,6 @@
 """Linear discriminants of each class, with a text prior."""
 
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -41,7 +41,8 @@ class LDA(LinearForm):
     and s the mean over classes of |mu+ - mu-|: the text is a prior that a class of few photographs leans on, and all that a
     class of none has. R are the features less what all labels together and an intercept explain of them by least squares, so
     that S is not widened by the other labels of an image. With one class and kappa 0 it is the linear discriminant of two
-    groups (scikit-learn's LinearDiscriminantAnalysis). m is the mean of the features, plain and flipped.
+    groups (scikit-learn's LinearDiscriminantAnalysis). m is the mean of the features, plain and flipped. A label that is not
+    known makes its image neither positive nor negative, and R has no images with such labels.
 
     Of single labels it is the linear discriminant of all classes at equal priors: score (f - m) w_c - D_c w_c / 2, where the
     mean over classes of mu+ stands for every mu- and for m, so that D_c is where the class lies. S is then the covariance
@@ -51,9 +52,14 @@ class LDA(LinearForm):
     Settings = LDASettings
     grid: ClassVar = {"kappa": (2.0, 8.0), "rho": (0.05, 0.1, 0.2, 0.4, 0.8)}
 
+    @classmethod
+    def masks_unknown(cls, settings: Any) -> bool:
+        return True
+
     def prepare(self, batch: Batch) -> Prepared:
         x, y = rows_of(batch)
-        return statistics(x, y, 1 - y, batch.targets.sum(0).double(), self.problem.single)
+        negative, whole = torch.cat([batch.negatives()] * 2).double(), batch.is_labelled().repeat(2)
+        return statistics(x, y, negative, whole, batch.targets.sum(0).double(), self.problem.single)
 
     def fit(self, prepared: Prepared, values: dict[str, float]) -> None:
         directions = with_text(prepared.differences, prepared.counts, self.text, values["kappa"])
@@ -64,11 +70,12 @@ class LDA(LinearForm):
         self.set_weight(weight, directions)
 
 
-def statistics(x: Tensor, positive: Tensor, negative: Tensor, counts: Tensor, single: bool) -> Prepared:
+def statistics(x: Tensor, positive: Tensor, negative: Tensor, whole: Tensor, counts: Tensor, single: bool) -> Prepared:
     """What lda takes from rows x (R, D), which are positive and negative for classes (R, C) of `counts` (C,) photographs.
 
-    Rows that are neither for any class are left out of the covariance, and of single labels, where a row of one class is a
-    negative of all others and no more, those that are no positives.
+    whole (R,): of which rows all labels are known; the others are no part of the covariance. Rows that are neither for any
+    class are left out of it, and of single labels, where a row of one class is a negative of all others and no more, those
+    that are no positives.
     """
     if single:
         mean, centres = class_centres(x, positive)
@@ -76,7 +83,7 @@ def statistics(x: Tensor, positive: Tensor, negative: Tensor, counts: Tensor, si
         return Prepared(mean, counts, centres, *eigen(residuals(x[shown] - mean, positive[shown])))
     mean = x.mean(0)
     x = x - mean
-    known = (positive + negative).any(1)
+    known = (positive + negative).any(1) & whole
     scatter = eigen(residuals(x[known], positive[known]))
     return Prepared(mean, counts, mean_differences(x, positive, negative), *scatter)
 

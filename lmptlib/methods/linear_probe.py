@@ -1,6 +1,6 @@
 """A linear classifier on frozen image features."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +28,10 @@ class LinearProbe(Method):
     def __init__(self, settings: Learning, problem: Problem):
         super().__init__(settings, problem)
         self.probe = Probe(len(problem.class_names), problem.width)
+
+    @classmethod
+    def masks_unknown(cls, settings: Any) -> bool:
+        return True
 
     def phases(self) -> list[Phase]:
         settings = self.settings

@@ -46,12 +46,12 @@ class LMPT(CoOp):
 
     def losses(self, batch: Batch, text: Tensor | None) -> dict[str, Tensor]:
         terms, lam = super().losses(batch, text), self.settings.lam
-        loss_cse = self.cse(*self._operands(batch, text), batch.targets)
+        loss_cse = self.cse(*self._operands(batch, text), batch.targets, batch.known)
         return terms | {"loss": lam * terms["loss_cls"] + (1 - lam) * loss_cse, "loss_cse": loss_cse}
 
     def diagnostics(self, batch: Batch, text: Tensor | None) -> dict[str, Tensor]:
         """The share of negatives inside the CSE margin."""
-        return {"inside_margin": self.cse.inside_margin(*self._operands(batch, text), batch.targets)}
+        return {"inside_margin": self.cse.inside_margin(*self._operands(batch, text), batch.targets, batch.known)}
 
     def _operands(self, batch: Batch, text: Tensor | None) -> tuple[Tensor, Tensor]:
         """What the CSE loss compares: captions, and prompts of each class."""

@@ -1,6 +1,6 @@
 """Logistic regression on image features, each class by itself."""
 
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ class Prepared(NamedTuple):
     scale: float
     images: np.ndarray  # (N, D)
     targets: np.ndarray  # (N, C)
+    known: np.ndarray  # (N, C), which targets a class is learned from
     models: list[LogisticRegression]  # of each class; of single labels one
 
 
@@ -25,7 +26,8 @@ class Logistic(LinearForm):
 
     scikit-learn's LogisticRegression, class_weight "balanced" (weights as in King and Zeng, Political Analysis 2001). Features
     are those of the plain images, less their mean and divided by one number, the root of their mean variance. C is taken in
-    rising order, each fit from the one before. A class that every image shows, or none, has weight zero.
+    rising order, each fit from the one before. A class that every image shows, or none, has weight zero. A class is learned
+    from the images of which it is known whether they show it.
 
     Of single labels it is the multinomial regression: |W|^2 / 2 - C sum_i v_i log softmax(W f_i + b) of the image's class,
     v_i = N / (K n) of K classes that have images, n of them the image's.
@@ -38,6 +40,10 @@ class Logistic(LinearForm):
 
     grid: ClassVar = {"C": (1e-4, 3e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 1e-1, 3e-1)}
 
+    @classmethod
+    def masks_unknown(cls, settings: Any) -> bool:
+        return True
+
     def prepare(self, batch: Batch) -> Prepared:
         x = batch.images.double()
         mean = x.mean(0)
@@ -45,7 +51,8 @@ class Logistic(LinearForm):
         scale = max(x.square().mean().sqrt().item(), 1e-12)
         options = {"class_weight": "balanced", "warm_start": True, "tol": 1e-4, "max_iter": 10_000}
         models = [LogisticRegression(**options) for _ in (self.text[:1] if self.problem.single else self.text)]
-        return Prepared(mean, scale, (x / scale).cpu().numpy(), batch.targets.bool().cpu().numpy(), models)
+        targets, known = (part.bool().cpu().numpy() for part in (batch.targets, batch.targets + batch.negatives()))
+        return Prepared(mean, scale, (x / scale).cpu().numpy(), targets, known, models)
 
     def fit(self, prepared: Prepared, values: dict[str, float]) -> None:
         self.mean.copy_(prepared.mean)
@@ -55,9 +62,10 @@ class Logistic(LinearForm):
             self.weight.copy_(torch.from_numpy(weight / prepared.scale))
             return
         weight = np.zeros(self.weight.shape)
-        for row, shown, model in zip(weight, prepared.targets.T, prepared.models):
+        for row, shown, known, model in zip(weight, prepared.targets.T, prepared.known.T, prepared.models):
+            images, shown = prepared.images[known], shown[known]
             if shown.any() and not shown.all():
-                row[:] = model.set_params(C=values["C"]).fit(prepared.images, shown).coef_
+                row[:] = model.set_params(C=values["C"]).fit(images, shown).coef_
         self.weight.copy_(torch.from_numpy(weight / prepared.scale))
 
 

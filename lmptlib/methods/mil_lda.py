@@ -45,5 +45,6 @@ def from_views(batch: Batch, scores: Tensor, single: bool) -> Prepared:
     shown = batch.targets.double()[:, None]
     best = F.one_hot(scores.argmax(1), views.shape[1]).transpose(1, 2)
     positive = (shown * best).flatten(0, 1)
-    negative = (1 - shown).expand_as(best).flatten(0, 1)
-    return statistics(views.flatten(0, 1), positive, negative, shown.sum((0, 1)), single)
+    negative = batch.negatives().double()[:, None].expand_as(best).flatten(0, 1)
+    whole = batch.is_labelled().repeat_interleave(views.shape[1])
+    return statistics(views.flatten(0, 1), positive, negative, whole, shown.sum((0, 1)), single)

@@ -1,6 +1,6 @@
 """CLIP as it comes: hand-written prompts, nothing learned but the bias of the logits."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 from torch import Tensor
@@ -26,8 +26,13 @@ class ZeroShot(CosineMethod):
         text = template_features(problem.clip, problem.class_names, self.templates).clone()  # no inference tensor
         self.register_buffer("text", text)
 
+    @classmethod
+    def masks_unknown(cls, settings: Any) -> bool:
+        return True
+
     def solve(self, batch: Batch) -> None:
         """The logit map's bias, so that the mean logit meets the label density."""
+        batch = batch.labelled()
         self.logit_map.calibrate(self.cosines(batch, None), batch.targets)
 
     def cosines(self, batch: Batch, text: Tensor | None) -> Tensor:

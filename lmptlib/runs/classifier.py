@@ -51,7 +51,8 @@ class Classifier:
         del tensors["before"]
         counts = torch.tensor(classes["train"].to_list())
         # As many rows as the training set had: what a method sizes by them fits what was saved.
-        targets = torch.zeros(1, 1, device=device).expand(self.run.config["n_train"], len(classes))
+        n_rows = self.run.config["n_train"] + self.run.config.get("n_fetched", 0)
+        targets = torch.zeros(1, 1, device=device).expand(n_rows, len(classes))
         self.method = build_method(
             self.config, self.class_names, counts, targets, width, self.clip, Task(self.run.task)
         )

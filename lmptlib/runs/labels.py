@@ -19,7 +19,7 @@ from lmptlib.recipes.reading import load_recipe
 
 _DEFAULT_RECIPE = COMMON["recipe"].default
 # What a label calls a setting, where its name with spaces is no word of the field.
-_WORDS = {"n_ctx": "context length", "ctx_init": "init", "class_specific": "class-specific"}
+_WORDS = {"n_ctx": "context length", "ctx_init": "init", "class_specific": "class-specific", "tackle_to": "TACKLE to"}
 # Settings whose value tells what it is.
 _PLAIN = ("loss", "sampler", "optimizer", "model", "weights")
 _VALUES = {"sgd": "SGD", "adamw": "AdamW"}
@@ -130,7 +130,7 @@ def _told(run: Any, with_model: bool) -> dict[Any, Any]:
     """A run's settings that may be said of it: those with an effect, a loss's own as pairs of the loss and the name."""
     if not run.settings:
         return {}
-    told: dict[Any, Any] = {"views": 1} | run.effective
+    told: dict[Any, Any] = {"views": 1, "tackle_to": 0} | run.effective
     told.pop("method")
     loss = {(told["loss"], name): value for name, value in told.pop("loss_settings", {}).items()}
     tried = read_loss_settings(told["trials"]) if "trials" in told else {}
@@ -151,6 +151,7 @@ def _usual(run: Any, recipe: str) -> dict[Any, Any]:
         # which epoch is kept: closed forms have none
         given = {name: value for name, value in given.items() if name != "select"}
     usual: dict[Any, Any] = {name: given.get(name, field.default) for name, field in fields.items()}
+    usual["tackle_to"] = 0  # without a pool
     if "loss" in usual:
         loss = run.effective["loss"]
         own = read_loss_settings(usual["loss_settings"]) if loss == usual["loss"] else {}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from pydantic import AliasChoices, BaseModel, Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -105,6 +106,18 @@ def read_arrays(path: Path, needed: Collection[str]) -> dict[str, np.ndarray]:
         if name not in arrays:
             raise _damaged(path, f"no array {name}")
     return arrays
+
+
+def read_table(path: Path, needed: Collection[str]) -> pd.DataFrame:
+    """A .csv file. Raises ValueError, one line, where a column that is needed is not there, too."""
+    try:
+        table = pd.read_csv(path, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise _damaged(path, error) from None
+    for name in needed:
+        if name not in table:
+            raise _damaged(path, f"no column {name}")
+    return table
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

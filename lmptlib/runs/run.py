@@ -23,7 +23,7 @@ from lmptlib.evaluation.rankings import RANKINGS, ranking_scores
 from lmptlib.methods import learns, method_title
 from lmptlib.paths import outputs_folder, write_atomically
 from lmptlib.runs.labels import LONGEST, labels
-from lmptlib.runs.records import Metrics, Record, read_arrays, read_json, read_lines, read_tensors
+from lmptlib.runs.records import Metrics, Record, read_arrays, read_json, read_lines, read_table, read_tensors
 from lmptlib.training import version_0_1
 from lmptlib.training.events import Event, event_text
 
@@ -240,6 +240,16 @@ class Run:
             raise ValueError(f"{self.folder.name}: {lacks}")
         ranked = ranking_scores(scores[f"{prefix}scores"], ranking, self.config["logit_scale"])
         return scores[f"{prefix}labels"], ranked
+
+    @cached_property
+    def fetched(self) -> pd.DataFrame:
+        """One row an image from the pool that it was trained on, too: class, image (its path below the pool), p, rank.
+
+        Raises ValueError for a run without a pool.
+        """
+        if not self.asked.enriches:
+            raise ValueError(f"{self.folder.name}: no pool enriched its classes (setting tackle)")
+        return read_table(self.folder / "fetched.csv", ("class", "image", "p", "rank"))
 
     def scores(self) -> dict[str, np.ndarray]:
         """`scores`, `logits` and `labels` (N, C) of the test images; with a validation split `val_scores` and so on.

@@ -9,6 +9,7 @@ outputs/<run>/config.json            the resolved configuration, fingerprints, v
               prompts.safetensors    what was learned, text features before and after
               tuned.safetensors      CLIP's towers, where they were tuned, in open_clip's names: opens as `weights`
               metrics.json           AP per class and group under both rankings, with intervals
+              fetched.csv            class, image, p, rank of each image from a pool, where one enriched rare classes
               notebook.ipynb         the executed notebook, where one made the run
 outputs/labels.json                  what a user calls configurations, where one gave a label: nothing depends on it
 """
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from filelock import FileLock, Timeout
 from safetensors.torch import save
@@ -162,6 +164,10 @@ class RunFolder:
         self._write_json("metrics.json", metrics)
         if not record.get("stopped_after"):
             (self.path / "checkpoint.pt").unlink(missing_ok=True)
+
+    def write_fetched(self, table: pd.DataFrame) -> None:
+        """Write which images from a pool it was trained on."""
+        write_atomically(self.path / "fetched.csv", table.to_csv(index=False).encode())
 
     def _clear(self, *names: str) -> None:
         """Take away files, and the drafts of a process that was killed while it wrote: nobody else writes here now."""

@@ -15,13 +15,12 @@ from torch import Tensor
 
 from lmptlib.config import Config, trials_of
 from lmptlib.data.images import READING
-from lmptlib.data.stratified import draw_folds
 from lmptlib.errors import NonFiniteLoss, first_line
 from lmptlib.evaluation.measures import MEASURES
 from lmptlib.evaluation.rankings import ranking_scores
 from lmptlib.paths import write_atomically
 from lmptlib.training.folder import FORMAT
-from lmptlib.training.inputs import Inputs
+from lmptlib.training.inputs import Inputs, folds_of
 from lmptlib.training.loop import fit
 from lmptlib.training.selection import Selection
 from lmptlib.training.state import TrainState
@@ -43,8 +42,10 @@ def choose(
     if not force and (found := _load(path, log)):
         return found
     train = inputs.dataset.train
-    folds = draw_folds(train.labels, train.digests(inputs.cache), N_FOLDS)
-    if len(np.unique(folds)) < N_FOLDS or not (train.labels.sum(0) > 1).any():
+    folds = folds_of(train, inputs.cache, N_FOLDS)
+    judged = folds >= 0
+    labels, of_judged = train.labels[judged], folds[judged]
+    if len(np.unique(of_judged)) < N_FOLDS or not (labels.sum(0) > 1).any():
         raise ValueError(f"{inputs.dataset.name}: select 'folds' needs three pictures, and a class with two of them")
     trials, table = trials_of(search), []
     measure = MEASURES[inputs.dataset.task.kind]
@@ -52,8 +53,9 @@ def choose(
     for number, values in enumerate(trials):
         told, total = f"trial {number + 1} of {len(trials)}, {values}", None
         try:
-            finite[number] = _out_of_fold(search.with_settings(select="last", trials="", **values), inputs, folds)
-            total = float(np.nanmean(measure.of_folds(train.labels, finite[number][0], folds)))
+            every = _out_of_fold(search.with_settings(select="last", trials="", **values), inputs, folds)
+            finite[number] = every[0][judged], every[1][judged]
+            total = float(np.nanmean(measure.of_folds(labels, finite[number][0], of_judged)))
             log(f"{told}: {measure.name} {100 * total:.2f} out of fold")
         except NonFiniteLoss as error:
             log(f"{told}: {error}")
@@ -61,13 +63,16 @@ def choose(
     if not finite:
         raise NonFiniteLoss("no trial has a finite loss: name others, with a lower lr")
     best = max(finite, key=lambda number: table[number]["total"])
-    selection = Selection(folds, *finite[best], trials[best], table)
+    selection = Selection(of_judged, *finite[best], trials[best], table)
     _store(selection, path)
     return selection
 
 
 def _out_of_fold(config: Config, inputs: Inputs, folds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Scores, as the logit ranking takes them, and logits (N, C) of each image by a training without its fold."""
+    """Scores, as the logit ranking takes them, and logits (N, C) of each image by a training without its fold.
+
+    Those of images in no fold, which every training has, stay zero.
+    """
     scores, logits = np.zeros((2, *inputs.targets.shape))
     for fold in range(N_FOLDS):
         held = folds == fold

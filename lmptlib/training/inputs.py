@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lmptlib.clip import features
 from lmptlib.clip.model import Clip
-from lmptlib.data.dataset import Dataset
+from lmptlib.data.dataset import Dataset, Split
 from lmptlib.data.stratified import draw_folds
 from lmptlib.methods.base import Batch
 from lmptlib.training.pixels import Pictures, read_ahead
@@ -26,6 +26,8 @@ class Inputs:
         self.dataset, self.clip, self.cache, self.log, self.views = dataset, clip, cache, log, views
         self.device = clip.device
         self.targets = torch.from_numpy(dataset.train.labels).float().to(clip.device)  # (N, C)
+        # (N, C) bool, or None where all labels are known
+        self.known = None if dataset.known is None else torch.from_numpy(dataset.known).to(clip.device)
         self._of_splits: dict[str, Tensor] = {}
         self._crops: dict[str, Tensor] = {}
 
@@ -35,9 +37,8 @@ class Inputs:
 
     @cached_property
     def folds(self) -> Tensor:
-        """The fold (N,) of each training image."""
-        train = self.dataset.train
-        return torch.from_numpy(draw_folds(train.labels, train.digests(self.cache))).to(self.device)
+        """The fold (N,) of each training image, as `folds_of` draws them."""
+        return torch.from_numpy(folds_of(self.dataset.train, self.cache)).to(self.device)
 
     @cached_property
     def images(self) -> Tensor:
@@ -83,6 +84,8 @@ class Inputs:
     def batch(self, needs: tuple[str, ...], index: Tensor, flips: Tensor) -> Batch:
         """The rows `index` of what a phase needs but pixels, images flipped where `flips` is 1; any shape, on the device."""
         found = {name: self._rows(name, index, flips) for name in needs if name != "pixels"}
+        if self.known is not None:
+            found["known"] = self.known[index]
         return Batch(self.targets[index], **found)
 
     def _rows(self, name: str, index: Tensor, flips: Tensor) -> Tensor:
@@ -101,7 +104,7 @@ class Inputs:
             "crops": lambda: self.crops("train"),
             "folds": lambda: self.folds,
         }
-        return Batch(self.targets, **{name: made[name]() for name in reads})  # type: ignore[arg-type]
+        return Batch(self.targets, known=self.known, **{name: made[name]() for name in reads})  # type: ignore[arg-type]
 
     def to_score(self, name: str) -> Batch:
         """All images of train, val or test with their crops, as they are scored."""
@@ -120,3 +123,10 @@ class Inputs:
     def labels(self, name: str) -> np.ndarray:
         """Labels (N, C) bool of train, val or test."""
         return self.dataset.splits[name].labels
+
+
+def folds_of(train: Split, cache: Path, n_folds: int = 5) -> np.ndarray:
+    """The fold (N,) of each training image; -1 of one that was fetched from a pool: it is always trained on, never judged."""
+    folds, listed, digests = np.full(len(train), -1), np.flatnonzero(train.listed), train.digests(cache)
+    folds[listed] = draw_folds(train.labels[listed], [digests[i] for i in listed], n_folds)
+    return folds

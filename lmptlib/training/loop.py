@@ -28,7 +28,7 @@ def fit(states: Sequence[TrainState], on_epoch_end: Callable[[TrainState], bool 
             texts = going[0].inputs.clip.encode_prompts(prompts)  # (P, D) each
             terms = [state.method.losses(batch, text) for state, batch, text in zip(going, batches, texts)]
             for state, batch, text, losses in zip(going, batches, texts, terms):
-                state.recorder.step(losses, batch.targets)
+                state.recorder.step(losses, batch.targets, batch.known)
                 if step == 0:
                     state.diagnose(batch, text, losses)
                 state.optimizer.zero_grad()

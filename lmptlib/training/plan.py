@@ -1,5 +1,6 @@
 """What a run would be, before a model is loaded."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,10 +10,14 @@ from uuid import uuid4
 import torch
 
 from lmptlib.clip.loading import EMBEDDED, weights_fingerprint
+from lmptlib.clip.model import Clip
+from lmptlib.clip.tackle import enriched
 from lmptlib.config import Config, resolve
 from lmptlib.data.checks import repeated_pictures
-from lmptlib.data.dataset import Dataset
+from lmptlib.data.dataset import Dataset, Split
 from lmptlib.data.loading import load_dataset
+from lmptlib.data.pool import DRAWN, read_pool
+from lmptlib.losses import LOSSES
 from lmptlib.methods import METHODS
 from lmptlib.paths import cache_folder, outputs_folder
 from lmptlib.training.folder import RunFolder, read_record, run_key, run_name
@@ -54,15 +59,23 @@ class Plan:
 
     config: Config
     dataset: Dataset
-    fingerprints: dict[str, str]
+    fingerprints: dict[str, str]  # of data and weights, and of the pool where there is one
     key: str
     path: Path
     cache: Path  # of computed features
     marks: list[str]  # what whoever reads its numbers must know
+    pool: Split | None = None  # where rare classes are filled up from
 
     @property
     def folder(self) -> RunFolder:
         return RunFolder(self.path, self.key)
+
+    def enriched(self, clip: Clip, log: Callable[[str], None] = print) -> Dataset:
+        """Its data set as it is trained on: with what this CLIP finds in the pool, where there is one."""
+        if self.pool is None:
+            return self.dataset
+        settings = self.config
+        return enriched(self.dataset, self.pool, clip, settings.tackle_to, settings.tackle_tau, self.cache, log)
 
     def edited(self) -> "Plan":
         """With a folder and a key of its own: a run that is changed by hand is none of its configuration any more."""
@@ -89,10 +102,34 @@ def plan_run(config: Config, out: str | Path | None = None, memory: dict | None 
         raise ValueError(f"{dataset.name}: select 'val' needs a validation split, and there is none: use 'last'")
     dataset = check_model(config, dataset)
     marks = ["TOY MODEL"] if _is_toy(config, dataset) else []
-    fingerprints = {"dataset": fingerprint, "clip": weights}
+    fingerprints, pool = {"dataset": fingerprint, "clip": weights}, None
+    if config.enriches:
+        _check_enriched(config, dataset)
+        pool, fingerprints["pool"] = _once(memory, _read_pool, config.tackle, config.data_root, cache)
     key = run_key(config, fingerprints)
     path = outputs_folder(out) / run_name(config, dataset.name, key)
-    return Plan(config, dataset, fingerprints, key, path, cache, marks)
+    return Plan(config, dataset, fingerprints, key, path, cache, marks, pool)
+
+
+def _check_enriched(config: Config, dataset: Dataset) -> None:
+    """Raises ValueError for a pool of drawings beside photographs, and where the labels that images from a pool do not have
+    cannot be left out."""
+    if config.tackle == DRAWN and dataset.pictures != "emoji":
+        raise ValueError(
+            f"{dataset.name}: tackle '{DRAWN}' are drawings, and these are photographs: give a folder of such"
+        )
+    if dataset.task.single:
+        return
+    why = "of an image from a pool one class is known, and the others are not"
+    if not METHODS[config.method].masks_unknown(config.settings):
+        masking = ", ".join(name for name, method in METHODS.items() if method.masks_unknown(method.Settings()))
+        raise ValueError(
+            f"method '{config.method}' needs all labels of an image, so no tackle: {why}; others can do without: {masking}"
+        )
+    if config.learning and LOSSES[config.learning.loss][0].over_classes:
+        raise ValueError(
+            f"loss '{config.learning.loss}' compares classes, so no tackle: {why}; take bce, db_focal, ..."
+        )
 
 
 def plan_again(folder: Path, out: str | Path | None = None, memory: dict | None = None) -> Plan:
@@ -116,6 +153,12 @@ def _read(name: str, data_root: str | None, cache: Path) -> tuple[Dataset, str]:
     dataset = load_dataset(name, data_root)
     notes = tuple(f"{dataset.name}: {note}" for note in repeated_pictures(dataset, cache))
     return replace(dataset, warnings=dataset.warnings + notes), dataset.fingerprint(cache)
+
+
+def _read_pool(name: str, data_root: str | None, cache: Path) -> tuple[Split, str]:
+    """A pool, and a hash of its images."""
+    pool = read_pool(name, data_root)
+    return pool, hashlib.sha256("".join(pool.digests(cache)).encode()).hexdigest()
 
 
 def _once(memory: dict, function: Callable, *arguments: str | Path | None) -> Any:

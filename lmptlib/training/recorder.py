@@ -29,8 +29,8 @@ class Recorder:
         # Logits and targets of the first step that broke, with rows of a short batch left at zero.
         self._culprit = torch.zeros(2, self.batch_size, self.n_classes, device=self.device)
 
-    def step(self, terms: dict[str, Tensor], targets: Tensor) -> None:
-        """Take the terms of a step's loss, as `Method.losses` gives them, with its targets."""
+    def step(self, terms: dict[str, Tensor], targets: Tensor, known: Tensor | None = None) -> None:
+        """Take the terms of a step's loss, as `Method.losses` gives them, with its targets and which of them are known."""
         n = targets.shape[-2]
         self._shown += n
         for name, term in terms.items():
@@ -46,15 +46,16 @@ class Recorder:
         logits, targets = terms["logits"].detach().float(), targets.float()
         if logits.dim() == 2:
             self._culprit[:, :n] = torch.where(breaks, torch.stack([logits, targets]), self._culprit[:, :n])
-        self._add("iteration", self._means(logits.flatten(0, -2), targets.flatten(0, -2)))
+        known = None if known is None else known.flatten(0, -2)
+        self._add("iteration", self._means(logits.flatten(0, -2), targets.flatten(0, -2), known))
 
-    def epoch(self, logits: Tensor | None, targets: Tensor) -> None:
+    def epoch(self, logits: Tensor | None, targets: Tensor, known: Tensor | None = None) -> None:
         """Take the logits of the whole training set, (N, C), at the end of an epoch; None where there are none."""
         nothing = torch.full((2, self.n_classes), torch.nan, device=self.device)
-        self._add("epoch", nothing if logits is None else self._means(logits, targets))
+        self._add("epoch", nothing if logits is None else self._means(logits, targets, known))
 
-    def _means(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        return mean_probabilities(class_logits(logits) if self.over_classes else logits, targets)
+    def _means(self, logits: Tensor, targets: Tensor, known: Tensor | None) -> tuple[Tensor, Tensor]:
+        return mean_probabilities(class_logits(logits) if self.over_classes else logits, targets, known)
 
     def _add(self, every: str, means: tuple[Tensor, Tensor] | Tensor) -> None:
         for side, mean in zip(("positive", "negative"), means):

@@ -11,8 +11,8 @@ import numpy as np
 class Selection:
     """The settings that folds chose, what they chose among, and scores of the training images by fits without them.
 
-    folds (N,): the fold of each training image. scores, logits (N, C): out of fold, under the chosen settings. trials:
-    each one's settings and its `total`, the mean AP out of fold in [0, 1].
+    folds (N,): the fold of each training image, without those from a pool, which are in none. scores, logits (N, C): out of
+    fold, under the chosen settings. trials: each one's settings and its `total`, the mean AP out of fold in [0, 1].
     """
 
     folds: np.ndarray

@@ -124,7 +124,7 @@ class TrainState:
             self.inputs = self.inputs.of_tuned(tuned)
         phase, settings = self.phase, self.learning
         if phase.begin:
-            phase.begin(Batch(self.inputs.targets) if "pixels" in phase.needs else self.inputs.whole())
+            phase.begin(self.inputs.whole(() if "pixels" in phase.needs else ("images",)))
         if settings.optimizer == "sgd":
             self.optimizer: torch.optim.Optimizer = torch.optim.SGD(phase.parameters, momentum=settings.momentum)
         else:  # fused: the plain one reads its step count back from the device at each step
@@ -141,10 +141,10 @@ class TrainState:
         method = self.method
         if method.out_of_fold is None:
             return None
-        scores = method.out_of_fold
+        scores, folds = method.out_of_fold, self.inputs.folds
         logits = class_logits(scores) if method.over_classes else scores
         of_images = scores.cpu().numpy(), logits.cpu().numpy()
-        return Selection(self.inputs.folds.cpu().numpy(), *of_images, method.chosen, method.trials)
+        return Selection(folds[folds >= 0].cpu().numpy(), *of_images, method.chosen, method.trials)
 
     @property
     def learning(self) -> Learning:
@@ -317,15 +317,17 @@ class TrainState:
     @torch.no_grad()
     def _record_epoch(self) -> None:
         """Exact probabilities over the training set, of the method as it trains, or out of fold. Raises NonFiniteLoss."""
-        logits = self.method.out_of_fold
-        if logits is None and (not self.phases or "pixels" not in self.phase.needs):
+        logits, whole = self.method.out_of_fold, self.inputs.whole(())
+        if logits is not None:
+            whole = self.inputs.whole(("folds",)).judged()
+        elif not self.phases or "pixels" not in self.phase.needs:
             logits = self.method.logits(self.inputs.whole(), self.encoded())
             if not logits.isfinite().all():
                 if not hasattr(self, "before"):
                     raise NonFiniteLoss("logits are not finite before training: check the weights")
                 lr = self.learning.lr
                 raise NonFiniteLoss(f"logits are not finite after epoch {self.epoch + 1} (lr {lr:g}): lower lr")
-        self.recorder.epoch(logits, self.inputs.targets)
+        self.recorder.epoch(logits, whole.targets, whole.known)
 
     def _explain(self, logits: Tensor, targets: Tensor) -> str:
         loss, settings = cast(ClassificationLoss, self.method.problem.loss), self.learning

@@ -12,6 +12,7 @@ import torch
 
 from lmptlib import __version__
 from lmptlib.clip.loading import load_clip
+from lmptlib.clip.tackle import fetched_table
 from lmptlib.clip.text import cut_texts
 from lmptlib.config import Config
 from lmptlib.evaluation.measures import MEASURES
@@ -68,6 +69,7 @@ def _work(
     for warning in dataset.warnings:
         log(f"note: {warning}")
     clip = load_clip(config.model, config.weights, config.device, log, config.preprocess)
+    dataset = plan.enriched(clip, log)
     captions = dataset.train.captions if METHODS[config.method].needs_captions(config.settings) else None
     for note in cut_texts(clip, dataset.class_names, captions or ()):
         log(f"note: {dataset.name}: {note}")
@@ -145,6 +147,8 @@ def _write(plan: Plan, state: TrainState, seconds: float) -> dict[str, Any]:
     metrics, scores = _evaluate(state)
     directions = {"before": state.before, "after": state.directions()}
     tensors = state.method.state_dict() | {name: tensor for name, tensor in directions.items() if tensor is not None}
+    if plan.pool:
+        plan.folder.write_fetched(fetched_table(state.inputs.dataset))
     towers = {name.removeprefix("towers."): tensors.pop(name) for name in [*tensors] if name.startswith("towers.")}
     plan.folder.finish(record, state.recorder.arrays(), scores, tensors, towers, metrics)
     return metrics
@@ -179,6 +183,7 @@ def _record(plan: Plan, state: TrainState) -> dict[str, Any]:
             for name, group, count in zip(dataset.class_names, dataset.groups, dataset.class_counts)
         ],
         "n_train": len(dataset.train),
+        **({"n_fetched": len(state.inputs.dataset.train) - len(dataset.train)} if plan.pool else {}),
         "n_val": len(dataset.val) if dataset.val else 0,
         "n_test": len(dataset.test),
         "logit_scale": state.method.logit_scale,
@@ -206,7 +211,7 @@ def _evaluate(state: TrainState) -> tuple[dict[str, Any], dict[str, np.ndarray]]
     of_data = dataset.class_names, dataset.groups, dataset.task.kind
     metrics = evaluate(found["labels"], found["scores"], state.method.logit_scale, *of_data)
     if selection := state.selection:
-        labels = state.inputs.labels("train")
+        labels = dataset.train.labels[dataset.train.listed]
         found |= {"fold_scores": selection.scores, "fold_logits": selection.logits, "fold_labels": labels}
         found["folds"] = selection.folds
         of_folds = evaluate_folds(labels, selection.scores, selection.folds, *of_data)

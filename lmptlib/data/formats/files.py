@@ -4,7 +4,7 @@ import json
 import os
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -124,6 +124,11 @@ def beginning(path: Path) -> str:
 def is_picture(name: str) -> bool:
     """Whether a file's suffix is that of pictures."""
     return os.path.splitext(name)[1].lower() in SUFFIXES
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file, or a folder that it lies in, is hidden: begins with a dot."""
+    return any(part.startswith(".") for part in PurePath(name).parts)
 
 
 def files_below(folder: Path) -> Iterator[str]:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path, PurePath
 
-from lmptlib.data.formats.files import files_below, is_picture, name_problems, split_named, with_test
+from lmptlib.data.formats.files import files_below, is_hidden, is_picture, name_problems, split_named, with_test
 from lmptlib.data.rows import Reading, Row
 from lmptlib.data.text import plain_spaces
 from lmptlib.errors import DataError, few, printable, shorten
@@ -28,7 +28,7 @@ def read_folders(path: Path, root: Path | None = None) -> Reading:
     """
     root = root or path
     names = list(files_below(root))
-    images = [name for name in names if is_picture(name) and not _is_hidden(name)]
+    images = [name for name in names if is_picture(name) and not is_hidden(name)]
     splits = _splits_of(images)
     rows, classless = [], []
     for name in images:
@@ -52,10 +52,6 @@ def read_folders(path: Path, root: Path | None = None) -> Reading:
     if classes and all(_WORDNET.fullmatch(name) for name in classes):
         notes.append(f"classes are called {classes[0]}, ...: prompts are made of their names, so words do better")
     return Reading(path, root, rows, None, [told, *notes])
-
-
-def _is_hidden(name: str) -> bool:
-    return any(part.startswith(".") for part in PurePath(name).parts)
 
 
 def _splits_of(images: Iterable[str]) -> dict[str, str | None]:

@@ -20,14 +20,15 @@ def drawn_tests(config: Config, inputs: Inputs, n_draws: int = 20) -> pd.DataFra
     train = inputs.dataset.train
     rows = []
     for draw in range(n_draws):
-        held = draw_test(train.labels, [f"{draw} {name}" for name in train.names])
+        held = draw_test(train.labels, [f"{draw} {name}" for name in train.names]) & train.listed
         part = FoldInputs(inputs, ~held, held)
         state = TrainState(config, part)
         dataset, selection = part.dataset, state.selection
         if selection is None:
             raise ValueError(f"method '{config.method}' has no figure out of fold by itself: choose a closed form")
         names, groups = dataset.class_names, dataset.groups
-        of_folds = evaluate_folds(dataset.train.labels, selection.scores, selection.folds, names, groups)
+        judged = dataset.train.labels[dataset.train.listed]
+        of_folds = evaluate_folds(judged, selection.scores, selection.folds, names, groups)
         of_test = evaluate(dataset.test.labels, state.evaluate("test")[0], 1.0, names, groups)["scores"]["logit"]
         low, high = of_test["ci95"]["total"] or (np.nan, np.nan)
         row = {"draw": draw, "out_of_fold": of_folds["total"], "test": of_test["total"], "low": low, "high": high}

@@ -58,10 +58,12 @@ def read_inputs(configs: Mapping[str, Config], out: str | Path | None = None) ->
     shared: dict[tuple, Inputs] = {}
     found = {}
     for row, config in configs.items():
-        plan, kind = plan_run(config, out, memory), (config.model, config.weights, config.preprocess, config.views)
+        plan = plan_run(config, out, memory)
+        enrichment = (config.tackle, config.tackle_to, config.tackle_tau)
+        kind = (config.model, config.weights, config.preprocess, config.views, *enrichment)
         if kind not in shared:
             clip = load_clip(config.model, config.weights, plan.config.device, print, config.preprocess)
-            shared[kind] = Inputs(plan.dataset, clip, plan.cache, print, config.views)
+            shared[kind] = Inputs(plan.enriched(clip), clip, plan.cache, print, config.views)
         found[row] = shared[kind]
     return found
 
