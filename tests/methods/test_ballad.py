@@ -372,6 +372,19 @@ def test_pictures_do_not_depend_on_workers(inputs, monkeypatch):
     assert all(torch.equal(a, b) for a, b in zip(*found))
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_picture_that_is_gone_is_told_in_one_line(tiny, inputs, monkeypatch, workers):
+    monkeypatch.setattr(pixels, "n_workers", lambda n: workers)
+    dataset = load_dataset(str(tiny.path))
+    (tiny.folder / "train" / "7.jpg").unlink()
+    drawn = torch.zeros(3, 1, 3, dtype=torch.long)
+    drawn[0, 0] = torch.tensor([6, 7, 8])
+    reader = pixels.read_ahead(pixels.Pictures(inputs.clip, dataset.train.paths, 1.0), drawn, 2, "cpu")
+    with pytest.raises(ValueError) as error:
+        list(reader)
+    assert str(error.value) == f"{tiny.folder / 'train' / '7.jpg'}: cannot be decoded as an image (no such file)"
+
+
 def test_without_crops_pictures_are_as_they_are(inputs):
     run = state(inputs, crop_area=1.0)
     run.begin_epoch()
