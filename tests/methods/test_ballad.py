@@ -327,6 +327,12 @@ def test_what_is_without_effect_changes_no_key(card, tmp_path):
     assert key(epochs=0, adapter_share=0.9) == key(epochs=0)
 
 
+def test_the_recipe_has_the_published_settings():
+    single, several = (resolve(recipe="ballad", dataset=name).settings for name in ("emoji-single-lt", "emoji-lt"))
+    assert (single.loss, several.loss) == ("ce", "bce")
+    assert (single.tune_epochs, single.epochs, single.lr_tune, single.lr, single.per_class) == (50, 10, 1e-5, 0.2, 4)
+
+
 def test_captions_that_are_not_there(tiny, tmp_path):
     tiny.edit(captions=None)
     with pytest.raises(ValueError, match="learns from captions, and there are none"):
