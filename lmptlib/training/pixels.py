@@ -56,7 +56,8 @@ def _chunks(places: list, size: int) -> list[list]:
 def read_ahead(pictures: Pictures, drawn: Tensor, batch_size: int, device: str) -> Iterator[Tensor]:
     """The pixels (draws * B, 3, H, W) of each step of an epoch, on the device; the last step may have fewer.
 
-    drawn (3, draws, N): rows, flips and seeds, in the epoch's order.
+    drawn (3, draws, N): rows, flips and seeds, in the epoch's order. Raises ValueError, one line, for a picture that can no
+    longer be read.
     """
     # rows, flips and seeds (places, 3), in the order in which steps need them
     places = torch.cat([step.flatten(1) for step in drawn.split(batch_size, dim=-1)], dim=1).T.tolist()
@@ -71,4 +72,9 @@ def read_ahead(pictures: Pictures, drawn: Tensor, batch_size: int, device: str) 
     )
     read = iter(loader)
     for step in steps:
-        yield torch.cat(list(itertools.islice(read, len(step)))).to(device, non_blocking=True)
+        try:
+            parts = list(itertools.islice(read, len(step)))
+        except ValueError as error:
+            # A worker's comes with its traceback, and ends with what was said.
+            raise ValueError(str(error).strip().splitlines()[-1].removeprefix("ValueError: ")) from None
+        yield torch.cat(parts).to(device, non_blocking=True)

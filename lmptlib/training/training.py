@@ -223,10 +223,11 @@ def _evaluate(state: TrainState) -> tuple[dict[str, Any], dict[str, np.ndarray]]
 
 def _line(state: TrainState) -> str:
     row = state.history[-1]
-    names = {"loss_cls": "classification", "loss_cse": "CSE"}
+    names = {"loss_cls": "classification", "loss_cse": "CSE", "loss_images": "images", "loss_texts": "texts"}
     terms = ", ".join(f"{names.get(name, name)} {row[name]:.4f}" for name in row if name.startswith("loss_"))
+    scored = "".join(f"{name.removesuffix('_map')} {row[name]:.2f}  " for name in row if name.endswith("_map"))
     return (
-        f"epoch {row['epoch']:2d}/{state.epochs}  loss {row['loss']:.4f}  ({terms})  lr {row['lr']:.1e}  "
+        f"epoch {row['epoch']:2d}/{state.epochs}  loss {row['loss']:.4f}  ({terms})  lr {row['lr']:.1e}  {scored}"
         f"{row['seconds']:.2f} s"
     )
 

@@ -327,6 +327,12 @@ def test_what_is_without_effect_changes_no_key(card, tmp_path):
     assert key(epochs=0, adapter_share=0.9) == key(epochs=0)
 
 
+def test_the_recipe_has_the_published_settings():
+    single, several = (resolve(recipe="ballad", dataset=name).settings for name in ("emoji-single-lt", "emoji-lt"))
+    assert (single.loss, several.loss) == ("ce", "bce")
+    assert (single.tune_epochs, single.epochs, single.lr_tune, single.lr, single.per_class) == (50, 10, 1e-5, 0.2, 4)
+
+
 def test_captions_that_are_not_there(tiny, tmp_path):
     tiny.edit(captions=None)
     with pytest.raises(ValueError, match="learns from captions, and there are none"):
@@ -370,6 +376,19 @@ def test_pictures_do_not_depend_on_workers(inputs, monkeypatch):
         assert not torch.equal(run.batch(0).pixels, found[-1][0])
     assert [len(step) for step in found[0]] == [10, 10, 4]
     assert all(torch.equal(a, b) for a, b in zip(*found))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_picture_that_is_gone_is_told_in_one_line(tiny, inputs, monkeypatch, workers):
+    monkeypatch.setattr(pixels, "n_workers", lambda n: workers)
+    dataset = load_dataset(str(tiny.path))
+    (tiny.folder / "train" / "7.jpg").unlink()
+    drawn = torch.zeros(3, 1, 3, dtype=torch.long)
+    drawn[0, 0] = torch.tensor([6, 7, 8])
+    reader = pixels.read_ahead(pixels.Pictures(inputs.clip, dataset.train.paths, 1.0), drawn, 2, "cpu")
+    with pytest.raises(ValueError) as error:
+        list(reader)
+    assert str(error.value) == f"{tiny.folder / 'train' / '7.jpg'}: cannot be decoded as an image (no such file)"
 
 
 def test_without_crops_pictures_are_as_they_are(inputs):

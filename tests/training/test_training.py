@@ -188,7 +188,7 @@ def test_captions_are_needed_by_lmpt_alone(make_run, tiny, tmp_path):
         ({"recipe": "papers"}, "unknown recipe 'papers'. Did you mean 'paper'?"),
         (
             {"method": "cocoop"},
-            "setting 'method' is one of zero_shot, zero_shot_templates, coop, lmpt, linear_probe, prompts_and_probe",
+            "setting 'method' is one of zero_shot, zero_shot_templates, coop, lmpt, ballad, linear_probe, prompts_and_probe",
         ),
         ({"loss": "dbfocal"}, "setting 'loss' is one of"),
         ({"epochs": 0}, "setting 'epochs' must be at least 1, not 0"),
