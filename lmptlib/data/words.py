@@ -17,12 +17,13 @@ _RANKING = rf"(?:the{_GAP})?[`*]*(?:logit|softmax)[`*]*(?:{_GAP}ranking)?"
 _SHOT = {group: f"{word}-shot" for group, word in MANY_TO_FEW.items()}
 # What is said of single labels in the place of what, in this order. A long tail stays one.
 _OTHERWISE: list[tuple[str, str | Callable[[re.Match], str]]] = [
-    (r"^m?AP(?= (?:of|by|over)\b)", "Accuracy"),
+    (r"^m?AP(?= (?:of|by|over|and)\b)", "Accuracy"),
     (r"\bm?APs\b", "accuracies"),
     (r"\bm?AP\b", "accuracy"),
     (rf"(?:(?<=[.>:] )|^)Under{_GAP}{_RANKING}[:,]?{_GAP}(\w)", lambda found: found[1].upper()),
     (rf",?{_GAP}under{_GAP}{_RANKING}", ""),
     (rf"(?<=; )(?:logit|softmax){_GAP}ranking,{_GAP}|, (?:and under which|under this) ranking", ""),
+    (", this model and this ranking,", " and this model,"),
     (rf",?{_GAP}(?:(?:logit|softmax){_GAP}ranking|\((?:logit|softmax)(?:{_GAP}ranking)?\))", ""),
     (rf"[;,:]{_GAP}H{_GAP}head, M{_GAP}medium, T{_GAP}tail", ""),
     (rf"\b(head|medium|tail){_GAP}(class(?:es)?)\b", lambda found: f"{_SHOT[found[1]]} {found[2]}"),
@@ -39,7 +40,7 @@ def said(text: str, task: str) -> str:
 
     >>> from lmptlib.data.words import said
     >>> said("mAP of the tail (%), logit ranking", "single-label")
-    'accuracy of the few (%)'
+    'Accuracy of the few (%)'
     """
     if task == "single-label":
         for pattern, words in _RULES:

@@ -13,8 +13,8 @@ from lmptlib.clip.loading import load_clip
 from lmptlib.config import Config, trials_of
 from lmptlib.data.dataset import GROUPS
 from lmptlib.errors import nearest
-from lmptlib.evaluation.average_precision import average_precision
 from lmptlib.evaluation.intervals import TOO_FEW
+from lmptlib.evaluation.measures import MEASURES
 from lmptlib.evaluation.rankings import ranking_scores
 from lmptlib.methods import METHODS
 from lmptlib.methods.coop import CoOp
@@ -91,7 +91,8 @@ def fitted(config: Config, inputs: Inputs, ranking: str = "logit") -> Fitted:
     state.finish()
     seconds = time.perf_counter() - started
     scores = ranking_scores(state.evaluate("test")[0], ranking, state.method.logit_scale)
-    return Fitted(100 * average_precision(inputs.labels("test"), scores), seconds, count_learned(state))
+    by_class = MEASURES[inputs.dataset.task.kind].by_class
+    return Fitted(100 * by_class(inputs.labels("test"), scores), seconds, count_learned(state))
 
 
 def count_learned(state: TrainState) -> int:
@@ -189,7 +190,7 @@ def learning_curves(
     ranking: str = "logit",
     log: Callable[[str], None] = print,
 ) -> pd.DataFrame:
-    """AP of the test images after training on a few images of each class, and on all.
+    """AP (of single labels accuracy) of the test images after training on a few images of each class, and on all.
 
     One line a row, number of images (`shots`, the last is ALL), draw and class: columns row, shots, draw, n_images, class,
     group, train (its images in the draw), ap (percent). Draw d of a number of images is the same for all rows, and d is

@@ -12,6 +12,7 @@ from plotly.subplots import make_subplots
 from lmptlib.data.dataset import GROUPS
 from lmptlib.evaluation.rankings import RANKINGS
 from lmptlib.suite.figures.style import COLOURS, RUN_COLOURS, SIDES
+from lmptlib.suite.figures.words import put_into_words
 from lmptlib.training.events import Event, event_change
 
 GHOSTS = 3  # runs behind the current one at most
@@ -122,6 +123,14 @@ def map_range(rows: list[dict[str, Any]], before: tuple[float, float] | None = N
     low, high = 5 * np.floor((values.min() - 1) / 5), 5 * np.ceil((values.max() + 1) / 5)
     low, high = (min(low, before[0]), max(high, before[1])) if before else (low, high)
     return max(float(low), 0), min(float(high), 100)
+
+
+def put_live_into_words(figure: go.Figure, classes: pd.DataFrame) -> None:
+    """Put the curves, or the bars of classes, into the words of the task, and leave out its second ranking."""
+    task = classes.attrs.get("task", "multi-label")
+    if task == "single-label":
+        put_into_words(figure, task, set(classes["class"]))
+        figure.for_each_trace(lambda trace: trace.update(visible=False), {"meta": "softmax"})
 
 
 def draw_classes(figure: go.Figure, classes: pd.DataFrame, row: dict[str, Any], ranking: str) -> None:

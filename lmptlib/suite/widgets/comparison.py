@@ -4,7 +4,7 @@ import ipywidgets
 import pandas as pd
 import plotly.graph_objects as go
 
-from lmptlib.evaluation.rankings import RANKINGS
+from lmptlib.data.words import said
 from lmptlib.runs.run import Run
 from lmptlib.runs.tables import class_table
 from lmptlib.suite.figures.class_ap import ap_dumbbells
@@ -14,14 +14,15 @@ from lmptlib.suite.widgets.figures import figure_widget
 
 def loss_comparison(runs: dict[str, list[Run]]) -> ipywidgets.VBox:
     """AP of each class in one row of a sweep (open) and another (filled); rows and ranking are chosen from lists."""
+    first = next(iter(runs.values()))[0]
     tables = {
         ranking: pd.concat([class_table(part, ranking).assign(row=row) for row, part in runs.items()])
-        for ranking in RANKINGS
+        for ranking in first.measure.rankings
     }
     names = list(runs)
     before = ipywidgets.Dropdown(options=names, value=names[0], description="from")
     after = ipywidgets.Dropdown(options=names, value=names[-1], description="to")
-    ranking = ipywidgets.Dropdown(options=RANKINGS, value="logit", description="ranking")
+    ranking = ipywidgets.Dropdown(options=list(tables), value="logit", description="ranking")
 
     def drawn() -> go.Figure:
         table, pair = tables[ranking.value], (before.value, after.value)
@@ -35,8 +36,9 @@ def loss_comparison(runs: dict[str, list[Run]]) -> ipywidgets.VBox:
         with figure.batch_update():
             for trace, new in zip(figure.data, drawn().data):
                 trace.x, trace.error_x, trace.customdata = new.x, new.error_x, new.customdata
-            figure.layout.title = titled(f"AP of each class: from {before.value} (open) to {after.value} (filled)")
-            figure.layout.annotations[0].text = f"{ranking.value} ranking"
+            title = f"AP of each class: from {before.value} (open) to {after.value} (filled)"
+            figure.layout.title = titled(said(title, first.task))
+            figure.layout.annotations[0].text = f"{ranking.value} ranking" if len(tables) > 1 else ""
 
     for chooser in (before, after, ranking):
         chooser.observe(show, names="value")

@@ -357,6 +357,9 @@ class LiveTraining(ipywidgets.VBox):
         if run and rows and run.classes is not None:
             with self.classes.batch_update():
                 live_figures.draw_classes(self.classes, run.classes, rows[-1], "logit")
+                live_figures.put_live_into_words(self.classes, run.classes)
+            with self.curves.batch_update():
+                live_figures.put_live_into_words(self.curves, run.classes)
             self.worst.value = _worst_html(rows[-1]["worst"])
 
     def _ghosts(self) -> dict[str, list[dict[str, Any]]]:

@@ -11,6 +11,8 @@ import pandas as pd
 from IPython.display import HTML
 from itables.widget import ITable
 
+from lmptlib.data.words import shown
+
 # The rows stand in the page as pandas writes them: where scripts do not run, in a notebook that is not trusted or on a page
 # of the site, the whole table is read, unpaged. An output that is shown twice, in a view of its own, has its name twice.
 _PAGED = """<style>{style}</style>
@@ -66,7 +68,8 @@ def csv_link(table: pd.DataFrame, name: str) -> str:
 
 
 def _rows(table: pd.DataFrame, place: str | None = None) -> str:
-    """A table as HTML, whole, with its index if that has a name."""
+    """A table as HTML in its task's words, whole, with its index if that has a name."""
+    table = shown(table)
     if table.index.names != [None]:
         table = table.reset_index()
     with pd.option_context("display.max_colwidth", None):

@@ -173,3 +173,13 @@ def test_the_rival_is_picked_out_of_fold_and_the_prompts_by_the_test():
     assert worth_it.pick_rows(table, runs) == ("lmpt", "best")
     with pytest.raises(ValueError, match="the answer needs a row that tunes prompts"):
         worth_it.pick_rows(table[~table["prompts"]], runs)
+
+
+def test_single_labels_are_judged_by_accuracy(tiny, cache, tmp_path):
+    tiny.single()
+    configs = {"CLIP": resolve(dataset=str(tiny.path), cache=str(cache), method="zero_shot")}
+    inputs = worth_it.read_inputs(configs, tmp_path)["CLIP"]
+    run = Run(train(configs["CLIP"], tmp_path, log=lambda line: None))
+    labels, scores = run.ranking_scores("logit")
+    expected = [100 * np.mean(scores[labels[:, c]].argmax(1) == c) if labels[:, c].any() else np.nan for c in range(4)]
+    np.testing.assert_allclose(worth_it.fitted(configs["CLIP"], inputs).ap, expected)

@@ -5,7 +5,7 @@ import re
 import pandas as pd
 import pytest
 
-from lmptlib.suite.figures import case_figures, class_ap, count_figures, group_ap, paper
+from lmptlib.suite.figures import case_figures, class_ap, count_figures, group_ap, live_figures, paper
 
 CLASSES = pd.DataFrame(
     {"class": ["tail", "dog", "head of hair"], "group": ["head", "medium", "tail"], "train": [200, 40, 4]}
@@ -67,6 +67,20 @@ def test_a_papers_figure_and_table_have_them(tmp_path):
     numbers.attrs |= CLASSES.attrs
     latex = paper.latex_table(numbers, tmp_path / "table.tex").read_text()
     assert "total & many & medium & few" in latex and "thirds" in latex
+
+
+def test_the_live_curves():
+    curves, bars = live_figures.empty_curves(), live_figures.empty_classes()
+    row = {"epoch": 1, "split": "val", "ap": {"logit": [90.0, 50.0, 10.0]}}
+    live_figures.draw_classes(bars, CLASSES, row, "logit")
+    for figure in (curves, bars):
+        live_figures.put_live_into_words(figure, CLASSES)
+    assert bars.layout.title.text == "Accuracy of each class (%), frequent to rare: validation images, epoch 1"
+    assert (
+        list(bars.data[0].x) == ["tail", "dog", "head of hair"] and curves.layout.annotations[2].text == "accuracy (%)"
+    )
+    shown = {trace.name for trace in curves.data if trace.visible is not False}
+    assert {"many", "few"} <= shown and not {"head", "tail", "softmax"} & shown
 
 
 def test_confusions_are_framed_where_they_are_right():
