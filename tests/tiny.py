@@ -62,3 +62,15 @@ def make_tiny(folder: Path) -> TinyCard:
     fields = {"name": "tiny", "pictures": "emoji", "root": ".", "train": "train.txt", "test": "test.txt"}
     card.write_text(yaml.safe_dump(fields | {"captions": "captions.txt", "classes": "labels.txt"}))
     return TinyCard(card)
+
+
+def make_pool(folder: Path) -> Path:
+    """Twelve scenes of one thing or two, four of them in a folder of their own."""
+    (folder / "more").mkdir(parents=True)
+    classes, others = emoji.vocabulary()
+    things = [*(classes[name] for name in ("person", "dog", "pottedplant", "tvmonitor")), *others.values()]
+    for i in range(12):
+        rng = np.random.default_rng([7, i])
+        glyphs = [things[i % 5].glyphs[0], things[(i * 5) % 9].glyphs[0]][: 1 + i % 2]
+        emoji.draw_scene(glyphs, rng, 64).save(folder / ("more" if i >= 8 else "") / f"{i}.png")
+    return folder

@@ -20,13 +20,14 @@ _TUNING = {"lr_tune", "contrast", "tune_captions", "crop_area"}
 _FIXED = ("logit_scale", "logit_bias")
 
 
-def contrast_loss(logits: Tensor, positives: Tensor) -> tuple[Tensor, Tensor]:
+def contrast_loss(logits: Tensor, positives: Tensor, known: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """The two directions of a contrastive loss with several positives, each a scalar; BALLAD's loss is their sum.
 
     images: -mean_i 1/|T_i| sum_(j in T_i) log softmax_j(z_ij) over the texts; texts: the same of the transpose
 
-    logits z (B, T), scaled cosines of images and texts; positives (B, T) bool, T_i being the texts of image i. A text of no
-    image is no part of the batch. An image without a text is a negative of every text, and no term of its own. Each
+    logits z (B, T), scaled cosines of images and texts; positives (B, T) bool, T_i being the texts of image i; known (B, T)
+    bool, None where all are: a pair of which nobody knows whether it is positive is left out. A text of no image is no part
+    of the batch. An image without a text is a negative of every text, and no term of its own. Each
     direction is at least the mean of log |T_i|, which uniform weights on the positives reach; where each has one positive
     the sum is twice CLIP's loss, the mean of the two.
 
@@ -38,8 +39,9 @@ def contrast_loss(logits: Tensor, positives: Tensor) -> tuple[Tensor, Tensor]:
     >>> contrast_loss(z, positives=z > 0)  # 0 and log(2) / 2
     (tensor(0.0001), tensor(0.3467))
     """
-    there = positives.any(0)
-    images = _direction(logits.masked_fill(~there, torch.finfo(logits.dtype).min), positives)
+    least = torch.finfo(logits.dtype).min
+    logits = logits if known is None else logits.masked_fill(~known, least)
+    images = _direction(logits.masked_fill(~positives.any(0), least), positives)
     return images, _direction(logits.T, positives.T)
 
 
@@ -141,6 +143,10 @@ class Ballad(CosineMethod):
                 self.bias = nn.Parameter(torch.zeros(problem.width))
 
     @classmethod
+    def masks_unknown(cls, settings: Any) -> bool:
+        return True
+
+    @classmethod
     def needs_captions(cls, settings: Any) -> bool:
         return settings.tune_captions
 
@@ -185,29 +191,33 @@ class Ballad(CosineMethod):
         images = encode_in_chunks(self.live.image_features, batch.pixels, self.settings.tune_chunk)
         if self.settings.contrast == "code":
             logits = self.live.logit_scale * images @ self._encoded(self.tokens).T
-            loss = _direction(logits, batch.targets.bool())
+            least = torch.finfo(logits.dtype).min
+            taken = logits if batch.known is None else logits.masked_fill(~batch.known, least)
+            loss = _direction(taken, batch.targets.bool())
             return {"loss": loss, "loss_images": loss, "logits": logits}
-        texts, positives = self._texts(batch)
-        of_images, of_texts = contrast_loss(self.live.logit_scale * images @ texts.T, positives)
+        texts, positives, known = self._texts(batch)
+        of_images, of_texts = contrast_loss(self.live.logit_scale * images @ texts.T, positives, known)
         return {"loss": of_images + of_texts, "loss_images": of_images, "loss_texts": of_texts}
 
     def _encoded(self, tokens: Tensor) -> Tensor:
         return encode_in_chunks(self.live.text_features, tokens, self.settings.tune_chunk)
 
-    def _texts(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Features (T, D) of the texts of a batch, and whose they are, (B, T) bool.
+    def _texts(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Features (T, D) of the texts of a batch, whose they are and of which that is known, (B, T) bool.
 
         As many classes as it may show, those that it shows first: how many it does, only the device knows.
         """
         n_classes = min(len(self.tokens), len(batch.targets) * self.most_labels)
         chosen = batch.targets.sum(0).topk(n_classes).indices
         texts, positives = self._encoded(self.tokens[chosen]), batch.targets[:, chosen].bool()
+        known = None if batch.known is None else batch.known[:, chosen]
         if batch.caption_ids is None:
-            return texts, positives
+            return texts, positives, known
         same = (batch.caption_ids[:, None] == batch.caption_ids).all(-1)  # (B, B)
         first = ~same.tril(-1).any(1)
         captions = self._encoded(batch.caption_ids)
-        return torch.cat([texts, captions]), torch.cat([positives, same & first], 1)
+        known = None if known is None else torch.cat([known, torch.ones_like(same)], 1)
+        return torch.cat([texts, captions]), torch.cat([positives, same & first], 1), known
 
     def adapted(self, images: Tensor) -> Tensor:
         """Unit features (B, D) of unit features (B, D): f*."""

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny import CLASSES
+from tiny import CLASSES, make_pool
 
 from lmptlib.clip.loading import load_clip
 from lmptlib.clip.tackle import class_probabilities, enriched, fetched_table, most_probable
@@ -37,16 +37,7 @@ def silent(line: str) -> None:
 
 @pytest.fixture
 def pool(tmp_path) -> Path:
-    """Twelve scenes of one thing or two, four of them in a folder of their own."""
-    folder = tmp_path / "pool"
-    (folder / "more").mkdir(parents=True)
-    classes, others = emoji.vocabulary()
-    things = [*(classes[name] for name in ("person", "dog", "pottedplant", "tvmonitor")), *others.values()]
-    for i in range(12):
-        rng = np.random.default_rng([7, i])
-        glyphs = [things[i % 5].glyphs[0], things[(i * 5) % 9].glyphs[0]][: 1 + i % 2]
-        emoji.draw_scene(glyphs, rng, 64).save(folder / ("more" if i >= 8 else "") / f"{i}.png")
-    return folder
+    return make_pool(tmp_path / "pool")
 
 
 # ------------------------------------------------------------------------------------------------ what is fetched

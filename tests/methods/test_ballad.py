@@ -409,3 +409,24 @@ def test_a_run_stopped_in_phase_a_is_scored_by_its_towers(card, cache, tmp_path)
     classifier = Classifier(run)
     scores = classifier.scores(classifier.features(load_dataset(str(card.path)).test.paths))
     np.testing.assert_allclose(scores, run.scores()["scores"], atol=1e-5)
+
+
+def test_pairs_of_which_nothing_is_known_are_no_part_and_have_no_gradient():
+    """Against the loss written out over the known pairs alone."""
+    logits = torch.randn(5, 4, generator=torch.Generator().manual_seed(3), dtype=torch.float64, requires_grad=True)
+    positives = torch.tensor([[1, 0, 0, 0], [0, 1, 1, 0], [0, 0, 1, 0], [1, 0, 0, 1], [0, 0, 0, 1]]).bool()
+    known = torch.ones_like(positives)
+    known[3, 1:3], known[4, :3] = False, False
+
+    def direction(z, positive, there):
+        rows = []
+        for scores, own, of in zip(z, positive, there):
+            total = scores[of].logsumexp(0)
+            rows.append((total - scores[own]).mean())
+        return torch.stack(rows).mean()
+
+    images, texts = contrast_loss(logits, positives, known)
+    assert_close(images, direction(logits, positives, known))
+    assert_close(texts, direction(logits.T, positives.T, known.T))
+    (gradient,) = torch.autograd.grad(images + texts, logits)
+    assert (gradient[~known] == 0).all() and (gradient[known] != 0).all()

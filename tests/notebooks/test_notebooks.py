@@ -10,6 +10,7 @@ from pathlib import Path
 import nbformat
 import papermill
 import pytest
+from tiny import make_pool
 
 from lmptlib import config
 from lmptlib.paths import shipped
@@ -127,7 +128,12 @@ def test_the_headers_commands_are_accepted(path):
         notebooks.read_parameters(path, {name: value for name, value in pairs if value != "..."})
 
 
-OTHER_DEFAULTS = {("15_own_data", "recipe"): "best"}
+OTHER_DEFAULTS = {
+    ("15_own_data", "recipe"): "best",
+    ("17_ballad_tackle", "dataset"): "emoji-single-lt",
+    ("17_ballad_tackle", "tackle"): "emoji",
+    ("17_ballad_tackle", "tune_epochs"): 5,
+}
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
@@ -168,6 +174,7 @@ SMALL = {
     "11_ablation": {"n_seeds": 2},
     "12_walkthrough": {"n_seeds": 1},
     "16_worth_it": {"n_seeds": 1, "shots": "2"},
+    "17_ballad_tackle": {"tune_epochs": 1},
 }
 WITHOUT_STEPS = ("15_own_data",)  # its recipe has no epochs
 QUIET = {"kernel_name": "python3", "progress_bar": False, "execution_timeout": 300}
@@ -182,6 +189,7 @@ IN_BATCH = ("14_compare_runs",)  # those of the demo run so in its test
 def test_runs_through_papermill(path, interactive, tiny, tmp_path):
     executed, declared = tmp_path / "executed.ipynb", notebooks.parameters(path)
     given = {"dataset": str(tiny.path), "out": tmp_path / "out", "interactive": interactive, **SMALL.get(path.stem, {})}
+    given |= {"tackle": make_pool(tmp_path / "pool")} if "tackle" in declared else {}
     given = {name: value for name, value in given.items() if name in declared}
     few = {"epochs": 2, "batch_size": 8} if "settings" in declared and path.stem not in WITHOUT_STEPS else {}
     papermill.execute_notebook(path, executed, notebooks.read_parameters(path, given | few), cwd=tmp_path, **QUIET)

@@ -45,6 +45,14 @@ def embedding_map(points: pd.DataFrame, colour: str = "group") -> go.Figure:
     return apply_layout(figure, title, height=540, coloraxis=axis, legend_itemsizing="constant")
 
 
+def image_map(points: pd.DataFrame, title: str) -> go.Figure:
+    """`embedding_map` of images and prompts at one time: of `map_points` whose prompts before and after are the same."""
+    figure = embedding_map(points)
+    figure.data = [trace for trace in figure.data if trace.name not in ("before to after", "prompts before")]
+    figure.data[-1].name = "prompts"
+    return figure.update_layout(title_text=title)
+
+
 def _images(part: pd.DataFrame, group: str) -> go.Scatter:
     """The images of one group; an error, a number, is coloured by the figure's colour axis."""
     points = _points(part, size=6, symbol=SYMBOLS[group], opacity=0.7, coloraxis="coloraxis")
