@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from lmptlib.config import Config
 from lmptlib.data.dataset import GROUPS, Dataset
-from lmptlib.data.pool import DRAWN
 from lmptlib.published.tables import published
 from lmptlib.runs.ensemble import Ensemble
 from lmptlib.runs.run import Run
@@ -35,14 +35,18 @@ def opening(dataset: Dataset) -> str:
 
 
 def sweep(given: dict[str, Any], seeds: list[int]) -> Sweep:
-    """The rows, with `given` settings over every run's but `tackle`, the pool of the row that has one."""
-    pool = given.pop("tackle", DRAWN)
-    found = read_sweep("ballad", given | {"seeds": seeds})
-    rows = {
-        row: [config.with_settings(tackle=pool) if config.tackle else config for config in part]
-        for row, part in found.rows.items()
-    }
+    """The rows, with `given` settings over every run's but two: `tackle` is the pool of the row that has one, and `epochs` are
+    those of the rows that have phase B."""
+    own = {name: given[name] for name in ("tackle", "epochs") if name in given}
+    shared = {name: value for name, value in given.items() if name not in own}
+    found = read_sweep("ballad", shared | {"seeds": seeds})
+    rows = {row: [_with(config, own) for config in part] for row, part in found.rows.items()}
     return replace(found, rows=rows)
+
+
+def _with(config: Config, own: dict[str, Any]) -> Config:
+    """A configuration with those of its own settings that it has already, to another value than none."""
+    return config.with_settings(**{name: value for name, value in own.items() if config.flat().get(name)})
 
 
 def _means(compared: pd.DataFrame, row: str) -> pd.Series:

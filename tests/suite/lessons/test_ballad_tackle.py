@@ -24,11 +24,12 @@ CLASSES = pd.DataFrame(
 
 
 def test_the_pool_goes_to_the_row_that_has_one():
-    sweep = ballad_tackle.sweep({"tackle": "/photos", "tune_epochs": 3}, [4, 5])
+    sweep = ballad_tackle.sweep({"tackle": "/photos", "tune_epochs": 3, "epochs": 7}, [4, 5])
     pools = {row: {config.tackle for config in part} for row, part in sweep.rows.items()}
     assert pools.pop("TACKLE, A + B") == {"/photos"} and set().union(*pools.values()) == {None}
     tuned = [config.settings for config in sweep.rows["BALLAD, A"]]
     assert [(own.tune_epochs, own.epochs, own.seed) for own in tuned] == [(3, 0, 4), (3, 0, 5)]
+    assert {config.settings.epochs for config in sweep.rows["BALLAD, A + B"]} == {7}
 
 
 def test_what_is_said_follows_the_figures():
