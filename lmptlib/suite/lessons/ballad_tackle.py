@@ -37,7 +37,7 @@ def opening(dataset: Dataset) -> str:
 def sweep(given: dict[str, Any], seeds: list[int]) -> Sweep:
     """The rows, with `given` settings over every run's but two: `tackle` is the pool of the row that has one, and `epochs` are
     those of the rows that have phase B."""
-    own = {name: given[name] for name in ("tackle", "epochs") if name in given}
+    own: dict[str, Any] = {name: given[name] for name in ("tackle", "epochs") if name in given}
     shared = {name: value for name, value in given.items() if name not in own}
     found = read_sweep("ballad", shared | {"seeds": seeds})
     rows = {row: [_with(config, own) for config in part] for row, part in found.rows.items()}
