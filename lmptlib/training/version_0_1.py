@@ -47,7 +47,8 @@ def _with_later(settings: dict[str, Any]) -> dict[str, Any]:
     """Settings with those that have come since, as every run was made before."""
     if settings["recipe"] == "best" and settings["method"] == "prompts_and_probe":
         settings = settings | {"recipe": "prompts_and_probe"}  # its name until there was a better one
-    return {"views": 1, "pool": "max"} | ({"trials": ""} if "epochs" in settings else {}) | settings
+    without_pool = {"tackle": None, "tackle_to": 20, "tackle_tau": None}
+    return {"views": 1, "pool": "max"} | without_pool | ({"trials": ""} if "epochs" in settings else {}) | settings
 
 
 def metrics(metrics: dict[str, Any]) -> dict[str, Any]:

@@ -76,8 +76,10 @@ def made(card, tmp_path_factory):
 def test_the_grids_that_come_along_are_read():
     assert {"losses", "ablation", "lmpt_table2"} <= set(sweep_names())
     for name in sweep_names():
-        sweep = read_sweep(name, {"epochs": 2, "seeds": [3]})
-        assert {config.flat().get("epochs", 2) for config in sweep.configs} == {2}
+        # rows of these have epochs of their own
+        given = {} if name in ("ballad", "single") else {"epochs": 2}
+        sweep = read_sweep(name, given | {"seeds": [3]})
+        assert not given or {config.flat().get("epochs", 2) for config in sweep.configs} == {2}
         assert {config.flat().get("seed", 3) for config in sweep.configs} == {3}
         assert sweep.baseline is None or sweep.baseline in sweep.rows
 
@@ -243,7 +245,7 @@ def write_example(folder: Path, seed: int, signal: float, method: str = "coop", 
     run = RunFolder(folder / f"{method}-{signal}-{seed}", "")
     run.path.mkdir(parents=True)
     run.begin(config)
-    run.finish(config, {}, scores, {}, metrics)
+    run.finish(config, {}, scores, {}, {}, metrics)
     return Run(run.path)
 
 

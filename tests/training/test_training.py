@@ -37,7 +37,9 @@ def test_a_run_leaves_everything_behind(make_run, tiny, tmp_path):
     ]  # fmt: skip
     assert [path.name for path in run.folder.parent.iterdir()] == [run.folder.name]
     assert run.config["settings"]["epochs"] == 2 and run.config["settings"]["lr"] == 2e-3
-    assert None not in [v for k, v in run.config["settings"].items() if k not in ("data_root", "weights")]
+    assert None not in [
+        v for k, v in run.config["settings"].items() if k not in ("data_root", "weights", "tackle", "tackle_tau")
+    ]
     history = run.history
     assert history["epoch"].tolist() == [1, 2]
     wanted = {"loss", "loss_cls", "loss_cse", "lr", "seconds", "grad_cls", "grad_cse", "inside_margin"}
@@ -230,7 +232,8 @@ def test_recipes_are_complete():
         assert recipe["about"] and recipe["minutes"] > 0
         for dataset in ("emoji-lt", "voc-lt", "coco-lt"):
             config = resolve(recipe=name, dataset=dataset)
-            assert [name for name, value in config.flat().items() if value is None] == ["data_root", "cache", "weights"]
+            without = [name for name, value in config.flat().items() if value is None]
+            assert without == ["data_root", "cache", "weights", "tackle", "tackle_tau"]
             if learning := config.learning:
                 own = read_loss_settings(learning.loss_settings)
                 make_loss(learning.loss, [120, 30, 3], 150, learning.preset, **own)

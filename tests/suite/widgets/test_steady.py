@@ -118,7 +118,7 @@ def test_figures_fill_their_box_and_fit_a_screen_with_their_controls(explorer):
 
 def test_published_tables_stand_on_one_axis_whatever_is_chosen():
     rows = pd.DataFrame({"dataset": ["voc-lt", "coco-lt"], "total": [90.0, 60.0], "head": [80.0, 70.0]})
-    text = dict.fromkeys(("source", "table", "row", "method", "backbone"), "a")
+    text = dict.fromkeys(("source", "table", "row", "method", "backbone", "metric"), "a")
     choosers, figure = published_table(rows.assign(medium=50.0, tail=40.0, **text)).children
     before = axes(figure)
     for chooser in choosers.children:
