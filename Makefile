@@ -37,4 +37,4 @@ $(VENV)/installed-test: $(VENV)/installed
 	@touch $@
 
 clean:
-	rm -rf $(VENV) outputs data/emoji-lt data/cache
+	rm -rf $(VENV) outputs data/emoji-lt data/emoji-single-lt data/emoji-pool data/cache
