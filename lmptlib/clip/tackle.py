@@ -18,6 +18,7 @@ from lmptlib.clip.model import Clip
 from lmptlib.clip.text import HAND_WRITTEN, prompt_name, template_features
 from lmptlib.data.dataset import Dataset, Split
 from lmptlib.data.pool import usable
+from lmptlib.errors import DataError
 
 
 def enriched(
@@ -44,6 +45,10 @@ def enriched(
     pool, notes = usable(pool, dataset, cache)
     for note in notes:
         log(f"note: {note}")
+    if not len(pool):
+        raise DataError(
+            [f"tackle: {pool.source} has no image that is not one of {dataset.name}'s own: name another pool"]
+        )
     images = image_features(clip, pool, False, cache, log)["plain"]
     text = template_features(clip, dataset.class_names).cpu()
     p = class_probabilities(images, text, clip.logit_scale if tau is None else 1 / tau)

@@ -142,8 +142,12 @@ class FocalCrossEntropyLoss(CrossEntropyLoss):
     ):
         super().__init__(class_counts, n_images)
         self.gamma = gamma
+        self.alone = int((self.class_counts > 0).sum()) < 2
 
     def _elementwise(self, logits: Tensor, targets: Tensor) -> Tensor:
+        if self.alone:
+            # p is 1, and its loss 0, whatever is said
+            return super()._elementwise(logits, targets)
         # the power by its logarithm, whose gradient is finite where p is 1
         easy = F.logsigmoid(-class_logits(self._shifted(logits, targets)))
         return (self.gamma * easy).exp() * super()._elementwise(logits, targets)

@@ -183,6 +183,7 @@ class Ballad(CosineMethod):
     @torch.no_grad()
     def calibrate(self, batch: Batch) -> None:
         """The logit map's first bias: the mean logit meets the label density."""
+        batch = batch.labelled()
         self.logit_map.calibrate(self.cosines(batch, None), batch.targets)
 
     def losses(self, batch: Batch, text: Tensor | None) -> dict[str, Tensor]:
@@ -214,9 +215,15 @@ class Ballad(CosineMethod):
         if batch.caption_ids is None:
             return texts, positives, known
         same = (batch.caption_ids[:, None] == batch.caption_ids).all(-1)  # (B, B)
-        first = ~same.tril(-1).any(1)
+        # what stands there as a class's prompt, or before as a caption, is no text once more
+        length = self.tokens.shape[1]
+        is_prompt = (batch.caption_ids[:, None, :length] == self.tokens).all(-1).any(1)
+        is_prompt &= (batch.caption_ids[:, length:] == 0).all(1)
+        first = ~same.tril(-1).any(1) & ~is_prompt
         captions = self._encoded(batch.caption_ids)
-        known = None if known is None else torch.cat([known, torch.ones_like(same)], 1)
+        if known is not None:
+            # another image's caption may be true of one whose labels are not all known
+            known = torch.cat([known, same | batch.is_labelled()[:, None]], 1)
         return torch.cat([texts, captions]), torch.cat([positives, same & first], 1), known
 
     def adapted(self, images: Tensor) -> Tensor:

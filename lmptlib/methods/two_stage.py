@@ -3,7 +3,7 @@
 Stage 1 is linear_probe's. The features that the sources learn in it are CLIP's here, and frozen.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -83,10 +83,16 @@ class LogitAdjusted(BalancedByStrength):
     tau 0 it is the linear probe.
     """
 
+    log_prior: Tensor  # (C,)
+
+    def __init__(self, settings: Any, problem: Problem):
+        super().__init__(settings, problem)
+        counts = problem.class_counts.float().clamp(min=1)
+        others = counts.sum() if problem.single else (problem.n_images - counts).clamp(min=1)
+        self.register_buffer("log_prior", (counts / others).log())
+
     def balanced(self, images: Tensor, tau: Tensor) -> Tensor:
-        counts = self.problem.class_counts.to(images).clamp(min=1)
-        others = counts.sum() if self.problem.single else (self.problem.n_images - counts).clamp(min=1)
-        return self.probe(images) - tau * (counts / others).log()
+        return self.probe(images) - tau * self.log_prior
 
 
 class SecondStage(LinearProbe):
@@ -115,6 +121,10 @@ class LWS(SecondStage):
         epochs_second: int = Field(5, ge=1, description="passes of stage 2")
         lr_second: float = Field(1e-2, ge=0, description="learning rate of stage 2's scales, cosine to 0")
 
+        @property
+        def all_epochs(self) -> int:
+            return self.epochs + self.epochs_second
+
     def __init__(self, settings: Settings, problem: Problem):
         super().__init__(settings, problem)
         self.scale = nn.Parameter(torch.ones(len(problem.class_names)))
@@ -135,6 +145,10 @@ class CRT(SecondStage):
     class Settings(Learning):
         epochs_second: int = Field(10, ge=1, description="passes of stage 2")
         lr_second: float = Field(1e-2, ge=0, description="learning rate of stage 2's weights, cosine to 0")
+
+        @property
+        def all_epochs(self) -> int:
+            return self.epochs + self.epochs_second
 
     def moved(self) -> list[nn.Parameter]:
         return list(self.probe.parameters())

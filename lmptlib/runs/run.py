@@ -176,7 +176,7 @@ class Run:
     @property
     def _epochs(self) -> int:
         """Epochs of all phases that it was asked for."""
-        return self.settings["epochs"] + self.settings.get("tune_epochs", 0)
+        return self.asked.all_epochs
 
     @property
     def events(self) -> list[Event]:

@@ -312,7 +312,12 @@ class TrainState:
         chooses, test."""
         ranked = ranking_scores(self.evaluate(split)[0], ranking, self.method.logit_scale)
         measure = MEASURES[self.inputs.dataset.task.kind]
-        return float(100 * np.nanmean(measure.by_class(self.inputs.labels(split), ranked)))
+        labels = self.inputs.labels(split)
+        if split == "train":
+            # those that were fetched from a pool have no labels to be judged by
+            listed = self.inputs.dataset.train.listed
+            labels, ranked = labels[listed], ranked[listed]
+        return float(100 * np.nanmean(measure.by_class(labels, ranked)))
 
     @torch.no_grad()
     def _record_epoch(self) -> None:

@@ -302,3 +302,19 @@ def test_photographs_are_fetched_from_a_pool_of_photographs(shared, cache):
     fetched = table["image"][table["class"] == "dog"]
     assert found.class_counts[dog] == len(fetched) == 10 and fetched.isin(dogs).mean() >= 0.8
     assert np.mean([name in dogs for name in pool.names[:100]]) < 0.5
+
+
+def test_a_pool_of_the_data_sets_own_images_is_refused(tiny, tmp_path):
+    config = resolve(dataset=str(tiny.path), method="zero_shot", tackle=str(tiny.folder), tackle_to=TO)
+    with pytest.raises(DataError, match="has no image that is not one of tiny's own: name another pool"):
+        train(config, tmp_path / "out", log=silent)
+
+
+def test_a_classifier_scores_as_its_run_whose_counts_hold_what_was_fetched(tiny, pool, tmp_path):
+    tiny.single()
+    config = resolve(dataset=str(tiny.path), method="logit_adjusted", tackle=str(pool), tackle_to=TO, epochs=2, tau=1.0)
+    run = Run(train(config, tmp_path / "out", log=silent))
+    paths = load_dataset(str(tiny.path)).test.paths
+    classifier = Classifier(run)
+    found = classifier.scores(classifier.features(paths))
+    np.testing.assert_allclose(found, run.scores()["scores"], atol=1e-4)

@@ -53,3 +53,12 @@ def test_alike_for_all_logits_of_an_image_and_for_balanced_classes(name):
     if name in ("balanced_softmax", "logit_adjustment", "cb_ce"):
         even = make_loss(name, torch.full((C,), 50), N_IMAGES)
         assert_close(even(LOGITS, ONE_HOT), F.cross_entropy(LOGITS, CLASSES))
+
+
+def test_a_class_that_is_alone_is_sure_and_has_no_gradient():
+    for name in OVER_CLASSES:
+        loss = make_loss(name, torch.tensor([5, 0]), 5, allow_empty=True)
+        logits = torch.tensor([[1.0, 2.0]], requires_grad=True)
+        value = loss(logits, torch.tensor([[1.0, 0.0]]))
+        (gradient,) = torch.autograd.grad(value, logits)
+        assert value == 0 and (gradient == 0).all(), name

@@ -26,10 +26,10 @@ def drawn_tests(config: Config, inputs: Inputs, n_draws: int = 20) -> pd.DataFra
         dataset, selection = part.dataset, state.selection
         if selection is None:
             raise ValueError(f"method '{config.method}' has no figure out of fold by itself: choose a closed form")
-        names, groups = dataset.class_names, dataset.groups
+        of_data = dataset.class_names, dataset.groups, dataset.task.kind
         judged = dataset.train.labels[dataset.train.listed]
-        of_folds = evaluate_folds(judged, selection.scores, selection.folds, names, groups)
-        of_test = evaluate(dataset.test.labels, state.evaluate("test")[0], 1.0, names, groups)["scores"]["logit"]
+        of_folds = evaluate_folds(judged, selection.scores, selection.folds, *of_data)
+        of_test = evaluate(dataset.test.labels, state.evaluate("test")[0], 1.0, *of_data)["scores"]["logit"]
         low, high = of_test["ci95"]["total"] or (np.nan, np.nan)
         row = {"draw": draw, "out_of_fold": of_folds["total"], "test": of_test["total"], "low": low, "high": high}
         rows.append(row | {"difference": of_folds["total"] - of_test["total"]})
