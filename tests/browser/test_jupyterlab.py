@@ -6,6 +6,7 @@ import nbformat
 import papermill
 import pytest
 from lab import Notebook
+from tiny import make_pool
 
 from lmptlib.paths import shipped
 from lmptlib.runs.run import Run, find_runs
@@ -48,6 +49,8 @@ def test_a_notebook_runs_and_its_explorers_answer(path, lab, tab, tiny):
     taken = {*declared, *(known_settings() if "settings" in declared else ())}
     if path.stem == "15_own_data":
         given["recipe"] = "calibrated"  # that of the notebook has no epochs
+    if "tackle" in declared:
+        given |= {"tackle": str(make_pool(tiny.folder / "pool")), "tune_epochs": 1}
     given = {name: value for name, value in given.items() if name in taken}
     page, notebook = tab.page, run_all(tab, lab, path, given)
     for width, height in ((1440, 900), (1280, 720)):
