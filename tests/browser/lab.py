@@ -120,7 +120,8 @@ class Notebook:
 
     def cell(self, i: int) -> Any:
         """A cell, scrolled to, with its figures drawn."""
-        self.page.evaluate(f"{FRONT}.content.scrollToItem({i})")
+        # void: the promise of the scroll may never be kept
+        self.page.evaluate(f"void {FRONT}.content.scrollToItem({i})")
         self.page.wait_for_function(DRAWN, arg=i, timeout=60_000)
         return self.page.locator(f'.jp-Cell[data-windowed-list-index="{i}"]')
 
