@@ -33,9 +33,14 @@ class LDAMLoss(ClassificationLoss):
     ):
         super().__init__(class_counts, n_images)
         self.scale = scale
-        quarter = self.class_counts.clamp(min=1) ** -0.25 * (self.class_counts > 0)
-        self.register_buffer("margin", max_margin * quarter / quarter.max())
+        self.register_buffer("margin", frequency_margins(self.class_counts, max_margin))
 
     def _elementwise(self, logits: Tensor, targets: Tensor) -> Tensor:
         z = self.scale * (logits - self.margin.to(logits) * targets)
         return F.binary_cross_entropy_with_logits(z, targets, reduction="none")
+
+
+def frequency_margins(class_counts: Tensor, max_margin: float) -> Tensor:
+    """Margins (C,) of classes with n images (C,), m = max_margin * n^(-1/4) / max_j n_j^(-1/4); 0 for a class of none."""
+    quarter = class_counts.clamp(min=1) ** -0.25 * (class_counts > 0)
+    return max_margin * quarter / quarter.max()

@@ -13,6 +13,7 @@ from pydantic import Field
 from torch import Tensor
 
 from lmptlib.losses.base import ClassificationLoss
+from lmptlib.losses.ldam import frequency_margins
 
 
 def class_logits(logits: Tensor) -> Tensor:
@@ -121,8 +122,7 @@ class LDAMCrossEntropyLoss(CrossEntropyLoss):
     ):
         super().__init__(class_counts, n_images)
         self.scale = scale
-        quarter = self.class_counts.clamp(min=1) ** -0.25 * (self.class_counts > 0)
-        self.register_buffer("margin", max_margin * quarter / quarter.max())
+        self.register_buffer("margin", frequency_margins(self.class_counts, max_margin))
 
     def _shifted(self, logits: Tensor, targets: Tensor) -> Tensor:
         return super()._shifted(self.scale * (logits - self.margin.to(logits) * targets), targets)
