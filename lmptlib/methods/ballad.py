@@ -170,7 +170,8 @@ class Ballad(CosineMethod):
         moving = [parameter for name, parameter in self.towers.named_parameters() if name not in _FIXED]
         needs = ("pixels", "caption_ids") if settings.tune_captions else ("pixels",)
         towers = {"params": moving, "lr": settings.lr_tune, "weight_decay": settings.weight_decay}
-        return [Phase([towers], "shuffle", settings.tune_epochs, needs, augment=settings.crop_area), balanced]
+        tuning = Phase([towers], "shuffle", settings.tune_epochs, needs, augment=settings.crop_area, rate="lr_tune")
+        return [tuning, balanced]
 
     @torch.no_grad()
     def tuned(self) -> Clip | None:

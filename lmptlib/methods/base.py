@@ -143,7 +143,7 @@ class Phase:
     epoch shows; several draw that many batches for each step. needs: fields of `Batch` that it reads. over: what an epoch
     goes over, `images` or `captions`. begin: what is done before its first step, given the whole training set as a batch.
     per_class: images of a class in turn, of class-aware sampling. augment: of pixels, the smallest share of a picture's area
-    that a random crop keeps; at 1 they are neither cropped nor flipped.
+    that a random crop keeps; at 1 they are neither cropped nor flipped. rate: the setting with its learning rate.
 
     A phase on pixels tunes towers, and is never the last: what it tuned the next one reads, which may have no epochs.
     """
@@ -156,6 +156,7 @@ class Phase:
     begin: Callable[[Batch], None] | None = None
     per_class: int = 3
     augment: float = 1.0
+    rate: str = "lr"
 
     @property
     def samplers(self) -> tuple[str, ...]:

@@ -108,7 +108,8 @@ class SecondStage(LinearProbe):
     def phases(self) -> list[Phase]:
         settings = self.settings
         group = {"params": self.moved(), "lr": settings.lr_second, "weight_decay": settings.weight_decay}
-        return [*super().phases(), Phase([group], "class_aware", settings.epochs_second, begin=self.begin)]
+        second = Phase([group], "class_aware", settings.epochs_second, begin=self.begin, rate="lr_second")
+        return [*super().phases(), second]
 
 
 class LWS(SecondStage):

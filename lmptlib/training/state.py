@@ -330,19 +330,20 @@ class TrainState:
             if not logits.isfinite().all():
                 if not hasattr(self, "before"):
                     raise NonFiniteLoss("logits are not finite before training: check the weights")
-                lr = self.learning.lr
-                raise NonFiniteLoss(f"logits are not finite after epoch {self.epoch + 1} (lr {lr:g}): lower lr")
+                rate = self.phase.rate
+                lr = f"{rate} {getattr(self.learning, rate):g}"
+                raise NonFiniteLoss(f"logits are not finite after epoch {self.epoch + 1} ({lr}): lower {rate}")
         self.recorder.epoch(logits, whole.targets, whole.known)
 
     def _explain(self, logits: Tensor, targets: Tensor) -> str:
-        loss, settings = cast(ClassificationLoss, self.method.problem.loss), self.learning
-        per_class = loss.elementwise(logits, targets).sum(0)
-        bad = (~per_class.isfinite()).nonzero().flatten().tolist()
+        settings, rate = self.learning, self.phase.rate
+        broke, lr = f"the loss is not finite in epoch {self.epoch + 1}", f"{rate} {getattr(self.learning, rate):g}"
+        if "pixels" in self.phase.needs:
+            return f"{broke} ({lr}): lower {rate}"
+        loss = cast(ClassificationLoss, self.method.problem.loss)
+        bad = (~loss.elementwise(logits, targets).sum(0).isfinite()).nonzero().flatten().tolist()
         names = ", ".join(self.inputs.dataset.class_names[i] for i in bad[:3]) or "none of one class (another term)"
-        return (
-            f"the loss is not finite in epoch {self.epoch + 1} (class: {names}; loss {settings.loss}, lr {settings.lr:g}): "
-            "lower lr, or choose another loss"
-        )
+        return f"{broke} (class: {names}; loss {settings.loss}, {lr}): lower {rate}, or choose another loss"
 
     # ------------------------------------------------------------------------------------- what a checkpoint holds
 

@@ -17,6 +17,7 @@ from lmptlib.clip.loading import load_clip
 from lmptlib.clip.text import HAND_WRITTEN, prompt_name, template_features
 from lmptlib.config import resolve
 from lmptlib.data.loading import load_dataset
+from lmptlib.errors import NonFiniteLoss
 from lmptlib.evaluation.average_precision import average_precision
 from lmptlib.evaluation.rankings import ranking_scores
 from lmptlib.methods.ballad import Ballad, contrast_loss, encode_in_chunks
@@ -340,6 +341,15 @@ def test_captions_that_are_not_there(tiny, tmp_path):
         train(resolve(dataset=str(tiny.path), **SMALL, tune_captions=True), tmp_path, log=silent)
     with pytest.raises(ValueError, match="setting 'tune_captions' goes with contrast poster"):
         resolve(method="ballad", contrast="code", tune_captions=True)
+
+
+def test_a_loss_that_is_not_finite_names_the_rate_that_acts(run_of):
+    with pytest.raises(NonFiniteLoss, match=r"not finite in epoch 1 \(lr_tune 1e\+38\): lower lr_tune$"):
+        run_of(lr_tune=1e38, optimizer="sgd")
+    with pytest.raises(
+        NonFiniteLoss, match=r"not finite .* lr 3e\+38\): lower lr\b|not finite .* \(lr 3e\+38\): lower lr$"
+    ):
+        run_of(tune_epochs=0, lr=3e38, optimizer="sgd", batch_size=24)
 
 
 def test_the_epoch_that_is_kept_may_be_one_of_phase_a(run_of):
