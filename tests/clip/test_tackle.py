@@ -234,6 +234,29 @@ def test_fetched_images_are_trained_on_and_never_judged(tiny, pool, cache, tmp_p
     np.testing.assert_allclose(state.evaluate("test")[1], scores["fold_logits"][scores["folds"] == 1], atol=1e-6)
 
 
+def test_a_stopped_run_goes_on_with_the_images_that_it_fetched(tiny, pool, cache, tmp_path):
+    """To the same bits as one that was not stopped, in phase A's pixels and in what follows."""
+    settings = {
+        "method": "ballad",
+        "tune_epochs": 2,
+        "epochs": 2,
+        "batch_size": 8,
+        "tackle": str(pool),
+        "tackle_to": TO,
+    }
+    config = resolve(dataset=str(tiny.path), cache=str(cache), **settings)
+    whole = Run(train(config, tmp_path / "whole", log=silent))
+    for epochs in (1, 3):
+        stopped = Run(train(config, tmp_path / "out", log=silent, on_epoch_end=lambda state: state.epoch < epochs))
+        assert stopped.stopped == epochs
+    again = Run(train(config, tmp_path / "out", log=silent))
+    assert again.stopped is None and again.fetched.equals(whole.fetched) and len(whole.fetched)
+    assert again.history.drop(columns="seconds", errors="ignore").equals(
+        whole.history.drop(columns="seconds", errors="ignore")
+    )
+    assert again.metrics["scores"] == whole.metrics["scores"]
+
+
 def test_a_run_tells_what_it_fetched_and_is_read_back(tiny, pool, cache, tmp_path):
     said = []
     own = {"method": "kernel", "epochs": None, "batch_size": None, "cache": str(cache)}
