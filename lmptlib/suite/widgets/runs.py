@@ -6,7 +6,6 @@ import ipywidgets
 import numpy as np
 
 from lmptlib.data.dataset import GROUPS
-from lmptlib.evaluation.rankings import RANKINGS
 from lmptlib.runs.comparison import compare
 from lmptlib.runs.labels import described
 from lmptlib.runs.run import Run, give_label
@@ -25,6 +24,7 @@ from lmptlib.suite.figures.class_ap import per_class_ap
 from lmptlib.suite.figures.curve_figures import training_curves
 from lmptlib.suite.figures.group_ap import group_map, intervals
 from lmptlib.suite.widgets.figures import figure_widget, redraw
+from lmptlib.suite.widgets.rankings import offer_rankings
 from lmptlib.suite.widgets.tables import csv_link, table_html, table_widget
 
 _CURVES = {"probability": "Mean probabilities while training: positives solid, negatives dotted", "loss": "Losses"}
@@ -44,7 +44,7 @@ class RunExplorer(ipywidgets.VBox):
         options = [(f"{name} ({len(part)} runs)", name) for name, part in self.datasets.items()]
         self.dataset = ipywidgets.Dropdown(options=options, description="data set")
         self.chosen = ipywidgets.SelectMultiple(rows=10, description="runs", layout={"width": "640px"})
-        self.ranking = ipywidgets.Dropdown(options=RANKINGS, value="logit", description="ranking")
+        self.ranking = ipywidgets.Dropdown(description="ranking")
         quantities = [("mean probabilities", "probability"), ("losses", "loss")]
         self.quantity = ipywidgets.Dropdown(options=quantities, description="curves")
         self.called = ipywidgets.Dropdown(description="call")
@@ -84,6 +84,7 @@ class RunExplorer(ipywidgets.VBox):
         part = self.datasets[self.dataset.value]
         # in the browser, what is chosen must not outlast its list
         self.chosen.value = ()
+        offer_rankings(self.ranking, part[0].measure, self.ranking.value or "logit")
         self.chosen.options = [(name, i) for i, name in enumerate(run_names(part))]
         self.chosen.value = tuple(range(len(part)))[-2:] if chosen is None else chosen
 
