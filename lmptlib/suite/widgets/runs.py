@@ -6,6 +6,7 @@ import ipywidgets
 import numpy as np
 
 from lmptlib.data.dataset import GROUPS
+from lmptlib.data.words import shown as in_words
 from lmptlib.runs.comparison import compare
 from lmptlib.runs.labels import described
 from lmptlib.runs.run import Run, give_label
@@ -115,7 +116,7 @@ class RunExplorer(ipywidgets.VBox):
         table = totals.merge(result_settings(rows, by_run=True))
         links = f"{csv_link(table, 'runs.csv')} &nbsp; {csv_link(by_group, 'groups.csv')}"
         titles = {row: described(run) for row, (run,) in rows.items()}
-        self.settings.value = _with_titles(table_html(table), titles) + links
+        self.settings.value = _with_titles(table_html(in_words(table, shown[0].task)), titles) + links
         redraw(self.bars, group_map(by_group, ranking))
 
     def _draw_classes(self, shown: list[Run]) -> None:
@@ -123,7 +124,7 @@ class RunExplorer(ipywidgets.VBox):
         redraw(self.class_ap, per_class_ap(by_class, self.ranking.value))
         wide = by_class.pivot_table("ap", ["class", "group", "train"], "run", sort=False).round(2)
         wide = wide.rename_axis(columns=None).reset_index()
-        self.classes.update(wide.sort_values("train", ascending=False, ignore_index=True))
+        self.classes.update(in_words(wide.sort_values("train", ascending=False, ignore_index=True), shown[0].task))
 
     def _draw_curves(self, _: dict | None = None) -> None:
         table = curve_table(self._shown(), self.quantity.value)
@@ -162,7 +163,8 @@ class RunExplorer(ipywidgets.VBox):
             # seeds that do not pair
             self.differences.value = html.escape(str(error))
             return
-        self.differences.value = f"{table_html(readable(table))}{csv_link(table, 'differences.csv')}"
+        told = table_html(in_words(readable(table), table.attrs.get("task")))
+        self.differences.value = f"{told}{csv_link(table, 'differences.csv')}"
         if table["difference"].notna().any():
             title = f"Paired differences from {baseline}, with 95% intervals"
             redraw(self.gaps, intervals(table).update_layout(title_text=title))

@@ -181,5 +181,6 @@ def test_single_labels_have_one_ranking_and_no_choice_of_it(made, tiny, tmp_path
     assert runs.ranking.layout.display == "flex"
     runs.dataset.value = "single"
     assert runs.ranking.value == "logit" and runs.ranking.layout.display == "none"
+    assert "<th>few</th>" in runs.settings.value and "<th>tail</th>" not in runs.settings.value
     runs.dataset.value = "tiny"
     assert runs.ranking.options == ("softmax", "logit") and runs.ranking.layout.display == "flex"
