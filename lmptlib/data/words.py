@@ -31,6 +31,7 @@ _OTHERWISE: list[tuple[str, str | Callable[[re.Match], str]]] = [
     (r"(?<!Long )(?<!Long-)\b(Head|Tail)\b", lambda found: MANY_TO_FEW[found[1].lower()].title()),
     (rf"\b(too{_GAP}few|ten|six){_GAP}positives\b", r"\1 test images"),
     (r"\bToo few positives\b", "Too few test images"),
+    (r"\b(same|their) rarest class\b", r"\1 class"),
 ]
 _RULES = [(re.compile(pattern), words) for pattern, words in _OTHERWISE]
 

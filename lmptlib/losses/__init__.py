@@ -34,6 +34,8 @@ from lmptlib.losses.softmax import (
     class_logits,
 )
 
+# Parts of names that are words; the others are initials.
+_WORDS = {"focal", "balanced", "softmax", "logit", "adjustment"}
 # Arguments of a loss that the data give, and no user.
 _OF_THE_DATA = ("class_counts", "n_images", "cutoffs")
 _DB, _PG = DistributionBalancedLoss, ProbabilityGuidedLoss
@@ -93,8 +95,11 @@ PRESETS: dict[str, dict[type[ClassificationLoss], dict]] = {
 
 
 def loss_title(name: str) -> str:
-    """A loss's name for reading: `DB-Focal`."""
-    return "-".join(part.capitalize() if part == "focal" else part.upper() for part in name.split("_"))
+    """A loss's name for reading: `DB-Focal`, `Balanced Softmax`."""
+    parts = name.split("_")
+    if all(part in _WORDS for part in parts):
+        return " ".join(parts).title()
+    return "-".join(part.title() if part in _WORDS else part.upper() for part in parts)
 
 
 @cache

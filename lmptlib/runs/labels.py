@@ -186,6 +186,8 @@ def _shown(name: Any) -> str:
 def _text(name: Any, value: Any) -> str:
     """A setting and its value as a label says them."""
     shown = _WORDS.get(name) or _shown(name).replace("_", " ")
+    if name == "tackle_to" and not value:
+        return "no TACKLE"
     if isinstance(value, bool):
         return shown if value else f"{'no' if name == 'soft_margin' else 'not'} {shown}"
     return _value(name, value) if name in _PLAIN else f"{shown} {_value(name, value)}"

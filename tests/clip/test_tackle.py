@@ -272,7 +272,7 @@ def test_a_run_tells_what_it_fetched_and_is_read_back(tiny, pool, cache, tmp_pat
     plain = Run(train(config(tiny, pool, tackle=None, tackle_to=None, **own), tmp_path, log=silent))
     with pytest.raises(ValueError, match="no pool enriched its classes"):
         _ = plain.fetched
-    assert labels([plain, run]) == ["kernel, TACKLE to 0", "kernel, TACKLE to 15"]
+    assert labels([plain, run]) == ["kernel, no TACKLE", "kernel, TACKLE to 15"]
     assert run.data_fingerprint == plain.data_fingerprint and run.configuration != plain.configuration
 
 

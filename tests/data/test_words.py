@@ -21,6 +21,7 @@ ATTRS = {"task": "single-label", "grouping": ""}
         ("A long tail. Head and tail; the 3 tail classes", "A long tail. Many and few; the 3 few-shot classes"),
         ("best classes; H head, M medium, T tail (scales differ)", "best classes (scales differ)"),
         ("+1.2 (too few positives)", "+1.2 (too few test images)"),
+        ("an image of the same rarest class", "an image of the same class"),
         ("logit map raw, mapped, headland, tails", "logit map raw, mapped, headland, tails"),
     ],
 )

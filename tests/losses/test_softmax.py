@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from oracles import COUNTS, N_IMAGES, OVER_CLASSES, C
 from torch.testing import assert_close
 
-from lmptlib.losses import class_logits, make_loss
+from lmptlib.losses import class_logits, loss_title, make_loss
 
 LOGITS = 3 * torch.randn(20, C, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 CLASSES = torch.arange(20) % C
@@ -62,3 +62,9 @@ def test_a_class_that_is_alone_is_sure_and_has_no_gradient():
         value = loss(logits, torch.tensor([[1.0, 0.0]]))
         (gradient,) = torch.autograd.grad(value, logits)
         assert value == 0 and (gradient == 0).all(), name
+
+
+def test_words_are_written_as_words_and_initials_as_initials():
+    names = ("ce", "balanced_softmax", "logit_adjustment", "ldam_ce", "focal_ce", "db_focal", "focal")
+    told = ["CE", "Balanced Softmax", "Logit Adjustment", "LDAM-CE", "Focal-CE", "DB-Focal", "Focal"]
+    assert list(map(loss_title, names)) == told

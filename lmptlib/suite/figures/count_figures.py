@@ -16,19 +16,22 @@ _MEASURES = {
 
 
 @of_groups
-def class_counts(classes: pd.DataFrame) -> go.Figure:
-    """Training images of each class, most frequent first. classes: columns class, group, train."""
+def class_counts(classes: pd.DataFrame, height: int = 460) -> go.Figure:
+    """Training images of each class, most frequent first. classes: columns class, group, train.
+
+    height: in pixels, where one line names all classes; each further line of panels adds two fifths of it.
+    """
     order = classes.sort_values("train", ascending=False)["class"].tolist()
     figure = go.Figure()
     for group in GROUPS:
         part = classes[classes["group"] == group].sort_values("train", ascending=False)
         figure.add_bar(x=part["class"], y=part["train"], name=group, marker_color=COLOURS[group], text=part["train"])
     figure.update_xaxes(categoryorder="array", categoryarray=order)
-    figure.update_yaxes(type="log", dtick=1, title="images (log)")
+    figure.update_yaxes(type="log", dtick=1, title={"text": "images (log)", "font_size": 12})
     figure = folded(figure, len(order))
-    return apply_layout(
-        figure, "The long tail: training images of each class", 200 + 260 * len(list(figure.select_xaxes()))
-    )
+    further = len(list(figure.select_xaxes())) - 1
+    figure = apply_layout(figure, "The long tail: training images of each class")
+    return figure.update_layout(height=round(height * (1 + 0.4 * further)))
 
 
 def co_occurrence(matrix: pd.DataFrame, measure: str = "images") -> go.Figure:

@@ -1,6 +1,6 @@
 """A run while it trains: curves that grow, runs before it as faint lines behind them, AP of each class."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import product
 from typing import Any
 
@@ -125,11 +125,13 @@ def map_range(rows: list[dict[str, Any]], before: tuple[float, float] | None = N
     return max(float(low), 0), min(float(high), 100)
 
 
-def put_live_into_words(figure: go.Figure, classes: pd.DataFrame) -> None:
-    """Put the curves, or the bars of classes, into the words of the task, and leave out its second ranking."""
-    task = classes.attrs.get("task", "multi-label")
+def put_live_into_words(figure: go.Figure, task: str, classes: Collection[str] = ()) -> None:
+    """Put the curves, or the bars of classes, into the words of the task, and leave out its second ranking.
+
+    classes: names that stay.
+    """
     if task == "single-label":
-        put_into_words(figure, task, set(classes["class"]))
+        put_into_words(figure, task, classes)
         figure.for_each_trace(lambda trace: trace.update(visible=False), {"meta": "softmax"})
 
 

@@ -30,10 +30,12 @@ def fetched_counts(table: pd.DataFrame) -> go.Figure:
     table: columns class, group, train, fetched, as `lmptlib.suite.analysis.tackle.fetched_classes` gives them.
     """
     table = table[table["fetched"] > 0]
-    look = {"textposition": "inside", "insidetextanchor": "middle"}
-    listed = go.Bar(x=table["class"], y=table["train"], text=table["train"], name="of the list", **look)
+    inside = {"textposition": "inside", "insidetextanchor": "middle"}
+    listed = go.Bar(x=table["class"], y=table["train"], text=table["train"], name="of the list", **inside)
     listed.update(marker_color=table["group"].map(COLOURS))
-    fetched = go.Bar(x=table["class"], y=table["fetched"], text=table["fetched"], name="fetched", **look)
+    # above the bar: on its hatching no number is read
+    outside = {"texttemplate": "+%{y}", "textposition": "outside", "cliponaxis": False}
+    fetched = go.Bar(x=table["class"], y=table["fetched"], name="fetched", **outside)
     pattern = {"shape": "/", "fillmode": "replace", "size": 6}
     fetched.update(marker={"color": table["group"].map(COLOURS), "pattern": pattern})
     figure = go.Figure([listed, fetched]).update_yaxes(title="training images")

@@ -128,9 +128,9 @@ def quiz(summary: pd.DataFrame, first: str, last: str, single: bool = False) -> 
     """Three questions; of single labels, which have no thresholds, two."""
     fixed, broke = (int(summary.loc[summary["run"] == last, name].sum()) for name in ("fixed", "broke"))
     sides = {
-        "more fixed in": f"`{last}` fixes more labels than it breaks.",
-        "more broken in": f"`{last}` breaks more labels than it fixes.",
-        "cannot be told in": f"Whether `{last}` fixes or breaks more labels cannot be told.",
+        "more fixed in": f"{last} fixes more labels than it breaks.",
+        "more broken in": f"{last} breaks more labels than it fixes.",
+        "cannot be told in": f"Whether {last} fixes or breaks more labels cannot be told.",
     }
     sides_of_all = Choice(
         "sides",

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 from scipy.special import expit as sigmoid
 
@@ -19,24 +20,27 @@ _TIE = 0.01  # a difference of mean probabilities that counts as none
 
 
 def asked_of_a_positive(configs: Mapping[str, Config], dataset: Dataset) -> pd.DataFrame:
-    """What each loss asks of a label of the rarest class, over the logit: columns as of `landscape`."""
+    """What each loss asks of a label of the rarest class, over the logit: columns as of `landscape`, and the probability p."""
     tables = []
     for name, config in configs.items():
         flat = config.flat()
         settings = {name: read_loss_settings(flat["loss_settings"])}
         tables.append(landscape([name], dataset.class_counts, len(dataset.train), flat["preset"], settings))
     table = pd.concat(tables)
+    # the other logits are 0
+    rivals = len(dataset.class_names) - 1 if dataset.task.single else 1
+    table["p"] = sigmoid(table["z"] - np.log(max(rivals, 1)))
     return table[table["group"] == table["group"].iloc[-1]]
 
 
 def opening(table: pd.DataFrame) -> str:
     """How hard each loss pulls a positive that is believed rather well. table: of `asked_of_a_positive`."""
     positive = table[table["side"] == "positive"]
-    z = positive["z"].iloc[(positive["z"] - 0.85).abs().argmin()]
+    z, p = positive[["z", "p"]].iloc[(positive["p"] - 0.7).abs().argmin()]
     pulls = positive[positive["z"] == z].set_index("loss")["gradient"].abs()
     said = listed(f"`{loss}` pulls with {pull:.2f}" for loss, pull in pulls.items())
     return (
-        f"A positive that is believed to {sigmoid(z):.0%} is still pulled up: {said}. Where do the probabilities end when a whole "
+        f"A positive that is believed to {p:.0%} is still pulled up: {said}. Where do the probabilities end when a whole "
         "training follows such pulls?"
     )
 
@@ -129,14 +133,14 @@ def gap(trained: Mapping[str, Run]) -> Number:
 
 
 def pull(trained: Mapping[str, Run]) -> Number:
-    """An exercise on BCE's gradient at the start, which a saturated sigmoid makes small."""
+    """An exercise on the plain loss's gradient at the start, which a saturated probability makes small."""
     run = next(iter(trained.values()))
-    group = rarest(run)
+    group, plain = rarest(run), "CE" if run.task == "single-label" else "BCE"
     size = 1 - curve(run, group)[0]
     return Number(
         "pull",
-        r"**Exercise.** BCE's gradient on a positive is $\partial L / \partial z = p - 1$. What is its size for a positive of the "
-        f"{group} that is believed as its group is on average before the first step?",
+        rf"**Exercise.** {plain}'s gradient on a positive is $\partial L / \partial z = p - 1$. What is its size for a positive of "
+        f"the {group} that is believed as its group is on average before the first step?",
         size,
         # near zero where the sigmoid is saturated
         0.05 * size + 0.0005,

@@ -5,12 +5,13 @@ import numpy as np
 
 from lmptlib.data.dataset import Dataset
 from lmptlib.data.images import open_image
-from lmptlib.evaluation.rankings import RANKINGS
+from lmptlib.data.words import group_said
 from lmptlib.runs.ensemble import Ensemble
 from lmptlib.runs.run import Run
 from lmptlib.suite.analysis.cases import changes, image_changes, read_cases, top_classes
 from lmptlib.suite.figures.case_figures import case_figure
 from lmptlib.suite.widgets.figures import figure_widget, redraw
+from lmptlib.suite.widgets.rankings import offer_rankings
 
 _FILTERS = {"all": "all", "fixed by B": "fixed", "broken by B": "broke", "missed by both": "neither"}
 
@@ -24,11 +25,14 @@ class CaseExplorer(ipywidgets.VBox):
 
     def __init__(self, runs: dict[str, Run | Ensemble], dataset: Dataset, ranking: str = "logit"):
         self.dataset = dataset
-        self.cases = {ranking: read_cases(runs, dataset, ranking) for ranking in RANKINGS}
-        self.table, names = self.cases[ranking].classes, list(runs)
+        names, measure = list(runs), next(iter(runs.values())).measure
+        self.cases = {name: read_cases(runs, dataset, name) for name in measure.rankings}
+        self.ranking = ipywidgets.Dropdown(description="ranking")
+        offer_rankings(self.ranking, measure, ranking)
+        table = self.cases[self.ranking.value].classes
+        self.table = table.assign(group=[group_said(group, dataset.task.kind) for group in table["group"]])
         self.a = ipywidgets.Dropdown(options=names, value=names[0], description="A")
         self.b = ipywidgets.Dropdown(options=names, value=names[-1], description="B")
-        self.ranking = ipywidgets.Dropdown(options=RANKINGS, value=ranking, description="ranking")
         self.which = ipywidgets.Dropdown(options=_FILTERS, description="show")
         classes = [(f"{name} ({group}, {n} images)", name) for name, group, n in self.table.itertuples(index=False)]
         self.of_class = ipywidgets.Dropdown(options=[("all", "all"), *classes], description="class")

@@ -10,6 +10,7 @@ from lmptlib.runs.tables import class_table
 from lmptlib.suite.figures.class_ap import ap_dumbbells
 from lmptlib.suite.figures.style import titled
 from lmptlib.suite.widgets.figures import figure_widget
+from lmptlib.suite.widgets.rankings import offer_rankings
 
 
 def loss_comparison(runs: dict[str, list[Run]]) -> ipywidgets.VBox:
@@ -22,7 +23,8 @@ def loss_comparison(runs: dict[str, list[Run]]) -> ipywidgets.VBox:
     names = list(runs)
     before = ipywidgets.Dropdown(options=names, value=names[0], description="from")
     after = ipywidgets.Dropdown(options=names, value=names[-1], description="to")
-    ranking = ipywidgets.Dropdown(options=list(tables), value="logit", description="ranking")
+    ranking = ipywidgets.Dropdown(description="ranking")
+    offer_rankings(ranking, first.measure)
 
     def drawn() -> go.Figure:
         table, pair = tables[ranking.value], (before.value, after.value)

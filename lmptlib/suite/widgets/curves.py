@@ -6,6 +6,7 @@ import pandas as pd
 from plotly.subplots import make_subplots
 
 from lmptlib.data.dataset import GROUPS
+from lmptlib.data.words import group_said
 from lmptlib.runs.labels import check_same_data, described
 from lmptlib.runs.run import Run
 from lmptlib.runs.tables import run_names
@@ -43,7 +44,10 @@ def class_curves(runs: list[Run]) -> ipywidgets.VBox:
     apply_layout(figure, "", height=440)
     figure.update_xaxes(title="epoch", range=[-0.3, max(map(len, values)) - 0.7])
     figure.update_yaxes(title="mean probability of the true label", range=[0, 1])
-    options = [(f"{row['class']} ({row['group']}, {row['train']} images)", index) for index, row in classes.iterrows()]
+    options = [
+        (f"{name} ({group_said(group, runs[0].task)}, {n} images)", index)
+        for index, name, group, n in classes[["class", "group", "train"]].itertuples()
+    ]
     chooser = ipywidgets.Dropdown(options=options, description="class")
 
     def show(change: dict) -> None:

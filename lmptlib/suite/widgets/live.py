@@ -12,6 +12,7 @@ import ipywidgets
 
 from lmptlib.config import Config, fitting, has_setting, resolve
 from lmptlib.data.images import open_image
+from lmptlib.data.loading import task_of
 from lmptlib.errors import first_line
 from lmptlib.losses import LOSSES
 from lmptlib.methods import METHODS, learns
@@ -50,12 +51,16 @@ class LiveTraining(ipywidgets.VBox):
         self._make_controls()
         self.curves = figure_widget(live_figures.empty_curves())
         self.classes = figure_widget(live_figures.empty_classes())
+        dataset = resolve(**fitting(settings)).dataset
+        self.task = task_of(dataset)
+        for figure in (self.curves, self.classes):
+            live_figures.put_live_into_words(figure, self.task)
         self.worst = ipywidgets.HTML(layout={"width": "330px", "height": "200px", "overflow": "hidden"})
         bars = ipywidgets.VBox([self.classes], layout={"flex": "1 1 0", "min_width": "0", "overflow": "hidden"})
         super().__init__([self._panel(), self.curves, ipywidgets.HBox([bars, self.worst])])
         self.add_class("lmpt-live")
         self._use(settings)
-        started = live_runs(resolve(**fitting(settings)).dataset, out)
+        started = live_runs(dataset, out)
         if started and (started[-1].running or (started[-1].asked == self.given and not started[-1].error)):
             self._take_up(started[-1])
         else:
@@ -355,11 +360,12 @@ class LiveTraining(ipywidgets.VBox):
             # by itself: plotly takes no part of a list together with the list
             live_figures.draw_events(self.curves, run.events)
         if run and rows and run.classes is not None:
+            names = set(run.classes["class"])
             with self.classes.batch_update():
                 live_figures.draw_classes(self.classes, run.classes, rows[-1], "logit")
-                live_figures.put_live_into_words(self.classes, run.classes)
+                live_figures.put_live_into_words(self.classes, self.task, names)
             with self.curves.batch_update():
-                live_figures.put_live_into_words(self.curves, run.classes)
+                live_figures.put_live_into_words(self.curves, self.task, names)
             self.worst.value = _worst_html(rows[-1]["worst"])
 
     def _ghosts(self) -> dict[str, list[dict[str, Any]]]:

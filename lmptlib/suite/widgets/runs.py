@@ -6,7 +6,7 @@ import ipywidgets
 import numpy as np
 
 from lmptlib.data.dataset import GROUPS
-from lmptlib.evaluation.rankings import RANKINGS
+from lmptlib.data.words import shown as in_words
 from lmptlib.runs.comparison import compare
 from lmptlib.runs.labels import described
 from lmptlib.runs.run import Run, give_label
@@ -25,6 +25,7 @@ from lmptlib.suite.figures.class_ap import per_class_ap
 from lmptlib.suite.figures.curve_figures import training_curves
 from lmptlib.suite.figures.group_ap import group_map, intervals
 from lmptlib.suite.widgets.figures import figure_widget, redraw
+from lmptlib.suite.widgets.rankings import offer_rankings
 from lmptlib.suite.widgets.tables import csv_link, table_html, table_widget
 
 _CURVES = {"probability": "Mean probabilities while training: positives solid, negatives dotted", "loss": "Losses"}
@@ -44,7 +45,7 @@ class RunExplorer(ipywidgets.VBox):
         options = [(f"{name} ({len(part)} runs)", name) for name, part in self.datasets.items()]
         self.dataset = ipywidgets.Dropdown(options=options, description="data set")
         self.chosen = ipywidgets.SelectMultiple(rows=10, description="runs", layout={"width": "640px"})
-        self.ranking = ipywidgets.Dropdown(options=RANKINGS, value="logit", description="ranking")
+        self.ranking = ipywidgets.Dropdown(description="ranking")
         quantities = [("mean probabilities", "probability"), ("losses", "loss")]
         self.quantity = ipywidgets.Dropdown(options=quantities, description="curves")
         self.called = ipywidgets.Dropdown(description="call")
@@ -84,6 +85,7 @@ class RunExplorer(ipywidgets.VBox):
         part = self.datasets[self.dataset.value]
         # in the browser, what is chosen must not outlast its list
         self.chosen.value = ()
+        offer_rankings(self.ranking, part[0].measure, self.ranking.value or "logit")
         self.chosen.options = [(name, i) for i, name in enumerate(run_names(part))]
         self.chosen.value = tuple(range(len(part)))[-2:] if chosen is None else chosen
 
@@ -114,7 +116,7 @@ class RunExplorer(ipywidgets.VBox):
         table = totals.merge(result_settings(rows, by_run=True))
         links = f"{csv_link(table, 'runs.csv')} &nbsp; {csv_link(by_group, 'groups.csv')}"
         titles = {row: described(run) for row, (run,) in rows.items()}
-        self.settings.value = _with_titles(table_html(table), titles) + links
+        self.settings.value = _with_titles(table_html(in_words(table, shown[0].task)), titles) + links
         redraw(self.bars, group_map(by_group, ranking))
 
     def _draw_classes(self, shown: list[Run]) -> None:
@@ -122,7 +124,7 @@ class RunExplorer(ipywidgets.VBox):
         redraw(self.class_ap, per_class_ap(by_class, self.ranking.value))
         wide = by_class.pivot_table("ap", ["class", "group", "train"], "run", sort=False).round(2)
         wide = wide.rename_axis(columns=None).reset_index()
-        self.classes.update(wide.sort_values("train", ascending=False, ignore_index=True))
+        self.classes.update(in_words(wide.sort_values("train", ascending=False, ignore_index=True), shown[0].task))
 
     def _draw_curves(self, _: dict | None = None) -> None:
         table = curve_table(self._shown(), self.quantity.value)
@@ -161,7 +163,8 @@ class RunExplorer(ipywidgets.VBox):
             # seeds that do not pair
             self.differences.value = html.escape(str(error))
             return
-        self.differences.value = f"{table_html(readable(table))}{csv_link(table, 'differences.csv')}"
+        told = table_html(in_words(readable(table), table.attrs.get("task")))
+        self.differences.value = f"{told}{csv_link(table, 'differences.csv')}"
         if table["difference"].notna().any():
             title = f"Paired differences from {baseline}, with 95% intervals"
             redraw(self.gaps, intervals(table).update_layout(title_text=title))

@@ -21,6 +21,11 @@ def test_class_counts_are_bars_in_the_colour_of_the_group_most_frequent_first():
         "tail": (["owl"], [7], COLOURS["tail"]),
     }
     assert list(figure.layout.xaxis.categoryarray) == ["dog", "cow", "owl"] and figure.layout.yaxis.type == "log"
+    names = [f"class {i}" for i in range(55)]
+    folded = class_counts(pd.DataFrame({"class": names, "group": "head", "train": 100}), 300)
+    assert class_counts(CLASSES, 300).layout.height == 300 < folded.layout.height, (
+        "a line more of panels needs its room"
+    )
 
 
 def test_images_of_two_classes_are_coloured_by_their_logarithm():

@@ -74,7 +74,7 @@ def test_the_live_curves():
     row = {"epoch": 1, "split": "val", "ap": {"logit": [90.0, 50.0, 10.0]}}
     live_figures.draw_classes(bars, CLASSES, row, "logit")
     for figure in (curves, bars):
-        live_figures.put_live_into_words(figure, CLASSES)
+        live_figures.put_live_into_words(figure, "single-label", set(CLASSES["class"]))
     assert bars.layout.title.text == "Accuracy of each class (%), frequent to rare: validation images, epoch 1"
     assert (
         list(bars.data[0].x) == ["tail", "dog", "head of hair"] and curves.layout.annotations[2].text == "accuracy (%)"

@@ -51,3 +51,13 @@ def test_the_opening_has_bces_gradient(tiny):
     configs = {"bce": resolve(dataset=str(tiny.path), method="coop", loss="bce")}
     table = probability_curves.asked_of_a_positive(configs, load_dataset(str(tiny.path)))
     assert "`bce` pulls with 0.30" in probability_curves.opening(table) and table["group"].nunique() == 1
+
+
+def test_of_single_labels_belief_is_among_all_classes(tiny):
+    """Of CE the pull is 1 - p, which a sigmoid of the logit would not be."""
+    tiny.single()
+    dataset = load_dataset(str(tiny.path))
+    table = probability_curves.asked_of_a_positive({"ce": resolve(dataset=str(tiny.path), loss="ce")}, dataset)
+    positive = table[table["side"] == "positive"]
+    np.testing.assert_allclose(positive["gradient"], positive["p"] - 1, atol=1e-9)
+    assert "believed to 70% is still pulled up: `ce` pulls with 0.30" in probability_curves.opening(table)

@@ -14,9 +14,12 @@ import pytest
 from tiny import make_tiny
 
 from lmptlib.config import fitting, resolve
+from lmptlib.data.loading import load_dataset
 from lmptlib.runs.comparison import compare
 from lmptlib.runs.run import Run, find_runs
 from lmptlib.runs.tables import by_dataset, by_label, curve_table, settings_table
+from lmptlib.suite.widgets.cases import CaseExplorer
+from lmptlib.suite.widgets.comparison import loss_comparison
 from lmptlib.suite.widgets.runs import RunExplorer
 from lmptlib.suite.widgets.tables import paged_table
 from lmptlib.training.training import train
@@ -161,3 +164,23 @@ def test_a_long_table_is_whole_where_scripts_do_not_run():
     assert cells == [str(cell) for row in table.reset_index().to_numpy() for cell in row]
     assert '"filename": "classes"' in shown and '"pageLength": 15' in shown and len(shown) < 1e6
     assert paged_table(table.iloc[:0]).data.count("<td>") == 0
+
+
+def test_single_labels_have_one_ranking_and_no_choice_of_it(made, tiny, tmp_path):
+    tiny.single()
+    tiny.edit(name="single")
+    run = Run(train(resolve(dataset=str(tiny.path), method="zero_shot"), tmp_path, log=lambda line: None))
+    runs = RunExplorer([*made, run])
+    cases = CaseExplorer({"A": run}, load_dataset(str(tiny.path)), "softmax")
+    assert cases.ranking.options == ("logit",) and cases.ranking.layout.display == "none"
+    assert {name.split("(")[1].split(",")[0] for name, _ in cases.of_class.options[1:]} <= {"many", "medium", "few"}
+    single = loss_comparison({"A": [run]}).children[0].children[2]
+    assert single.options == ("logit",) and single.layout.display == "none"
+    runs.dataset.value = "tiny"
+    runs.ranking.value = "softmax"
+    assert runs.ranking.layout.display == "flex"
+    runs.dataset.value = "single"
+    assert runs.ranking.value == "logit" and runs.ranking.layout.display == "none"
+    assert "<th>few</th>" in runs.settings.value and "<th>tail</th>" not in runs.settings.value
+    runs.dataset.value = "tiny"
+    assert runs.ranking.options == ("softmax", "logit") and runs.ranking.layout.display == "flex"
