@@ -46,16 +46,15 @@ def enriched(
     for note in notes:
         log(f"note: {note}")
     if not len(pool):
-        raise DataError(
-            [f"tackle: {pool.source} has no image that is not one of {dataset.name}'s own: name another pool"]
-        )
+        lacks = f"no image that can be read and is not one of {dataset.name}'s own"
+        raise DataError([f"tackle: {pool.source} has {lacks}: name another pool"])
     images = image_features(clip, pool, False, cache, log)["plain"]
     text = template_features(clip, dataset.class_names).cpu()
     p = class_probabilities(images, text, clip.logit_scale if tau is None else 1 / tau)
     rows, classes = most_probable(p, wanted)
     log(f"tackle: {len(rows):,} of {len(pool):,} images of {pool.source} fetched for {(wanted > 0).sum()} classes")
     if len(rows) < wanted.sum():
-        log(f"note: tackle: the pool has {wanted.sum() - len(rows):,} images fewer than were wanted")
+        log(f"note: tackle: {wanted.sum():,} were wanted, so all that the pool has were taken")
     labels = np.eye(len(wanted), dtype=bool)[classes]
     captions = tuple(HAND_WRITTEN[0].format(prompt_name(dataset.class_names[c])) for c in classes)
     fetched = replace(pool.rows(rows), labels=labels, captions=captions, fetched=p[rows, classes])

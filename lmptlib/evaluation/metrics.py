@@ -29,7 +29,9 @@ def evaluate(
     measure = MEASURES[task]
     metrics: dict = {"scores": {}}
     for ranking in RANKINGS:
-        ranked = ranking_scores(scores, ranking, logit_scale)
+        # where all rankings are one, so are their intervals
+        one = ranking if ranking in measure.rankings else measure.rankings[0]
+        ranked = ranking_scores(scores, one, logit_scale)
         ap = measure.by_class(labels, ranked)
         entry: dict = {name: percent(float(value)) for name, value in summarise(ap, groups).items()}
         entry["per_class"] = {name: percent(value) for name, value in zip(class_names, ap)}

@@ -19,7 +19,13 @@ from lmptlib.recipes.reading import load_recipe
 
 _DEFAULT_RECIPE = COMMON["recipe"].default
 # What a label calls a setting, where its name with spaces is no word of the field.
-_WORDS = {"n_ctx": "context length", "ctx_init": "init", "class_specific": "class-specific", "tackle_to": "TACKLE to"}
+_WORDS = {
+    "n_ctx": "context length",
+    "ctx_init": "init",
+    "class_specific": "class-specific",
+    "tackle": "from",
+    "tackle_to": "TACKLE to",
+}
 # Settings whose value tells what it is.
 _PLAIN = ("loss", "sampler", "optimizer", "model", "weights")
 _VALUES = {"sgd": "SGD", "adamw": "AdamW"}
@@ -138,7 +144,9 @@ def _told(run: Any, with_model: bool) -> dict[Any, Any]:
         # which the trials decide, or say
         told = {name: value for name, value in told.items() if name not in ("select", *tried)}
     if with_model:
-        told |= {name: Path(value).stem for name in ("model", "weights") if (value := getattr(run.asked, name))}
+        told |= {name: Path(getattr(run.asked, name) or "embedded").stem for name in ("model", "weights")}
+    if told["tackle_to"]:
+        told["tackle"] = Path(run.asked.tackle).name
     return told | ({} if {"loss", "loss_settings"} & set(tried) else loss)
 
 
@@ -151,7 +159,7 @@ def _usual(run: Any, recipe: str) -> dict[Any, Any]:
         # which epoch is kept: closed forms have none
         given = {name: value for name, value in given.items() if name != "select"}
     usual: dict[Any, Any] = {name: given.get(name, field.default) for name, field in fields.items()}
-    usual["tackle_to"] = 0  # without a pool
+    usual |= {"tackle_to": 0, "weights": "embedded"}  # without a pool, or a file
     if "loss" in usual:
         loss = run.effective["loss"]
         own = read_loss_settings(usual["loss_settings"]) if loss == usual["loss"] else {}

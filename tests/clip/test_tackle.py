@@ -83,19 +83,21 @@ def test_images_that_the_data_have_and_unreadable_files_are_left_out(tiny, pool,
     held = {"test": tiny.folder / "test" / "3.jpg", "train": tiny.folder / "train" / "0.jpg"}
     for split, path in held.items():
         Image.open(path).save(pool / f"same as {split}.png")  # other bytes, the same picture
-    Image.open(held["test"]).save(pool / "again.jpg", quality=40)  # another picture
+    photo = Image.open(held["test"])
+    photo.save(pool / "again.jpg", quality=40)
+    photo.resize((photo.width // 2, photo.height // 2)).save(pool / "smaller.jpg", quality=70)
     Image.open(pool / "2.png").save(pool / "more" / "twice.bmp")
     (pool / "broken.jpg").write_bytes(b"no picture")
     (pool / "notes.txt").write_text("no picture, and not called one")
     (pool / ".hidden.png").write_bytes((pool / "1.png").read_bytes())
     read = read_pool(str(pool))
-    assert len(read) == 12 + 5 and not {"notes.txt", ".hidden.png"} & set(read.names)
+    assert len(read) == 12 + 6 and not {"notes.txt", ".hidden.png"} & set(read.names)
     kept, notes = usable(read, load_dataset(str(tiny.path)), cache)
-    assert set(kept.names) == {f"{i}.png" for i in range(8)} | {f"more/{i}.png" for i in range(8, 12)} | {"again.jpg"}
+    assert set(kept.names) == {f"{i}.png" for i in range(8)} | {f"more/{i}.png" for i in range(8, 12)}
     told = "\n".join(notes)
-    assert "1 of 17 files cannot be read, left out: broken.jpg" in told
-    assert "2 of 17 files are images of tiny, left out: same as test.png, same as train.png" in told
-    assert "1 of 17 files are there twice, left out: more/twice.bmp" in told
+    assert "1 of 18 files cannot be read, left out: broken.jpg" in told
+    assert "4 of 18 files are images of tiny, left out: again.jpg, same as test.png, same as train.png, ..." in told
+    assert "1 of 18 files are there twice, left out: more/twice.bmp" in told
     assert usable(read_pool(str(pool)), load_dataset(str(tiny.path)), cache)[1] == notes, "from the cache, too"
 
 
@@ -120,7 +122,7 @@ def test_the_enlarged_set(tiny, pool, cache):
     assert table.groupby("class")["rank"].apply(list).map(lambda ranks: ranks == [*range(1, len(ranks) + 1)]).all()
     assert enriched(few, read_pool(str(pool)), clip, 0, None, cache, silent) is few
     enriched(few, read_pool(str(pool)), clip, 500, None, cache, said.append)
-    assert any("images fewer than were wanted" in line for line in said)
+    assert any("were wanted, so all that the pool has were taken" in line for line in said)
 
 
 def test_m_grows_with_tau_nowhere_but_p_does(tiny, pool, cache):
@@ -247,8 +249,11 @@ def test_a_stopped_run_goes_on_with_the_images_that_it_fetched(tiny, pool, cache
     config = resolve(dataset=str(tiny.path), cache=str(cache), **settings)
     whole = Run(train(config, tmp_path / "whole", log=silent))
     for epochs in (1, 3):
-        stopped = Run(train(config, tmp_path / "out", log=silent, on_epoch_end=lambda state: state.epoch < epochs))
-        assert stopped.stopped == epochs
+
+        def goes_on(state, epochs=epochs):
+            return state.epoch < epochs
+
+        assert Run(train(config, tmp_path / "out", log=silent, on_epoch_end=goes_on)).stopped == epochs
     again = Run(train(config, tmp_path / "out", log=silent))
     assert again.stopped is None and again.fetched.equals(whole.fetched) and len(whole.fetched)
     assert again.history.drop(columns="seconds", errors="ignore").equals(
@@ -329,7 +334,9 @@ def test_photographs_are_fetched_from_a_pool_of_photographs(shared, cache):
 
 def test_a_pool_of_the_data_sets_own_images_is_refused(tiny, tmp_path):
     config = resolve(dataset=str(tiny.path), method="zero_shot", tackle=str(tiny.folder), tackle_to=TO)
-    with pytest.raises(DataError, match="has no image that is not one of tiny's own: name another pool"):
+    with pytest.raises(
+        DataError, match="has no image that can be read and is not one of tiny's own: name another pool"
+    ):
         train(config, tmp_path / "out", log=silent)
 
 

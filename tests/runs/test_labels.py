@@ -114,6 +114,22 @@ def test_marks_and_weights_part_what_settings_do_not(tmp_path):
     assert labels(runs) == [f"CoOp #{bits[0]}", "CoOp, stopped after 2 of 30 epochs", f"CoOp #{bits[2]}"]
 
 
+def test_tuned_towers_and_pools_have_their_names(tmp_path):
+    config = resolve(method="lda")
+    runs = [fake(tmp_path, "a", config), fake(tmp_path, "b", resolve(method="lda", weights="runs/tuned.safetensors"))]
+    runs[1].config["fingerprints"]["clip"] = "tuned"
+    assert labels(runs) == ["LDA, embedded", "LDA, tuned"]
+    pools = [
+        resolve(method="lda", tackle=pool, tackle_to=to)
+        for pool, to in [("emoji", 20), ("my/photos", 20), ("emoji", 0)]
+    ]
+    runs = [
+        fake(tmp_path, f"{i}", config, fingerprints={"dataset": "a", "clip": "b", "pool": str(i)})
+        for i, config in enumerate(pools)
+    ]
+    assert labels(runs) == ["LDA, TACKLE to 20, from emoji", "LDA, TACKLE to 20, from photos", "LDA, no TACKLE"]
+
+
 def test_a_user_calls_a_configuration_and_two_of_one_name_are_told_apart(tmp_path):
     one, two = resolve(method="coop"), resolve(method="coop", seed=1)
     for name, config in {"a": one, "b": two, "c": resolve(method="lmpt")}.items():
