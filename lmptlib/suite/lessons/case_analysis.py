@@ -11,8 +11,10 @@ from lmptlib.suite.lessons.questions import Choice, Guess, Number
 from lmptlib.suite.lessons.wording import listed, right_first
 
 
-def opening(summary: pd.DataFrame, runs: pd.DataFrame, first: str) -> str:
-    """What the first run finds and adds, and how many images it has right."""
+def opening(summary: pd.DataFrame, runs: pd.DataFrame, first: str, single: bool = False) -> str:
+    """What the first run finds and adds, and how many images it has right; of single labels that alone."""
+    if single:
+        return f"`{first}` has {runs['right'][first]:,} of {runs['images'][first]:,} test images right."
     counts = summary.loc[summary["run"] == first, ["shown", "found", "added"]].sum()
     return (
         f"`{first}` finds {counts['found']:,} of {counts['shown']:,} labels, adds {counts['added']:,} that are not there, and has "

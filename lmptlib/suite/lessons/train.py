@@ -19,7 +19,7 @@ _PLACES = ("data_root", "cache", "device")
 
 def opening(dataset: Dataset, config: Config) -> str:
     """What is learned from, and how long."""
-    epochs = config.flat().get("epochs")
+    epochs = config.learning.all_epochs if config.learning else 0
     steps = f"goes {epochs} times through these images" if epochs else "takes them all at once"
     return counts_and_question(dataset, f"`{config.method}` {steps}: what comes out?")
 
@@ -67,21 +67,21 @@ def _went(values: list[float]) -> str:
     return "stays" if abs(last - first) < 0.02 * abs(first) else "falls" if last < first else "rises"
 
 
-def share(run: Run) -> Number:
-    """How much of the objective the classification loss is, after the last epoch."""
+def share(run: Run) -> tuple[Number, ...]:
+    """How much of the objective the classification loss is, after the last epoch; nothing where the objective has one term."""
     lam, history = run.settings.get("lam"), run.history
-    expected = float("nan")
-    if lam is not None and {"loss", "loss_cls"} <= set(history) and history["loss"].iloc[-1] > 0:
-        expected = 100 * lam * history["loss_cls"].iloc[-1] / history["loss"].iloc[-1]
-    return Number(
+    if lam is None or not {"loss", "loss_cls"} <= set(history) or history["loss"].iloc[-1] <= 0:
+        return ()
+    asked = Number(
         "share",
         "**Exercise.** Take the last row of the table: how much of the objective `loss` is the classification loss, weighed by "
         "`lam`?",
-        expected,
+        100 * lam * history["loss_cls"].iloc[-1] / history["loss"].iloc[-1],
         2,
         "weigh the classification loss of that row by `lam` (it stands in the configuration), then divide by the objective",
         "%",
     )
+    return (asked,)
 
 
 def group_order(run: Run) -> Order:
@@ -175,6 +175,17 @@ def quiz(run: Run) -> tuple[Choice, ...]:
         ", ".join(f"{group} {value:.2f}" for group, value in table.items()) + ".",
         "the solid lines of the picture of probabilities, at their right end",
     )
+    smooth = Choice(
+        "smooth",
+        "**Quiz 3.** The objective falls smoothly from epoch to epoch. What does that say about mAP on test images?",
+        (
+            "By itself nothing: the objective is of training images, and mAP of test images.",
+            "That mAP rises from epoch to epoch as well.",
+            "That mAP is higher than that of a run whose objective ends higher.",
+        ),
+        "which is why a run is judged by mAP with its interval, and not by its loss.",
+        "which images does the one see, and which the other?",
+    )
     return (
         *((asked,) if least else ()),
         Choice(
@@ -188,17 +199,7 @@ def quiz(run: Run) -> tuple[Choice, ...]:
             "settings, data and weights make a run's key; where it is finished, its folder is read. `force` repeats it.",
             "the text above the training cell says it",
         ),
-        Choice(
-            "smooth",
-            "**Quiz 3.** The objective falls smoothly from epoch to epoch. What does that say about mAP on test images?",
-            (
-                "By itself nothing: the objective is of training images, and mAP of test images.",
-                "That mAP rises from epoch to epoch as well.",
-                "That mAP is higher than that of a run whose objective ends higher.",
-            ),
-            "which is why a run is judged by mAP with its interval, and not by its loss.",
-            "which images does the one see, and which the other?",
-        ),
+        *((smooth,) if terms(run) else ()),
     )
 
 

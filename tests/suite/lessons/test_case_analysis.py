@@ -34,6 +34,7 @@ def test_counts_of_the_first_run(summary, runs):
     assert "65 of 110 labels, adds 20" in lesson.opening(summary, runs, "a") and "3 of 100" in lesson.opening(
         summary, runs, "a"
     )
+    assert lesson.opening(summary, runs, "a", single=True) == "`a` has 3 of 100 test images right."
     counts = lesson.group_counts(summary, "a").set_index(["group", "count"])["labels"]
     assert counts["head", "added"] == 20 and counts["tail", "missed"] == 25 and len(counts) == 9
 
