@@ -72,8 +72,9 @@ class Lesson:
 
     def log(self, line: str) -> None:
         """Print a line of a training; epochs and features take one line, each in the place of the one before."""
-        # the figures at the end is for whoever has guessed
-        line = re.sub(r"^(mAP|accuracy) .*?; ", "", line)
+        if self.interactive:
+            # the figure at the end is for whoever has guessed
+            line = re.sub(r"^(mAP|accuracy) .*?; ", "", line)
         passing = re.match(r"epoch +\d+/\d+ |crops of |\w+ features\b", line) is not None
         print(
             f"\r{line:<100}" if passing else f"\n{line}" if self._open else line,

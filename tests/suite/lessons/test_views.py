@@ -190,8 +190,11 @@ def test_epochs_take_one_line(capsys):
     for line in ("note: x", "epoch  1/2  loss", "epoch  2/2  loss", "mAP 3 logit on 9 images; written to x"):
         lesson.log(line)
     lines = capsys.readouterr().out.split("\n")
-    assert lines[0] == "note: x" and lines[2:] == ["written to x", ""], "no result before a guess"
+    assert lines[0] == "note: x" and lines[2:] == ["mAP 3 logit on 9 images; written to x", ""]
     assert [part.rstrip() for part in lines[1].split("\r")] == ["", "epoch  1/2  loss", "epoch  2/2  loss"]
+    lesson.interactive = True
+    lesson.log("accuracy 3 top1 on 9 images; written to x")
+    assert capsys.readouterr().out == "written to x\n", "no result before a guess"
     for line in ("image features of x: 1 of 2", "crops of x: 2 of 2", "written to x"):
         lesson.log(line)
     assert capsys.readouterr().out.count("\n") == 2
