@@ -106,7 +106,9 @@ def _batch(path: Path) -> Any:
     try:
         given = read_yaml(path.read_text(encoding="utf-8"))
         system, n = given.pop("system"), int(given.pop("workers"))
-        cluster = getattr(dask_jobqueue, _SYSTEMS[system])(**given)
+        # a job is a worker, with a nanny that starts it again; pictures are read by processes of its own
+        prologue = ["export DASK_DISTRIBUTED__WORKER__DAEMON=False", *given.pop("job_script_prologue", [])]
+        cluster = getattr(dask_jobqueue, _SYSTEMS[system])(**{"processes": 1, "job_script_prologue": prologue} | given)
     except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
         raise ValueError(f"{path}: not a batch system's file ({first_line(error)}); README has one") from None
     cluster.scale(jobs=n)
