@@ -102,6 +102,7 @@ def _local(n: int) -> Any:
 def _batch(path: Path) -> Any:
     """The cluster of a file: `system` slurm or pbs, `workers`, and arguments of dask-jobqueue's cluster of that system."""
     import dask_jobqueue
+    from distributed import Status
 
     try:
         given = read_yaml(path.read_text(encoding="utf-8"))
@@ -111,8 +112,24 @@ def _batch(path: Path) -> Any:
         cluster = getattr(dask_jobqueue, _SYSTEMS[system])(**{"processes": 1, "job_script_prologue": prologue} | given)
     except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
         raise ValueError(f"{path}: not a batch system's file ({first_line(error)}); README has one") from None
-    cluster.scale(jobs=n)
+    # as `scale` does, but that what the system refuses is heard of
+    for _ in range(n):
+        cluster.worker_spec.update(cluster.new_worker_spec())
+    try:
+        cluster.sync(_submitted, cluster)
+    except RuntimeError as error:
+        refused = [name for name, job in cluster.workers.items() if job.status == Status.created]
+        for name in refused:  # which are there to be closed otherwise
+            cluster.workers.pop(name).status = Status.failed
+        cluster.close()
+        said = [line for line in str(error).splitlines() if line.strip()]
+        raise ValueError(f"{path}: {system} takes no such job: {said[-1]}") from None
     return cluster
+
+
+async def _submitted(cluster: Any) -> None:
+    """Wait until a batch system has taken the jobs, which may start much later."""
+    await cluster
 
 
 def made(client: "Client", missing: list[Plan], runner: Runner, force: bool) -> Iterator[Made]:

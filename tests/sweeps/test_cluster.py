@@ -138,3 +138,17 @@ def test_what_is_no_scheduler_and_no_batch_system_is_named(tmp_path, monkeypatch
             connected(Workers(batch=tmp_path / "batch.yaml")),
         ):
             pass
+
+
+def test_a_batch_system_that_refuses_a_job_is_heard(tmp_path, monkeypatch):
+    sbatch = tmp_path / "sbatch"
+    sbatch.write_text("#!/bin/sh\necho 'sbatch: error: no such partition' >&2\nexit 1\n")
+    sbatch.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    batch = tmp_path / "batch.yaml"
+    batch.write_text("system: slurm\nworkers: 2\ncores: 1\nmemory: 4GB\ninterface: lo\n")
+    with (
+        pytest.raises(ValueError, match=r"batch.yaml: slurm takes no such job: sbatch: error: no such partition$"),
+        connected(Workers(batch=batch)),
+    ):
+        pass
