@@ -29,7 +29,7 @@ $(VENV)/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
 	@echo "Installing lmptlib and what it needs (PyTorch is several GB: a few minutes) ..."
-	$(BIN)/python -m pip install --disable-pip-version-check -e '.[notebooks,paper]'
+	$(BIN)/python -m pip install --disable-pip-version-check -e '.[notebooks,paper,cluster]'
 	@touch $@
 
 $(VENV)/installed-test: $(VENV)/installed

@@ -1,22 +1,16 @@
 """Making the runs of a sweep, one after the other or side by side."""
 
-import multiprocessing
-import os
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
-
-import torch
 
 from lmptlib.errors import first_line
 from lmptlib.runs.ensemble import Ensemble
 from lmptlib.runs.run import Run
+from lmptlib.sweeps.cluster import Made, Runner, Workers, connected, made
 from lmptlib.sweeps.grid import Sweep
 from lmptlib.training.plan import Plan, plan_run
 from lmptlib.training.training import train
-
-Runner = Callable[[Plan, bool], object]  # makes the run of a plan, anew where the flag says so
 
 
 def train_quietly(plan: Plan, force: bool) -> None:
@@ -27,17 +21,17 @@ def train_quietly(plan: Plan, force: bool) -> None:
 def run_sweep(
     sweep: Sweep,
     out: str | Path | None = None,
-    jobs: int = 1,
+    workers: int | Workers = 1,
     log: Callable[[str], None] = print,
     force: bool = False,
     runner: Runner = train_quietly,
     leaves: str = "metrics.json",
 ) -> dict[str, list[Run] | list[Ensemble]]:
-    """Make every run that is not finished, `jobs` at a time, and give the runs of each row. `force` makes all anew.
+    """Make every run that is not finished, and give the runs of each row. `force` makes all anew.
 
-    `runner` makes each run, in a process of its own where jobs are more than one, and leaves the file `leaves` in its
-    folder. A run that fails is named and does not stop the others; at the end they raise RuntimeError. What is logged
-    tells no result: a notebook asks for a guess first.
+    workers: how many processes of this machine make runs side by side, or which others do. `runner` makes each run, and
+    leaves the file `leaves` in its folder. A run that fails is named and does not stop the others; at the end they raise
+    RuntimeError. What is logged tells no result: a notebook asks for a guess first.
     """
     memory: dict = {}
     plans = {config: plan_run(config, out, memory) for config in sweep.configs}
@@ -50,10 +44,12 @@ def run_sweep(
     missing = [plan for plan in distinct if force or not plan.folder.finished or not (plan.path / leaves).exists()]
     log(f"{sweep.name}: {len(distinct)} runs, {len(distinct) - len(missing)} finished, {len(missing)} to make")
     started, failures = time.monotonic(), []
-    for done, (plan, error) in enumerate(_attempts(missing, runner, force, jobs), 1):
-        name, left = names[plan.key], (time.monotonic() - started) / done * (len(missing) - done)
-        log(f"[{done}/{len(missing)}] {name}  {error or 'done'}  ({_time(left)} left)")
-        failures += [f"{name}: {error}"] if error else []
+    workers = Workers(workers) if isinstance(workers, int) else workers
+    for done, run in enumerate(_attempts(missing, runner, force, workers, log), 1):
+        name, left = names[run.plan.key], (time.monotonic() - started) / done * (len(missing) - done)
+        told = run.error or f"done in {_time(run.seconds)}{'' if workers.here else f' on {run.where}'}"
+        log(f"[{done}/{len(missing)}] {name}  {told}  ({_time(left)} left)")
+        failures += [f"{name}: {run.error}"] if run.error else []
     if failures:
         raise RuntimeError(
             "\n".join([f"{len(failures)} of {len(missing)} runs failed, the others are there:", *failures])
@@ -62,27 +58,24 @@ def run_sweep(
     return runs | {row: _average(weights, runs) for row, weights in sweep.ensembles.items()}
 
 
-def _attempts(missing: list[Plan], runner: Runner, force: bool, jobs: int) -> Iterator[tuple[Plan, str]]:
-    """Make runs, here or in `jobs` processes that share the cores: each plan with what went wrong, in a line."""
-    if jobs == 1 or len(missing) < 2:
+def _attempts(missing: list[Plan], runner: Runner, force: bool, workers: Workers, log: Callable) -> Iterator[Made]:
+    """Runs as they are made, here one after the other, or by workers."""
+    if workers.here or not missing:
         for plan in missing:
-            yield plan, _attempt(runner, plan, force)
+            yield _attempt(plan, runner, force)
         return
-    threads = max(1, (os.cpu_count() or 1) // jobs)
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, context, initializer=torch.set_num_threads, initargs=(threads,)) as pool:
-        waiting = {pool.submit(runner, plan, force): plan for plan in missing}
-        for future in as_completed(waiting):
-            yield waiting[future], _attempt(future.result)
+    with connected(workers) as client:
+        log(f"workers: {client.dashboard_link}")
+        yield from made(client, missing, runner, force)
 
 
-def _attempt(function: Callable[..., object], *arguments: object) -> str:
-    """What went wrong with a function, in a line."""
+def _attempt(plan: Plan, runner: Runner, force: bool) -> Made:
+    started, error = time.monotonic(), ""
     try:
-        function(*arguments)
-    except Exception as error:  # whatever stops one run, the others go on; it is named at the end
-        return f"FAILED: {first_line(error)}"
-    return ""
+        runner(plan, force)
+    except Exception as reason:  # whatever stops one run, the others go on; it is named at the end
+        error = f"FAILED: {first_line(reason)}"
+    return Made(plan, error, "here", time.monotonic() - started)
 
 
 def _average(weights: dict[str, float], runs: dict[str, list[Run]]) -> list[Ensemble]:

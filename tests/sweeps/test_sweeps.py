@@ -193,14 +193,6 @@ def test_each_row_is_set_against_the_row_before_it(made):
     assert len(first) == 1, "zero-shot is paired with every seed"
 
 
-def test_jobs_side_by_side_give_the_same_numbers(made, tmp_path):
-    sweep, alone, _ = made
-    for row, part in run_sweep(sweep, tmp_path, jobs=2, log=quiet).items():
-        for run, other in zip(part, alone[row]):
-            assert run.folder.name == other.folder.name
-            np.testing.assert_allclose(run.scores()["scores"], other.scores()["scores"], atol=1e-5)
-
-
 def test_a_run_that_fails_does_not_stop_the_others(write, tmp_path):
     sweep = read_sweep(
         write("settings: {TINY, method: coop}\nrows: {bad: {lr: 1.0e+30}, good: {lr: 0.001}}\nseeds: [0]")
@@ -415,7 +407,8 @@ def test_the_command_runs_a_sweep_and_leaves_its_table(made, card):
     [
         (["loses"], "loses: no sweep of this name. Did you mean 'losses'?"),
         (["losses", "--seeds", "a"], "--seeds takes whole numbers"),
-        (["losses", "--jobs", "0"], "--jobs must be at least 1"),
+        (["losses", "--workers", "0"], "--workers must be at least 1"),
+        (["losses", "--workers", "2", "--scheduler", "tcp://x"], "say who makes the runs: give one of them"),
         (["losses", "-p", "epoch", "1"], "unknown setting 'epoch'. Did you mean 'epochs'?"),
         (["losses", "--notebook", "trian"], "no notebook 'trian'"),
     ],

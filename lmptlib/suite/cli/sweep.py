@@ -13,7 +13,11 @@ from lmptlib.suite.cli.options import out_option
 @click.option("-p", "pairs", nargs=2, multiple=True, metavar="NAME VALUE", help="Set it in every run. May be repeated.")
 @click.option("--seeds", metavar="0,1,2", help="Seeds of each row, in place of the grid's.")
 @click.option("--baseline", metavar="ROW", help="The row that the others are compared with, in place of the grid's.")
-@click.option("--jobs", default=1, show_default=True, metavar="N", help="Runs side by side, each in a process.")
+@click.option("--workers", default=1, show_default=True, metavar="N", help="Runs side by side, each in a process.")
+@click.option("--scheduler", metavar="ADDRESS", help="The workers of a dask scheduler that runs, as tcp://host:8786.")
+@click.option(
+    "--cluster", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.yaml", help="Slurm or PBS jobs."
+)
 @click.option("--notebook", metavar="NAME", help="Make each run as this notebook, executed (03_train).")
 @out_option
 def sweep(
@@ -21,7 +25,9 @@ def sweep(
     pairs: tuple[tuple[str, str], ...],
     seeds: str | None,
     baseline: str | None,
-    jobs: int,
+    workers: int,
+    scheduler: str | None,
+    cluster: Path | None,
     notebook: str | None,
     out: Path | None,
 ) -> None:
@@ -38,6 +44,7 @@ def sweep(
     from lmptlib.config import read_settings
     from lmptlib.data.words import shown
     from lmptlib.paths import outputs_folder, safe_name
+    from lmptlib.sweeps.cluster import Workers
     from lmptlib.sweeps.engine import run_sweep
     from lmptlib.sweeps.grid import read_sweep
     from lmptlib.sweeps.tables import sweep_summary, sweep_table
@@ -47,13 +54,15 @@ def sweep(
         if not all(seed.strip().isdigit() for seed in seeds.split(",")):
             raise click.ClickException(f"--seeds takes whole numbers with commas between them, not '{seeds}'")
         given["seeds"] = [int(seed) for seed in seeds.split(",")]
-    if jobs < 1:
-        raise click.ClickException(f"--jobs must be at least 1, not {jobs}")
+    if workers < 1:
+        raise click.ClickException(f"--workers must be at least 1, not {workers}")
+    if (workers > 1) + bool(scheduler) + bool(cluster) > 1:
+        raise click.ClickException("--workers, --scheduler and --cluster say who makes the runs: give one of them")
     runner = _as_notebook(notebook) if notebook else {}
     chosen = read_sweep(grid, given, baseline)
     click.echo(chosen.about)
     try:
-        runs = run_sweep(chosen, out, jobs, click.echo, **runner)
+        runs = run_sweep(chosen, out, Workers(workers, scheduler, cluster), click.echo, **runner)
     except RuntimeError as error:
         raise click.ClickException(str(error)) from error
     table = sweep_table(chosen, runs)

@@ -1,0 +1,198 @@
+"""Where the runs of a sweep are made: by processes of this machine, of a running scheduler, or of a batch system.
+
+All of it is dask.distributed's (extra `cluster`): tasks of a worker that dies go to another, at most twice more.
+"""
+
+import io
+import os
+import socket
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import uuid4
+
+import torch
+
+from lmptlib.config import Config
+from lmptlib.errors import first_line, read_yaml
+from lmptlib.training.plan import Plan, plan_run
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+Runner = Callable[[Plan, bool], object]  # makes the run of a plan, anew where the flag says so
+
+_SYSTEMS = {"slurm": "SLURMCluster", "pbs": "PBSCluster"}
+_SETTINGS = {
+    # twice more after the first time
+    "distributed.scheduler.allowed-failures": 2,
+    # pictures are read by processes of a worker's own
+    "distributed.worker.daemon": False,
+    # a training may hold the interpreter's lock for long: no warning
+    "distributed.admin.tick.limit": "1h",
+}
+# How long a scheduler may take to answer.
+_ANSWERS = "10s"
+# Data sets and the hashes of weights that this process has read, for the runs that it makes.
+_MEMORY: dict = {}
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Who makes runs: `n` processes of this machine that share its cores and GPUs, those of the `scheduler` at an address, or
+    those that a batch system starts, as the YAML file `batch` says (README, "Many runs")."""
+
+    n: int = 1
+    scheduler: str | None = None
+    batch: Path | None = None
+
+    @property
+    def here(self) -> bool:
+        """Whether runs are made by this process, one after the other."""
+        return self.n == 1 and not self.scheduler and not self.batch
+
+
+class Made(NamedTuple):
+    """What became of a run: what went wrong, in a line, or nothing; on which machine it was made, in how many seconds."""
+
+    plan: Plan
+    error: str
+    where: str = ""
+    seconds: float = float("nan")
+
+
+@contextmanager
+def connected(workers: Workers) -> Iterator["Client"]:
+    """A client of the workers, who end with it where they were started for it. Raises ValueError, one line."""
+    try:
+        import dask
+        from distributed import Client
+    except ImportError:
+        raise ValueError("several workers need dask: pip install 'lmptlib[cluster]'") from None
+    with ExitStack() as stack:
+        stack.enter_context(dask.config.set(_SETTINGS))
+        if workers.scheduler:
+            try:
+                yield stack.enter_context(Client(workers.scheduler, timeout=_ANSWERS))
+            except OSError as error:
+                raise ValueError(f"no scheduler answers at {workers.scheduler} ({first_line(error)})") from None
+            return
+        cluster = _batch(workers.batch) if workers.batch else _local(workers.n)
+        yield stack.enter_context(Client(stack.enter_context(cluster)))
+
+
+def _local(n: int) -> Any:
+    """A cluster of n processes of this machine: its cores are shared out, and its GPUs, one a process."""
+    from distributed import Nanny, Scheduler, SpecCluster
+
+    threads, gpus = max(1, (os.cpu_count() or 1) // n), torch.cuda.device_count()
+    specs = {}
+    for i in range(n):
+        environment = {"OMP_NUM_THREADS": str(threads)} | ({"CUDA_VISIBLE_DEVICES": str(i % gpus)} if gpus else {})
+        specs[i] = {"cls": Nanny, "options": {"nthreads": 1, "memory_limit": 0, "env": environment, "silence_logs": 50}}
+    scheduler = {"cls": Scheduler, "options": {"dashboard_address": ":0", "host": "127.0.0.1"}}
+    return SpecCluster(specs, scheduler, silence_logs=50)
+
+
+def _batch(path: Path) -> Any:
+    """The cluster of a file: `system` slurm or pbs, `workers`, and arguments of dask-jobqueue's cluster of that system."""
+    import dask_jobqueue
+    from distributed import Status
+
+    try:
+        given = read_yaml(path.read_text(encoding="utf-8"))
+        system, n = given.pop("system"), int(given.pop("workers"))
+        # a job is a worker, with a nanny that starts it again; pictures are read by processes of its own
+        prologue = ["export DASK_DISTRIBUTED__WORKER__DAEMON=False", *given.pop("job_script_prologue", [])]
+        cluster = getattr(dask_jobqueue, _SYSTEMS[system])(**{"processes": 1, "job_script_prologue": prologue} | given)
+    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
+        raise ValueError(f"{path}: not a batch system's file ({first_line(error)}); README has one") from None
+    # as `scale` does, but that what the system refuses is heard of
+    for _ in range(n):
+        cluster.worker_spec.update(cluster.new_worker_spec())
+    try:
+        cluster.sync(_submitted, cluster)
+    except RuntimeError as error:
+        refused = [name for name, job in cluster.workers.items() if job.status == Status.created]
+        for name in refused:  # which are there to be closed otherwise
+            cluster.workers.pop(name).status = Status.failed
+        cluster.close()
+        said = [line for line in str(error).splitlines() if line.strip()]
+        raise ValueError(f"{path}: {system} takes no such job: {said[-1]}") from None
+    return cluster
+
+
+async def _submitted(cluster: Any) -> None:
+    """Wait until a batch system has taken the jobs, which may start much later."""
+    await cluster
+
+
+def made(client: "Client", missing: list[Plan], runner: Runner, force: bool) -> Iterator[Made]:
+    """Runs as they come from the workers, whose folders are here then. Where the workers write to other disks, they come with
+    the result."""
+    from distributed import as_completed
+
+    marks = {plan.path.parent: plan.path.parent / f".{uuid4().hex}.draft" for plan in missing}
+    for mark in marks.values():
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+    try:
+        waiting = {
+            client.submit(
+                _make, plan.config, plan.key, marks[plan.path.parent], runner, force,
+                key=f"{plan.path.name}-{uuid4().hex}", retries=0,
+            ): plan
+            for plan in missing
+        }  # fmt: skip
+        for future in as_completed(waiting):
+            yield _come_home(waiting[future], future)
+    finally:
+        for mark in marks.values():
+            mark.unlink(missing_ok=True)
+
+
+def _make(config: Config, key: str, mark: Path, runner: Runner, force: bool) -> tuple[str, float, bytes | None]:
+    """Make a run on a worker: its machine, the seconds, and the packed folder where that of `mark` is not on its disks."""
+    started, where = time.monotonic(), socket.gethostname()
+    with ExitStack() as stack:
+        shared = mark.exists()
+        out = mark.parent if shared else Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lmptlib-")))
+        plan = plan_run(config, out, _MEMORY)
+        if plan.key != key:
+            raise ValueError(f"data, weights or library on {where} are not those of the machine that asks")
+        runner(plan, force)
+        return where, time.monotonic() - started, None if shared else _packed(plan.path)
+
+
+def _packed(folder: Path) -> bytes:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w:gz") as archive:
+        for path in sorted(folder.iterdir()):
+            archive.add(path, path.name)
+    return content.getvalue()
+
+
+def _come_home(plan: Plan, future: Any) -> Made:
+    """What a worker tells of a run, whose folder is unpacked here where it comes with it."""
+    try:
+        where, seconds, content = future.result()
+    except Exception as error:  # whatever stops one run, the others go on; it is named at the end
+        died = type(error).__name__ == "KilledWorker"
+        return Made(
+            plan, "FAILED: its workers died, three of them (out of memory?)" if died else f"FAILED: {first_line(error)}"
+        )
+    finally:
+        future.release()
+    if content:
+        with plan.folder.lock(lambda line: None), tempfile.TemporaryDirectory(dir=plan.path.parent) as draft:
+            with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+                archive.extractall(draft, filter="data")
+            # that which tells of the end comes last
+            for path in sorted(Path(draft).iterdir(), key=lambda path: path.name == "metrics.json"):
+                path.replace(plan.path / path.name)
+    return Made(plan, "", where, seconds)

@@ -1,0 +1,154 @@
+"""The runs of a sweep by workers: their numbers, workers that die, runs that fail, schedulers and disks of others."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cloudpickle
+import numpy as np
+import pytest
+from tiny import make_tiny
+
+from lmptlib.config import resolve
+from lmptlib.sweeps import cluster
+from lmptlib.sweeps.cluster import Workers, connected
+from lmptlib.sweeps.engine import run_sweep, train_quietly
+from lmptlib.sweeps.grid import read_sweep
+from lmptlib.training.plan import Plan, plan_run
+
+# workers cannot import a module of tests
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+
+def quiet(line: str) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def card(tmp_path_factory) -> Path:
+    return make_tiny(tmp_path_factory.mktemp("cluster") / "tiny").path
+
+
+@pytest.fixture
+def grid(card, tmp_path) -> str:
+    path = tmp_path / "grid.yaml"
+    rows = "rows: {a: {lr: 0.001}, b: {lr: 0.002}, bad: {lr: 1.0e+30}}"
+    path.write_text(f"settings: {{dataset: {card}, epochs: 2, batch_size: 8, method: coop}}\n{rows}\nseeds: [0, 1]")
+    return str(path)
+
+
+def dies(plan: Plan, force: bool) -> None:
+    """A run of `a` kills its worker the first time, after an epoch; one of another seed than 0 each time."""
+    mark, before = plan.path.parent / f"{plan.path.name}.killed", train_quietly
+    seed, lr = plan.config.flat()["seed"], plan.config.flat()["lr"]
+    if lr == 0.001 and (seed or not mark.exists()):
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    before(plan, force)
+
+
+def test_workers_that_die_and_runs_that_fail(grid, tmp_path):
+    """A run whose worker died is made by another, one that kills every worker and one that fails are named; the others are
+    there, with the numbers of one process."""
+    lines: list[str] = []
+    sweep = read_sweep(grid)
+    with pytest.raises(RuntimeError, match="3 of 6 runs failed") as error:
+        run_sweep(sweep, tmp_path / "out", Workers(2), lines.append, runner=dies)
+    told = str(error.value)
+    assert told.count("not finite") == 2 and told.count("its workers died, three of them") == 1
+    assert "a, seed 1: " in told and "bad, seed 0: " in told and "bad, seed 1: " in told
+    done = [line for line in lines if " done in " in line]
+    assert len(done) == 3 and "/status" in lines[1]
+    rows = {row: configs for row, configs in sweep.rows.items() if row != "bad"}
+    for row, seed in (("a", 0), ("b", 0), ("b", 1)):
+        config = rows[row][seed]
+        there, alone = plan_run(config, tmp_path / "out"), plan_run(config, tmp_path / "alone")
+        assert there.folder.finished
+        train_quietly(alone, False)
+        found, expected = (np.load(plan.path / "scores.npz")["scores"] for plan in (there, alone))
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_a_scheduler_that_runs(grid, tmp_path):
+    """Started by the commands that README has, in processes of their own."""
+    Path(grid).write_text(Path(grid).read_text().replace(", bad: {lr: 1.0e+30}", ""))
+    address = tmp_path / "scheduler.json"
+    environment = os.environ | {"DASK_DISTRIBUTED__WORKER__DAEMON": "False", "OMP_NUM_THREADS": "1"}
+    command = [Path(sys.executable).parent / "dask"]
+    started = [
+        subprocess.Popen([*command, *words], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for words in (
+            ("scheduler", "--scheduler-file", address, "--port", "0", "--no-dashboard", "--host", "127.0.0.1"),
+            ("worker", "--scheduler-file", address, "--nworkers", "1", "--nthreads", "1", "--no-dashboard"),
+        )
+    ]
+    try:
+        while not address.exists():
+            time.sleep(0.1)
+        address = json.loads(address.read_text())["address"]
+        runs = run_sweep(read_sweep(grid, {"seeds": [0]}), tmp_path / "out", Workers(scheduler=address), quiet)
+        assert all(run.folder.parent == tmp_path / "out" for part in runs.values() for run in part) and len(runs) == 2
+    finally:
+        for process in started:
+            process.terminate()
+            process.wait()
+
+
+def test_a_folder_comes_home_from_other_disks(card, tmp_path):
+    config = resolve(dataset=str(card), epochs=1, batch_size=8, method="coop")
+    plan = plan_run(config, tmp_path / "here")
+
+    class Future:
+        def result(self):
+            return cluster._make(plan.config, plan.key, Path("/no/such/place/.draft"), train_quietly, False)
+
+        def release(self):
+            pass
+
+    assert not plan.folder.finished
+    run = cluster._come_home(plan, Future())
+    assert (run.error, plan.folder.finished) == ("", True) and run.seconds > 0
+    alone = plan_run(config, tmp_path / "alone")
+    train_quietly(alone, False)
+    assert {path.name for path in plan.path.iterdir()} == {path.name for path in alone.path.iterdir()}
+    assert (plan.path / "scores.npz").read_bytes() == (alone.path / "scores.npz").read_bytes()
+
+
+def test_other_data_on_a_worker_are_refused(card, tmp_path):
+    plan = plan_run(resolve(dataset=str(card), epochs=1, method="coop"), tmp_path)
+    with pytest.raises(ValueError, match="are not those of the machine that asks"):
+        cluster._make(plan.config, "another key", tmp_path / ".draft", train_quietly, False)
+
+
+def test_what_is_no_scheduler_and_no_batch_system_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "_ANSWERS", "1s")
+    with (
+        pytest.raises(ValueError, match=r"no scheduler answers at tcp://127.0.0.1:9 "),
+        connected(Workers(scheduler="tcp://127.0.0.1:9")),
+    ):
+        pass
+    for text in ("", "system: slurm", "system: oar\nworkers: 2", "no: mapping: here", "system: slurm\nworkers: x"):
+        (tmp_path / "batch.yaml").write_text(text)
+        with (
+            pytest.raises(ValueError, match=r"batch.yaml: not a batch system's file \(.+README has one"),
+            connected(Workers(batch=tmp_path / "batch.yaml")),
+        ):
+            pass
+
+
+def test_a_batch_system_that_refuses_a_job_is_heard(tmp_path, monkeypatch):
+    sbatch = tmp_path / "sbatch"
+    sbatch.write_text("#!/bin/sh\necho 'sbatch: error: no such partition' >&2\nexit 1\n")
+    sbatch.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    batch = tmp_path / "batch.yaml"
+    batch.write_text("system: slurm\nworkers: 2\ncores: 1\nmemory: 4GB\ninterface: lo\n")
+    with (
+        pytest.raises(ValueError, match=r"batch.yaml: slurm takes no such job: sbatch: error: no such partition$"),
+        connected(Workers(batch=batch)),
+    ):
+        pass
