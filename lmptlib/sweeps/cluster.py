@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
@@ -38,8 +39,6 @@ _SETTINGS = {
 }
 # How long a scheduler may take to answer.
 _ANSWERS = "10s"
-# Data sets and the hashes of weights that this process has read, for the runs that it makes.
-_MEMORY: dict = {}
 
 
 @dataclass(frozen=True)
@@ -58,12 +57,16 @@ class Workers:
 
 
 class Made(NamedTuple):
-    """What became of a run: what went wrong, in a line, or nothing; on which machine it was made, in how many seconds."""
+    """What became of a run: what went wrong, in a line, or nothing; on which machine it was made, in how many seconds.
+
+    missing: nobody knows, as those that made it are out of reach.
+    """
 
     plan: Plan
     error: str
     where: str = ""
     seconds: float = float("nan")
+    missing: bool = False
 
 
 @contextmanager
@@ -156,17 +159,28 @@ def made(client: "Client", missing: list[Plan], runner: Runner, force: bool) -> 
             mark.unlink(missing_ok=True)
 
 
-def _make(config: Config, key: str, mark: Path, runner: Runner, force: bool) -> tuple[str, float, bytes | None]:
-    """Make a run on a worker: its machine, the seconds, and the packed folder where that of `mark` is not on its disks."""
-    started, where = time.monotonic(), socket.gethostname()
+@lru_cache(maxsize=1)
+def _memory(sweep: str) -> dict:
+    """Data sets and hashes of weights that this process has read for a sweep."""
+    return {}
+
+
+def _make(config: Config, key: str, mark: Path, runner: Runner, force: bool) -> tuple[str, str, float, bytes | None]:
+    """Make a run on a worker: what went wrong, its machine, the seconds, and the packed folder where that of `mark` is not on
+    its disks."""
+    started, where, error, content = time.monotonic(), socket.gethostname(), "", None
     with ExitStack() as stack:
         shared = mark.exists()
         out = mark.parent if shared else Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lmptlib-")))
-        plan = plan_run(config, out, _MEMORY)
-        if plan.key != key:
-            raise ValueError(f"data, weights or library on {where} are not those of the machine that asks")
-        runner(plan, force)
-        return where, time.monotonic() - started, None if shared else _packed(plan.path)
+        try:
+            plan = plan_run(config, out, _memory(mark.name))
+            if plan.key != key:
+                raise ValueError(f"data, weights or library on {where} are not those of the machine that asks")
+            runner(plan, force)
+            content = None if shared else _packed(plan.path)
+        except Exception as reason:  # whatever stops one run, the others go on; it is named at the end
+            error = f"FAILED: {first_line(reason)}"
+    return error, where, time.monotonic() - started, content
 
 
 def _packed(folder: Path) -> bytes:
@@ -179,13 +193,15 @@ def _packed(folder: Path) -> bytes:
 
 def _come_home(plan: Plan, future: Any) -> Made:
     """What a worker tells of a run, whose folder is unpacked here where it comes with it."""
+    from distributed import CancelledError, KilledWorker
+    from distributed.comm import CommClosedError
+
     try:
-        where, seconds, content = future.result()
-    except Exception as error:  # whatever stops one run, the others go on; it is named at the end
-        died = type(error).__name__ == "KilledWorker"
-        return Made(
-            plan, "FAILED: its workers died, three of them (out of memory?)" if died else f"FAILED: {first_line(error)}"
-        )
+        error, where, seconds, content = future.result()
+    except (CancelledError, CommClosedError):
+        return Made(plan, "MISSING: its scheduler is out of reach", missing=True)
+    except KilledWorker as killed:
+        return Made(plan, f"FAILED: {killed.allowed_failures + 1} workers died of it (out of memory?)")
     finally:
         future.release()
     if content:
@@ -195,4 +211,4 @@ def _come_home(plan: Plan, future: Any) -> Made:
             # that which tells of the end comes last
             for path in sorted(Path(draft).iterdir(), key=lambda path: path.name == "metrics.json"):
                 path.replace(plan.path / path.name)
-    return Made(plan, "", where, seconds)
+    return Made(plan, error, where, seconds)

@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pandas as pd
+
 from lmptlib.errors import first_line
 from lmptlib.runs.ensemble import Ensemble
 from lmptlib.runs.run import Run
@@ -43,13 +45,16 @@ def run_sweep(
     distinct = {plan.key: plan for plan in plans.values()}.values()
     missing = [plan for plan in distinct if force or not plan.folder.finished or not (plan.path / leaves).exists()]
     log(f"{sweep.name}: {len(distinct)} runs, {len(distinct) - len(missing)} finished, {len(missing)} to make")
-    started, failures = time.monotonic(), []
+    started, attempts = time.monotonic(), []
     workers = Workers(workers) if isinstance(workers, int) else workers
     for done, run in enumerate(_attempts(missing, runner, force, workers, log), 1):
         name, left = names[run.plan.key], (time.monotonic() - started) / done * (len(missing) - done)
         told = run.error or f"done in {_time(run.seconds)}{'' if workers.here else f' on {run.where}'}"
         log(f"[{done}/{len(missing)}] {name}  {told}  ({_time(left)} left)")
-        failures += [f"{name}: {run.error}"] if run.error else []
+        attempts.append(run)
+    if not workers.here:
+        log(_summary(attempts))
+    failures = [f"{names[run.plan.key]}: {run.error}" for run in attempts if run.error]
     if failures:
         raise RuntimeError(
             "\n".join([f"{len(failures)} of {len(missing)} runs failed, the others are there:", *failures])
@@ -76,6 +81,20 @@ def _attempt(plan: Plan, runner: Runner, force: bool) -> Made:
     except Exception as reason:  # whatever stops one run, the others go on; it is named at the end
         error = f"FAILED: {first_line(reason)}"
     return Made(plan, error, "here", time.monotonic() - started)
+
+
+def _summary(attempts: list[Made]) -> str:
+    """A table of the runs that workers made: how each ended, where, and in how many seconds."""
+    rows = [
+        {
+            "run": run.plan.path.name,
+            "state": "missing" if run.missing else "failed" if run.error else "done",
+            "where": run.where,
+            "seconds": round(run.seconds, 1),
+        }
+        for run in attempts
+    ]
+    return pd.DataFrame(rows, columns=["run", "state", "where", "seconds"]).to_string(index=False, na_rep="")
 
 
 def _average(weights: dict[str, float], runs: dict[str, list[Run]]) -> list[Ensemble]:

@@ -59,10 +59,14 @@ def test_workers_that_die_and_runs_that_fail(grid, tmp_path):
     with pytest.raises(RuntimeError, match="3 of 6 runs failed") as error:
         run_sweep(sweep, tmp_path / "out", Workers(2), lines.append, runner=dies)
     told = str(error.value)
-    assert told.count("not finite") == 2 and told.count("its workers died, three of them") == 1
+    assert told.count("not finite") == 2 and told.count("FAILED: 3 workers died of it") == 1
     assert "a, seed 1: " in told and "bad, seed 0: " in told and "bad, seed 1: " in told
     done = [line for line in lines if " done in " in line]
     assert len(done) == 3 and "/status" in lines[1]
+    states = [line.split()[:2] for line in lines[-1].splitlines()[1:]]
+    assert (
+        sorted(state for _, state in states) == ["done"] * 3 + ["failed"] * 3 and len({run for run, _ in states}) == 6
+    )
     rows = {row: configs for row, configs in sweep.rows.items() if row != "bad"}
     for row, seed in (("a", 0), ("b", 0), ("b", 1)):
         config = rows[row][seed]
@@ -120,8 +124,8 @@ def test_a_folder_comes_home_from_other_disks(card, tmp_path):
 
 def test_other_data_on_a_worker_are_refused(card, tmp_path):
     plan = plan_run(resolve(dataset=str(card), epochs=1, method="coop"), tmp_path)
-    with pytest.raises(ValueError, match="are not those of the machine that asks"):
-        cluster._make(plan.config, "another key", tmp_path / ".draft", train_quietly, False)
+    error, *_ = cluster._make(plan.config, "another key", tmp_path / ".draft", train_quietly, False)
+    assert error.startswith("FAILED: data, weights or library on ") and not plan.folder.finished
 
 
 def test_what_is_no_scheduler_and_no_batch_system_is_named(tmp_path, monkeypatch):
