@@ -18,14 +18,15 @@ from lmptlib.paths import cache_folder, from_home, home, write_atomically
 
 # The pool that is drawn at first use.
 DRAWN = "emoji"
-# Raise it when thumbnails are made otherwise.
-_FORMAT = 2
 # Pixels of a thumbnail's side.
 _SIDE = 8
-# Root mean square of the differences of two thumbnails, of 255, up to which they are of one picture. Measured: at most 2.8
-# for a picture saved anew as a JPEG of quality 40, or scaled by a half and saved so; 13 and more for any two of 6,000 drawn
-# scenes, 20 for the photographs of two collections.
-_SAME = 5.0
+# Root mean square of the differences of two thumbnails, of 255, up to which they are of one picture, and of a picture's own
+# deviation. Measured: at most 2.8 for a picture saved anew as a JPEG of quality 40, or scaled by a half and saved so; 13 and
+# more for any two of 6,000 drawn scenes, 20 for the photographs of two collections. What is nearly of one colour, as a page of
+# text, has to be nearer.
+_SAME, _SAME_SHARE = 5.0, 0.2
+# What decides which pictures of a pool are left out; another one makes other runs.
+COMPARING = repr((READING, _SIDE, _SAME, _SAME_SHARE))
 
 
 def pool_folder(pool: str, data_root: str | Path | None = None) -> Path:
@@ -55,13 +56,10 @@ def usable(pool: Split, dataset: Dataset, cache: Path | None = None) -> tuple[Sp
     """
     pictures = thumbnails(pool, cache)
     readable = np.isfinite(pictures).all(1)
-    held = readable & _has_near(
-        np.concatenate([thumbnails(split, cache) for split in dataset.splits.values()]), pictures
-    )
+    known = np.concatenate([thumbnails(split, cache) for split in dataset.splits.values()])
+    held, twice = readable & _are_among(known, pictures), np.zeros(len(pool), bool)
     rest = np.flatnonzero(readable & ~held)
-    twice = np.zeros(len(pool), bool)
-    if len(rest):
-        twice[rest[cKDTree(pictures[rest]).query_pairs(_SAME, output_type="ndarray").max(1)]] = True
+    twice[rest[_came_before(pictures[rest])]] = True
     kinds = {"cannot be read": ~readable, f"are images of {dataset.name}": held, "are there twice": twice}
     notes = [
         f"pool {pool.source}: {images.sum():,} of {len(pool):,} files {what}, left out: "
@@ -75,16 +73,18 @@ def usable(pool: Split, dataset: Dataset, cache: Path | None = None) -> tuple[Sp
 def thumbnails(split: Split, cache: Path | None = None) -> np.ndarray:
     """What each image shows, in few pixels, (N, 192), NaN where it cannot be read; their Euclidean distances are root mean
     squares, of 255. Files that the cache folder knows are not decoded."""
-    content = repr([_FORMAT, READING, *split.digests(cache)])
+    content = repr([READING, _SIDE, *split.digests(cache)])
     path = cache_folder(cache) / f"pictures-{hashlib.sha256(content.encode()).hexdigest()[:32]}.npy"
     try:
         return np.load(path)
     except (FileNotFoundError, ValueError, EOFError):
         with ThreadPoolExecutor() as threads:
-            found = np.array(list(threads.map(_thumbnail, split.paths)), np.float32)
-        written = io.BytesIO()
-        np.save(written, found)
-        write_atomically(path, written.getvalue())
+            found = np.array(list(threads.map(_thumbnail, split.paths)), np.float32).reshape(-1, 3 * _SIDE**2)
+        # a file may be unreadable for a moment
+        if np.isfinite(found).all():
+            written = io.BytesIO()
+            np.save(written, found)
+            write_atomically(path, written.getvalue())
         return found
 
 
@@ -97,10 +97,30 @@ def _thumbnail(path: Path) -> np.ndarray:
     return pixels.ravel() / np.sqrt(pixels.size)
 
 
-def _has_near(known: np.ndarray, pictures: np.ndarray) -> np.ndarray:
-    """Whether each picture is among the known ones, (N,) bool; what could not be read is like nothing."""
+def _are_among(known: np.ndarray, pictures: np.ndarray) -> np.ndarray:
+    """Whether each picture is one of the known, (N,) bool; what could not be read is like nothing."""
     known, readable = known[np.isfinite(known).all(1)], np.isfinite(pictures).all(1)
     found = np.zeros(len(pictures), bool)
-    if len(known):
-        found[readable] = np.isfinite(cKDTree(known).query(pictures[readable], distance_upper_bound=_SAME)[0])
+    if len(known) and readable.any():
+        away, _ = cKDTree(known).query(pictures[readable], distance_upper_bound=_SAME, workers=-1)
+        found[readable] = away <= _nearness(pictures[readable])
     return found
+
+
+def _came_before(pictures: np.ndarray) -> np.ndarray:
+    """Which pictures, (N,) bool, one before them is the same as."""
+    distinct, first, which = np.unique(pictures, axis=0, return_index=True, return_inverse=True)
+    again = np.arange(len(pictures)) != first[which.ravel()]
+    if len(distinct):
+        i, j = cKDTree(distinct).query_pairs(_SAME, output_type="ndarray").T
+        near = np.linalg.norm(distinct[i] - distinct[j], axis=1) <= np.minimum(
+            _nearness(distinct[i]), _nearness(distinct[j])
+        )
+        again[np.maximum(first[i], first[j])[near]] = True
+    return again
+
+
+def _nearness(pictures: np.ndarray) -> np.ndarray:
+    """How far another may be from each picture (N, 192), and is the same."""
+    deviations = pictures.std(1) * np.sqrt(pictures.shape[1])
+    return np.minimum(_SAME, _SAME_SHARE * deviations)

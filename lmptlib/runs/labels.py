@@ -144,10 +144,16 @@ def _told(run: Any, with_model: bool) -> dict[Any, Any]:
         # which the trials decide, or say
         told = {name: value for name, value in told.items() if name not in ("select", *tried)}
     if with_model:
-        told |= {name: Path(getattr(run.asked, name) or "embedded").stem for name in ("model", "weights")}
+        told |= {"model": Path(run.asked.model).stem, "weights": _weights(run.asked.weights)}
     if told["tackle_to"]:
         told["tackle"] = Path(run.asked.tackle).name
     return told | ({} if {"loss", "loss_settings"} & set(tried) else loss)
+
+
+def _weights(given: str | None) -> str:
+    """Weights by a tag or the name of a file; those that a run tuned by the last part of its name."""
+    path = Path(given or "embedded")
+    return f"tuned {path.parent.name[-6:]}" if path.name == "tuned.safetensors" else path.stem
 
 
 def _usual(run: Any, recipe: str) -> dict[Any, Any]:

@@ -9,8 +9,9 @@ import socket
 import tarfile
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -34,11 +35,16 @@ _SETTINGS = {
     "distributed.scheduler.allowed-failures": 2,
     # pictures are read by processes of a worker's own
     "distributed.worker.daemon": False,
+    # a worker takes its time to start again
+    "distributed.deploy.lost-worker-timeout": "60s",
     # a training may hold the interpreter's lock for long: no warning
     "distributed.admin.tick.limit": "1h",
 }
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 # How long a scheduler may take to answer.
 _ANSWERS = "10s"
+# Seconds after which it is seen whether more workers have come.
+_LOOKS = 2
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,10 @@ class Workers:
     n: int = 1
     scheduler: str | None = None
     batch: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.n < 1:
+            raise ValueError(f"workers must be at least 1, not {self.n}")
 
     @property
     def here(self) -> bool:
@@ -70,8 +80,11 @@ class Made(NamedTuple):
 
 
 @contextmanager
-def connected(workers: Workers) -> Iterator["Client"]:
-    """A client of the workers, who end with it where they were started for it. Raises ValueError, one line."""
+def connected(workers: Workers, most: int) -> Iterator["Client"]:
+    """A client of the workers, of whom `most` are of use; they end with it where they were started for it.
+
+    Raises ValueError, one line.
+    """
     try:
         import dask
         from distributed import Client
@@ -81,24 +94,29 @@ def connected(workers: Workers) -> Iterator["Client"]:
         stack.enter_context(dask.config.set(_SETTINGS))
         if workers.scheduler:
             try:
-                yield stack.enter_context(Client(workers.scheduler, timeout=_ANSWERS))
+                client = Client(workers.scheduler, timeout=_ANSWERS)
             except OSError as error:
                 raise ValueError(f"no scheduler answers at {workers.scheduler} ({first_line(error)})") from None
-            return
-        cluster = _batch(workers.batch) if workers.batch else _local(workers.n)
-        yield stack.enter_context(Client(stack.enter_context(cluster)))
+        else:
+            cluster = _batch(workers.batch) if workers.batch else _local(min(workers.n, most))
+            client = Client(stack.enter_context(cluster))
+        yield stack.enter_context(client)
 
 
 def _local(n: int) -> Any:
     """A cluster of n processes of this machine: its cores are shared out, and its GPUs, one a process."""
     from distributed import Nanny, Scheduler, SpecCluster
 
-    threads, gpus = max(1, (os.cpu_count() or 1) // n), torch.cuda.device_count()
+    threads = dict.fromkeys(_THREADS, str(max(1, (os.cpu_count() or 1) // n)))
+    gpus = [str(i) for i in range(torch.cuda.device_count())]
+    if visible := os.environ.get("CUDA_VISIBLE_DEVICES"):
+        gpus = visible.split(",")[: len(gpus)]
     specs = {}
     for i in range(n):
-        environment = {"OMP_NUM_THREADS": str(threads)} | ({"CUDA_VISIBLE_DEVICES": str(i % gpus)} if gpus else {})
-        specs[i] = {"cls": Nanny, "options": {"nthreads": 1, "memory_limit": 0, "env": environment, "silence_logs": 50}}
-    scheduler = {"cls": Scheduler, "options": {"dashboard_address": ":0", "host": "127.0.0.1"}}
+        gpu = {"CUDA_VISIBLE_DEVICES": gpus[i % len(gpus)]} if gpus else {}
+        options = {"host": "127.0.0.1", "nthreads": 1, "memory_limit": 0, "env": threads | gpu, "silence_logs": 50}
+        specs[i] = {"cls": Nanny, "options": options}
+    scheduler = {"cls": Scheduler, "options": {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}}
     return SpecCluster(specs, scheduler, silence_logs=50)
 
 
@@ -107,11 +125,13 @@ def _batch(path: Path) -> Any:
     import dask_jobqueue
     from distributed import Status
 
+    cores = " ".join(f"{name}=${{SLURM_CPUS_PER_TASK:-${{NCPUS:-1}}}}" for name in _THREADS)
+    prologue = [f"export DASK_DISTRIBUTED__WORKER__DAEMON=False {cores}"]
     try:
         given = read_yaml(path.read_text(encoding="utf-8"))
         system, n = given.pop("system"), int(given.pop("workers"))
-        # a job is a worker, with a nanny that starts it again; pictures are read by processes of its own
-        prologue = ["export DASK_DISTRIBUTED__WORKER__DAEMON=False", *given.pop("job_script_prologue", [])]
+        own = given.pop("job_script_prologue", [])
+        prologue += [own] if isinstance(own, str) else own
         cluster = getattr(dask_jobqueue, _SYSTEMS[system])(**{"processes": 1, "job_script_prologue": prologue} | given)
     except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
         raise ValueError(f"{path}: not a batch system's file ({first_line(error)}); README has one") from None
@@ -120,13 +140,15 @@ def _batch(path: Path) -> Any:
         cluster.worker_spec.update(cluster.new_worker_spec())
     try:
         cluster.sync(_submitted, cluster)
-    except RuntimeError as error:
+    except (RuntimeError, OSError) as error:
         refused = [name for name, job in cluster.workers.items() if job.status == Status.created]
         for name in refused:  # which are there to be closed otherwise
             cluster.workers.pop(name).status = Status.failed
         cluster.close()
         said = [line for line in str(error).splitlines() if line.strip()]
         raise ValueError(f"{path}: {system} takes no such job: {said[-1]}") from None
+    # jobs whose time is over are sent again
+    cluster.adapt(minimum=n, maximum=n)
     return cluster
 
 
@@ -135,28 +157,40 @@ async def _submitted(cluster: Any) -> None:
     await cluster
 
 
-def made(client: "Client", missing: list[Plan], runner: Runner, force: bool) -> Iterator[Made]:
+def made(
+    client: "Client", missing: list[Plan], runner: Runner, force: bool, log: Callable[[str], None]
+) -> Iterator[Made]:
     """Runs as they come from the workers, whose folders are here then. Where the workers write to other disks, they come with
-    the result."""
-    from distributed import as_completed
+    the result.
 
-    marks = {plan.path.parent: plan.path.parent / f".{uuid4().hex}.draft" for plan in missing}
-    for mark in marks.values():
-        mark.parent.mkdir(parents=True, exist_ok=True)
-        mark.touch()
+    A worker is given one at a time: a run that kills it takes no other with it.
+    """
+    from distributed import wait
+
+    out = missing[0].path.parent.absolute()
+    out.mkdir(parents=True, exist_ok=True)
+    mark = out / f".{uuid4().hex}.draft"
+    mark.touch()
+    left, waiting, alone = deque(missing), dict[Any, Plan](), False
     try:
-        waiting = {
-            client.submit(
-                _make, plan.config, plan.key, marks[plan.path.parent], runner, force,
-                key=f"{plan.path.name}-{uuid4().hex}", retries=0,
-            ): plan
-            for plan in missing
-        }  # fmt: skip
-        for future in as_completed(waiting):
-            yield _come_home(waiting[future], future)
+        while left or waiting:
+            n_workers = len(client.scheduler_info(n_workers=-1)["workers"])
+            if not n_workers and not alone:
+                log("waiting for workers: none is there")
+            alone = not n_workers
+            while left and len(waiting) < max(n_workers, 1):
+                plan = left.popleft()
+                config = plan.config.model_copy(update={"cache": str(plan.cache.absolute())})
+                task = client.submit(
+                    _make, config, plan.key, mark, runner, force, key=f"{plan.path.name}-{mark.name}", retries=0
+                )
+                waiting[task] = plan
+            with suppress(TimeoutError):
+                wait(list(waiting), timeout=_LOOKS, return_when="FIRST_COMPLETED")
+            for task in [task for task in waiting if task.done()]:
+                yield _come_home(waiting.pop(task), task, force)
     finally:
-        for mark in marks.values():
-            mark.unlink(missing_ok=True)
+        mark.unlink(missing_ok=True)
 
 
 @lru_cache(maxsize=1)
@@ -185,30 +219,41 @@ def _make(config: Config, key: str, mark: Path, runner: Runner, force: bool) -> 
 
 def _packed(folder: Path) -> bytes:
     content = io.BytesIO()
-    with tarfile.open(fileobj=content, mode="w:gz") as archive:
-        for path in sorted(folder.iterdir()):
+    with tarfile.open(fileobj=content, mode="w") as archive:
+        for path in sorted(folder.glob("[!.]*")):
             archive.add(path, path.name)
     return content.getvalue()
 
 
-def _come_home(plan: Plan, future: Any) -> Made:
+def _come_home(plan: Plan, task: Any, force: bool) -> Made:
     """What a worker tells of a run, whose folder is unpacked here where it comes with it."""
     from distributed import CancelledError, KilledWorker
     from distributed.comm import CommClosedError
 
     try:
-        error, where, seconds, content = future.result()
+        error, where, seconds, content = task.result()
+        if content and (force or not plan.folder.finished):
+            _unpack(content, plan)
     except (CancelledError, CommClosedError):
         return Made(plan, "MISSING: its scheduler is out of reach", missing=True)
     except KilledWorker as killed:
         return Made(plan, f"FAILED: {killed.allowed_failures + 1} workers died of it (out of memory?)")
+    except (OSError, ValueError, tarfile.TarError) as reason:
+        return Made(plan, f"FAILED: its folder cannot be written here ({first_line(reason)})", where, seconds)
     finally:
-        future.release()
-    if content:
-        with plan.folder.lock(lambda line: None), tempfile.TemporaryDirectory(dir=plan.path.parent) as draft:
-            with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-                archive.extractall(draft, filter="data")
-            # that which tells of the end comes last
-            for path in sorted(Path(draft).iterdir(), key=lambda path: path.name == "metrics.json"):
-                path.replace(plan.path / path.name)
+        task.release()
     return Made(plan, error, where, seconds)
+
+
+def _unpack(content: bytes, plan: Plan) -> None:
+    with (
+        plan.folder.lock(lambda line: None),
+        tempfile.TemporaryDirectory(prefix=".", suffix=".draft", dir=plan.path.parent) as draft,
+        tarfile.open(fileobj=io.BytesIO(content)) as archive,
+    ):
+        archive.extractall(draft, filter="data")
+        # without its metrics a run is none, and with a checkpoint it is not finished
+        for name in ("metrics.json", "checkpoint.pt"):
+            (plan.path / name).unlink(missing_ok=True)
+        for path in sorted(Path(draft).iterdir(), key=lambda path: path.name == "metrics.json"):
+            path.replace(plan.path / path.name)

@@ -35,8 +35,10 @@ def run_sweep(
     leaves the file `leaves` in its folder. A run that fails is named and does not stop the others; at the end they raise
     RuntimeError. What is logged tells no result: a notebook asks for a guess first.
     """
+    workers = Workers(workers) if isinstance(workers, int) else workers
+    elsewhere = bool(workers.scheduler or workers.batch)
     memory: dict = {}
-    plans = {config: plan_run(config, out, memory) for config in sweep.configs}
+    plans = {config: plan_run(config, out, memory, elsewhere) for config in sweep.configs}
     names = {
         plans[config].key: f"{row}, seed {plans[config].config.flat().get('seed', 0)}: {plans[config].path.name}"
         for row, configs in sweep.rows.items()
@@ -46,7 +48,6 @@ def run_sweep(
     missing = [plan for plan in distinct if force or not plan.folder.finished or not (plan.path / leaves).exists()]
     log(f"{sweep.name}: {len(distinct)} runs, {len(distinct) - len(missing)} finished, {len(missing)} to make")
     started, attempts = time.monotonic(), []
-    workers = Workers(workers) if isinstance(workers, int) else workers
     for done, run in enumerate(_attempts(missing, runner, force, workers, log), 1):
         name, left = names[run.plan.key], (time.monotonic() - started) / done * (len(missing) - done)
         told = run.error or f"done in {_time(run.seconds)}{'' if workers.here else f' on {run.where}'}"
@@ -69,9 +70,9 @@ def _attempts(missing: list[Plan], runner: Runner, force: bool, workers: Workers
         for plan in missing:
             yield _attempt(plan, runner, force)
         return
-    with connected(workers) as client:
+    with connected(workers, len(missing)) as client:
         log(f"workers: {client.dashboard_link}")
-        yield from made(client, missing, runner, force)
+        yield from made(client, missing, runner, force, log)
 
 
 def _attempt(plan: Plan, runner: Runner, force: bool) -> Made:

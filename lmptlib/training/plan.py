@@ -16,7 +16,7 @@ from lmptlib.config import Config, resolve
 from lmptlib.data.checks import repeated_pictures
 from lmptlib.data.dataset import Dataset, Split
 from lmptlib.data.loading import load_dataset
-from lmptlib.data.pool import DRAWN, read_pool
+from lmptlib.data.pool import COMPARING, DRAWN, read_pool
 from lmptlib.losses import LOSSES
 from lmptlib.methods import METHODS
 from lmptlib.paths import cache_folder, outputs_folder
@@ -83,13 +83,17 @@ class Plan:
         return replace(self, key=self.key + mark, path=self.path.with_name(self.path.name + mark))
 
 
-def plan_run(config: Config, out: str | Path | None = None, memory: dict | None = None) -> Plan:
+def plan_run(
+    config: Config, out: str | Path | None = None, memory: dict | None = None, elsewhere: bool = False
+) -> Plan:
     """The plan of a run: picks its device, checks the lists, hashes images and weights.
 
-    `memory` keeps data sets and weights' hashes from one call to the next, for the runs of one sweep. Raises DataError or
-    ValueError for everything that is wrong with them.
+    elsewhere: another machine will make it, whose device 'cuda' need not be here ('auto' is what this one has). `memory`
+    keeps data sets and weights' hashes from one call to the next, for the runs of one sweep. Raises DataError or ValueError
+    for everything that is wrong with them.
     """
-    config = config.model_copy(update={"device": pick_device(config.device)})
+    if not (elsewhere and config.device == "cuda"):
+        config = config.model_copy(update={"device": pick_device(config.device)})
     memory = {} if memory is None else memory
     cache = cache_folder(config.cache, out)
     weights = _once(memory, weights_fingerprint, config.model, config.weights)
@@ -156,9 +160,9 @@ def _read(name: str, data_root: str | None, cache: Path) -> tuple[Dataset, str]:
 
 
 def _read_pool(name: str, data_root: str | None, cache: Path) -> tuple[Split, str]:
-    """A pool, and a hash of its images."""
+    """A pool, and a hash of its images and of how they are compared."""
     pool = read_pool(name, data_root)
-    return pool, hashlib.sha256("".join(pool.digests(cache)).encode()).hexdigest()
+    return pool, hashlib.sha256("".join([COMPARING, *pool.digests(cache)]).encode()).hexdigest()
 
 
 def _once(memory: dict, function: Callable, *arguments: str | Path | None) -> Any:

@@ -116,9 +116,11 @@ def test_marks_and_weights_part_what_settings_do_not(tmp_path):
 
 def test_tuned_towers_and_pools_have_their_names(tmp_path):
     config = resolve(method="lda")
-    runs = [fake(tmp_path, "a", config), fake(tmp_path, "b", resolve(method="lda", weights="runs/tuned.safetensors"))]
-    runs[1].config["fingerprints"]["clip"] = "tuned"
-    assert labels(runs) == ["LDA, embedded", "LDA, tuned"]
+    runs = [fake(tmp_path, "a", config)]
+    for name in ("ballad-s0-0a1b2c", "ballad-s1-3d4e5f"):
+        tuned = resolve(method="lda", weights=f"out/{name}/tuned.safetensors")
+        runs.append(fake(tmp_path, name, tuned, fingerprints={"dataset": "a", "clip": name}))
+    assert labels(runs) == ["LDA, embedded", "LDA, tuned 0a1b2c", "LDA, tuned 3d4e5f"]
     pools = [
         resolve(method="lda", tackle=pool, tackle_to=to)
         for pool, to in [("emoji", 20), ("my/photos", 20), ("emoji", 0)]

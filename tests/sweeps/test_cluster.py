@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import cloudpickle
@@ -19,6 +20,7 @@ from lmptlib.sweeps.cluster import Workers, connected
 from lmptlib.sweeps.engine import run_sweep, train_quietly
 from lmptlib.sweeps.grid import read_sweep
 from lmptlib.training.plan import Plan, plan_run
+from lmptlib.training.training import train
 
 # workers cannot import a module of tests
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -77,33 +79,52 @@ def test_workers_that_die_and_runs_that_fail(grid, tmp_path):
         np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+def scheduler_address(file: Path) -> str:
+    """As the scheduler writes it, within half a minute."""
+    for _ in range(300):
+        time.sleep(0.1)
+        with suppress(FileNotFoundError, json.JSONDecodeError):
+            return json.loads(file.read_text())["address"]
+    raise TimeoutError("the scheduler has not started")
+
+
 def test_a_scheduler_that_runs(grid, tmp_path):
     """Started by the commands that README has, in processes of their own."""
     Path(grid).write_text(Path(grid).read_text().replace(", bad: {lr: 1.0e+30}", ""))
     address = tmp_path / "scheduler.json"
-    environment = os.environ | {"DASK_DISTRIBUTED__WORKER__DAEMON": "False", "OMP_NUM_THREADS": "1"}
+    names = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "2", "DASK_DISTRIBUTED__WORKER__DAEMON": "False"}
+    environment = os.environ | names | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     command = [Path(sys.executable).parent / "dask"]
     started = [
         subprocess.Popen([*command, *words], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for words in (
             ("scheduler", "--scheduler-file", address, "--port", "0", "--no-dashboard", "--host", "127.0.0.1"),
-            ("worker", "--scheduler-file", address, "--nworkers", "1", "--nthreads", "1", "--no-dashboard"),
+            (
+                "worker",
+                "--scheduler-file",
+                address,
+                "--nworkers",
+                "1",
+                "--nthreads",
+                "1",
+                "--memory-limit",
+                "0",
+                "--no-dashboard",
+            ),
         )
     ]
     try:
-        while not address.exists():
-            time.sleep(0.1)
-        address = json.loads(address.read_text())["address"]
-        runs = run_sweep(read_sweep(grid, {"seeds": [0]}), tmp_path / "out", Workers(scheduler=address), quiet)
+        host = scheduler_address(address)
+        runs = run_sweep(read_sweep(grid, {"seeds": [0]}), tmp_path / "out", Workers(scheduler=host), quiet)
         assert all(run.folder.parent == tmp_path / "out" for part in runs.values() for run in part) and len(runs) == 2
     finally:
         for process in started:
             process.terminate()
-            process.wait()
+            process.wait(30)
 
 
 def test_a_folder_comes_home_from_other_disks(card, tmp_path):
-    config = resolve(dataset=str(card), epochs=1, batch_size=8, method="coop")
+    config = resolve(dataset=str(card), epochs=2, batch_size=8, method="coop")
     plan = plan_run(config, tmp_path / "here")
 
     class Future:
@@ -113,8 +134,10 @@ def test_a_folder_comes_home_from_other_disks(card, tmp_path):
         def release(self):
             pass
 
-    assert not plan.folder.finished
-    run = cluster._come_home(plan, Future())
+    # begun here, and not ended
+    train(plan.config, plan=plan, log=quiet, on_epoch_end=lambda state: False)
+    assert not plan.folder.finished and (plan.path / "checkpoint.pt").exists()
+    run = cluster._come_home(plan, Future(), force=False)
     assert (run.error, plan.folder.finished) == ("", True) and run.seconds > 0
     alone = plan_run(config, tmp_path / "alone")
     train_quietly(alone, False)
@@ -132,14 +155,14 @@ def test_what_is_no_scheduler_and_no_batch_system_is_named(tmp_path, monkeypatch
     monkeypatch.setattr(cluster, "_ANSWERS", "1s")
     with (
         pytest.raises(ValueError, match=r"no scheduler answers at tcp://127.0.0.1:9 "),
-        connected(Workers(scheduler="tcp://127.0.0.1:9")),
+        connected(Workers(scheduler="tcp://127.0.0.1:9"), 1),
     ):
         pass
     for text in ("", "system: slurm", "system: oar\nworkers: 2", "no: mapping: here", "system: slurm\nworkers: x"):
         (tmp_path / "batch.yaml").write_text(text)
         with (
             pytest.raises(ValueError, match=r"batch.yaml: not a batch system's file \(.+README has one"),
-            connected(Workers(batch=tmp_path / "batch.yaml")),
+            connected(Workers(batch=tmp_path / "batch.yaml"), 1),
         ):
             pass
 
@@ -153,6 +176,6 @@ def test_a_batch_system_that_refuses_a_job_is_heard(tmp_path, monkeypatch):
     batch.write_text("system: slurm\nworkers: 2\ncores: 1\nmemory: 4GB\ninterface: lo\n")
     with (
         pytest.raises(ValueError, match=r"batch.yaml: slurm takes no such job: sbatch: error: no such partition$"),
-        connected(Workers(batch=batch)),
+        connected(Workers(batch=batch), 1),
     ):
         pass
