@@ -21,8 +21,7 @@ def write_csv(dataset: Dataset, target: Path) -> Path:
     What is written is read back before, and is the same images, labels, captions and splits. Raises DataError, where a name
     cannot be written so that this holds.
     """
-    first = next(iter(dataset.splits.values()))
-    root = Path(str(first.paths[0]).removesuffix(first.names[0]) or ".")
+    root = dataset.train.root
     paths = [os.path.abspath(path) for split in dataset.splits.values() for path in split.paths]
     beside = os.path.abspath(target.parent)
     if all(Path(path).is_relative_to(beside) for path in paths):

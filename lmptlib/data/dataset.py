@@ -147,6 +147,11 @@ class Split:
         chances = np.concatenate([np.full(len(self), np.nan), np.asarray(fetched.fetched)])
         return Split(self.source, **named, labels=labels, captions=captions, fetched=chances)
 
+    @property
+    def root(self) -> Path:
+        """The folder that the names of its images begin at."""
+        return Path(str(self.paths[0]).removesuffix(self.names[0]) or ".")
+
     def where(self, image: int) -> str:
         """The file that lists an image, and where in it."""
         return f"{self.source} {self.places[image]}".rstrip()

@@ -21,8 +21,11 @@ def conditional(labels: np.ndarray) -> np.ndarray:
 
 
 def class_order(labels: np.ndarray) -> np.ndarray:
-    """Classes (C,) by falling sum over i of p(j | i): those that come with many others first. labels (N, C) bool."""
-    return np.argsort(-np.nansum(conditional(labels), axis=0), kind="stable")
+    """Classes (C,) by falling sum over i of p(j | i): those that come with many others first. labels (N, C) bool.
+
+    Of equals the one with more images comes first [ours]: of single labels all are.
+    """
+    return np.lexsort([-labels.sum(0), -np.nansum(conditional(labels), axis=0)])
 
 
 def pareto_counts(n_classes: int, b: float, largest: int, smallest: int = 1, tail: float = 0.99) -> np.ndarray:
@@ -35,7 +38,7 @@ def pareto_counts(n_classes: int, b: float, largest: int, smallest: int = 1, tai
     >>> pareto_counts(5, b=6, largest=800).tolist()
     [800, 136, 33, 11, 4]
     """
-    if b <= 0 or not 0 < tail < 1 or not 0 <= smallest <= largest:
+    if not 0 < b < np.inf or not 0 < tail < 1 or not 0 <= smallest <= largest:
         settings = f"b {b}, tail {tail}, smallest {smallest}, largest {largest}"
         raise ValueError(f"no Pareto counts: {settings}; needed: b > 0, 0 < tail < 1, 0 <= smallest <= largest")
     rule = stats.pareto(b)

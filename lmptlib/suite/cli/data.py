@@ -1,4 +1,4 @@
-"""`lmpt data`: the built-in data sets, the check of any, and its conversion to a CSV file."""
+"""`lmpt data`: the built-in data sets, the check of any, its conversion to a CSV file, and a long tail cut out of it."""
 
 import shlex
 from pathlib import Path
@@ -10,7 +10,7 @@ from lmptlib.suite.cli.options import PATH
 
 @click.group()
 def data() -> None:
-    """List the built-in data sets, check one or your own, or convert it to a CSV file."""
+    """List the built-in data sets, check one or your own, convert it to a CSV file, or cut a long tail out of it."""
 
 
 @data.command("list")
@@ -100,3 +100,65 @@ def data_convert(source: str, target: Path, root: Path | None, difficult: str | 
     own_cutoffs = dataset.task.cutoffs != USUAL_CUTOFFS[dataset.task.kind] and not dataset.task.thirds
     if own_cutoffs or dataset.task.single or not dataset.class_counts.all():
         click.echo("a CSV file does not hold 'task', 'cutoffs' and 'allow_empty': a card with 'source: ...' does")
+
+
+@data.command("make")
+@click.argument("name")
+@click.option(
+    "--from", "source", required=True, metavar="DATASET", help="A built-in name, or a path: what to draw from."
+)
+@click.option("--max", "largest", type=click.IntRange(1), required=True, help="Images wanted of the first class.")
+@click.option(
+    "--min", "smallest", type=click.IntRange(1), default=1, show_default=True, help="What counts fall towards."
+)
+@click.option("--b", type=float, default=6.0, show_default=True, help="How steeply: as the Pareto density x^-(b + 1).")
+@click.option(
+    "--val", type=float, default=0.2, show_default=True, metavar="SHARE|N", help="Validation images; 0: DATASET's."
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Which draw.")
+@click.option("--root", type=PATH, metavar="DIR", help="Where DATASET, or its images, lie.")
+@click.option("--force", is_flag=True, help="Overwrite the card and its lists.")
+def data_make(
+    name: str,
+    source: str,
+    largest: int,
+    smallest: int,
+    b: float,
+    val: float,
+    seed: int,
+    root: Path | None,
+    force: bool,
+) -> None:
+    """Cut a long tail out of the training images of DATASET, by the rule that made VOC-LT and COCO-LT.
+
+    Writes the card data/NAME/NAME.yaml, or one into the folder that NAME is the path of, with its lists and captions. Images
+    stay where they are, and the test split is that of DATASET. Validation images are drawn from the training images that are
+    left: a share of them, or about N, of each class its share. With --val 0 they are those of DATASET.
+    An image brings all its labels along, so a class may have more images than wanted.
+    """
+    if largest < smallest:
+        raise click.UsageError(f"--max {largest} is less than --min {smallest}")
+    if not 0 < b < float("inf"):
+        raise click.UsageError(f"--b is to be above 0, not {b:g}")
+    if not 0 <= val < float("inf") or (val > 1 and val % 1):
+        raise click.UsageError(f"--val is to be a share below 1, or a whole number of images, not {val:g}")
+    from lmptlib.data.loading import load_dataset
+    from lmptlib.data.longtail import pareto_counts
+    from lmptlib.data.longtail_card import card_folder, cut_long_tail, cut_notes, cut_table, write_card
+    from lmptlib.data.words import shown
+    from lmptlib.paths import from_home
+
+    folder, there = card_folder(name), from_home(source)
+    if there.exists() and folder.exists() and any(path.samefile(folder) for path in (there, there.parent)):
+        raise click.ClickException(f"{folder} is where DATASET itself lies: take another NAME")
+    dataset = load_dataset(source, root)
+    wanted = pareto_counts(len(dataset.class_names), b, largest, smallest)
+    made = cut_long_tail(dataset, folder.name, wanted, val, seed)
+    about = f"a long tail cut out of {source}: b {b:g}, max {largest}, min {smallest}, seed {seed}, val {val:g}"
+    card = write_card(made, folder, about, force)
+    table = cut_table(dataset, made, wanted)
+    click.echo(shown(table).to_string(index=False))
+    for note in [*cut_notes(dataset, made, table), *load_dataset(str(card)).warnings]:
+        click.echo(f"note: {note}")
+    counts = ", ".join(f"{len(split):,} {key}" for key, split in made.splits.items())
+    click.echo(f"wrote {card}: {counts} images; read it with -p dataset {shlex.quote(str(card))}")
