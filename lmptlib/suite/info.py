@@ -13,7 +13,11 @@ from packaging.requirements import Requirement
 from lmptlib.paths import home
 
 EXTENSIONS = ("jupyterlab", "ipywidgets", "anywidget", "plotly")
-EXTRAS = {"notebooks": "the notebooks", "paper": "the notebooks' paper figures"}
+EXTRAS = {
+    "notebooks": "the notebooks",
+    "paper": "the notebooks' paper figures",
+    "cluster": "several workers of a sweep",
+}
 
 
 def missing_packages(extra: str = "") -> list[str]:
