@@ -9,7 +9,7 @@ import socket
 import tarfile
 import tempfile
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -31,8 +31,6 @@ Runner = Callable[[Plan, bool], object]  # makes the run of a plan, anew where t
 
 _SYSTEMS = {"slurm": "SLURMCluster", "pbs": "PBSCluster"}
 _SETTINGS = {
-    # twice more after the first time
-    "distributed.scheduler.allowed-failures": 2,
     # pictures are read by processes of a worker's own
     "distributed.worker.daemon": False,
     # a worker takes its time to start again
@@ -43,8 +41,10 @@ _SETTINGS = {
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 # How long a scheduler may take to answer.
 _ANSWERS = "10s"
-# Seconds after which it is seen whether more workers have come.
-_LOOKS = 2
+# Seconds after which it is seen which workers have come or gone.
+_LOOKS = 1
+# How often a run is begun whose workers die.
+_TIMES = 3
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ def made(
     """Runs as they come from the workers, whose folders are here then. Where the workers write to other disks, they come with
     the result.
 
-    A worker is given one at a time: a run that kills it takes no other with it.
+    A worker has one run at a time, which alone is to blame where it dies.
     """
     from distributed import wait
 
@@ -171,24 +171,37 @@ def made(
     out.mkdir(parents=True, exist_ok=True)
     mark = out / f".{uuid4().hex}.draft"
     mark.touch()
-    left, waiting, alone = deque(missing), dict[Any, Plan](), False
+    left, waiting, deaths, told = deque(missing), dict[Any, tuple[Plan, str]](), Counter[str](), False
     try:
         while left or waiting:
-            n_workers = len(client.scheduler_info(n_workers=-1)["workers"])
-            if not n_workers and not alone:
+            there = client.scheduler_info(n_workers=-1)["workers"]
+            if not there and not told:
                 log("waiting for workers: none is there")
-            alone = not n_workers
-            while left and len(waiting) < max(n_workers, 1):
+            told = not there
+            for task, (plan, worker) in list(waiting.items()):
+                if task.done():
+                    yield _come_home(plan, task, force)
+                elif worker not in there:
+                    task.cancel()
+                    deaths[plan.key] += 1
+                    if deaths[plan.key] == _TIMES:
+                        yield Made(plan, f"FAILED: {_TIMES} workers died of it (out of memory?)")
+                    else:
+                        left.append(plan)
+                else:
+                    continue
+                del waiting[task]
+            busy = {worker for _, worker in waiting.values()}
+            for worker in [worker for worker in there if worker not in busy][: len(left)]:
                 plan = left.popleft()
                 config = plan.config.model_copy(update={"cache": str(plan.cache.absolute())})
-                task = client.submit(
-                    _make, config, plan.key, mark, runner, force, key=f"{plan.path.name}-{mark.name}", retries=0
-                )
-                waiting[task] = plan
-            with suppress(TimeoutError):
-                wait(list(waiting), timeout=_LOOKS, return_when="FIRST_COMPLETED")
-            for task in [task for task in waiting if task.done()]:
-                yield _come_home(waiting.pop(task), task, force)
+                task = client.submit(_make, config, plan.key, mark, runner, force, workers=[worker], pure=False)
+                waiting[task] = plan, worker
+            if waiting:
+                with suppress(TimeoutError):
+                    wait(list(waiting), timeout=_LOOKS, return_when="FIRST_COMPLETED")
+            elif left:
+                time.sleep(_LOOKS)
     finally:
         mark.unlink(missing_ok=True)
 
@@ -236,8 +249,8 @@ def _come_home(plan: Plan, task: Any, force: bool) -> Made:
             _unpack(content, plan)
     except (CancelledError, CommClosedError):
         return Made(plan, "MISSING: its scheduler is out of reach", missing=True)
-    except KilledWorker as killed:
-        return Made(plan, f"FAILED: {killed.allowed_failures + 1} workers died of it (out of memory?)")
+    except KilledWorker:
+        return Made(plan, "FAILED: its workers died (out of memory?)")
     except (OSError, ValueError, tarfile.TarError) as reason:
         return Made(plan, f"FAILED: its folder cannot be written here ({first_line(reason)})", where, seconds)
     finally:

@@ -92,8 +92,8 @@ def test_a_scheduler_that_runs(grid, tmp_path):
     """Started by the commands that README has, in processes of their own."""
     Path(grid).write_text(Path(grid).read_text().replace(", bad: {lr: 1.0e+30}", ""))
     address = tmp_path / "scheduler.json"
-    names = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "2", "DASK_DISTRIBUTED__WORKER__DAEMON": "False"}
-    environment = os.environ | names | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    names = {"DASK_DISTRIBUTED__WORKER__DAEMON": "False", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    environment = os.environ | names
     command = [Path(sys.executable).parent / "dask"]
     started = [
         subprocess.Popen([*command, *words], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
