@@ -6,10 +6,12 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
+
+from filelock import FileLock, Timeout
 
 _PACKAGE = Path(__file__).resolve().parent
 _CHECKOUT = _PACKAGE.parent if (_PACKAGE.parent / "pyproject.toml").exists() else None
@@ -62,6 +64,20 @@ def replace_folder(folder: Path) -> Iterator[Path]:
         if folder.exists():
             folder.rename(old)
         draft.rename(folder)
+
+
+@contextmanager
+def held(lock: FileLock, waiting: str, log: Callable[[str], None]) -> Iterator[None]:
+    """While it is entered, this process has the lock. One that another process has is waited for, and the line `waiting` logged."""
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        log(waiting)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def from_home(path: str | Path) -> Path:

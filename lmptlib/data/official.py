@@ -115,11 +115,15 @@ OFFICIAL = {
 }
 
 
+def list_folders(name: str, root: Path) -> list[Path]:
+    """Where the lists of a data set of OFFICIAL may lie: in the data root, in its own folder or in lists/ below it."""
+    return [root, root / OFFICIAL[name].folder, root / "lists"]
+
+
 def official_card(name: str, root: Path) -> dict:
-    """The files of a data set of OFFICIAL below `root`, with its task: the lists lie in it, in the data set's own folder or in
-    lists/ below it. Raises DataError, a line for each that is missing."""
+    """The files of a data set of OFFICIAL below `root`, with its task. Raises DataError, a line for each list that is missing."""
     official = OFFICIAL[name]
-    folders = [root, root / official.folder, root / "lists"]
+    folders = list_folders(name, root)
     card: dict = {"name": name, "root": root, "task": official.task, "names": official.names}
     problems = []
     for key, file in official.files.items():

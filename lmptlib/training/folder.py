@@ -26,14 +26,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from safetensors.torch import save
 from torch import Tensor
 
 from lmptlib.config import Config
 from lmptlib.data.images import READING
 from lmptlib.errors import first_line
-from lmptlib.paths import safe_name, write_atomically
+from lmptlib.paths import held, safe_name, write_atomically
 from lmptlib.training.events import Event
 
 FORMAT = 2  # of run folders, and of what the same settings give: raise it when either changes
@@ -96,15 +96,8 @@ class RunFolder:
         lock = FileLock(self.path / ".lock", is_singleton=True)
         if lock.is_locked:
             raise ValueError(f"{self.path}: this process trains the run already; stop it first")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            log(f"waiting for another process that works on {self.path}")
-            lock.acquire()
-        try:
+        with held(lock, f"waiting for another process that works on {self.path}", log):
             yield
-        finally:
-            lock.release()
 
     def begin(self, record: dict[str, Any]) -> None:
         """Write what the run will be, and take away what an earlier one of this name has left."""

@@ -1,4 +1,4 @@
-"""`lmpt data`: the built-in data sets, the check of any, its conversion to a CSV file, and a long tail cut out of it."""
+"""`lmpt data`: the built-in data sets, their download, the check of any, its conversion to CSV, a long tail cut out of it."""
 
 import shlex
 from pathlib import Path
@@ -10,7 +10,7 @@ from lmptlib.suite.cli.options import PATH
 
 @click.group()
 def data() -> None:
-    """List the built-in data sets, check one or your own, convert it to a CSV file, or cut a long tail out of it."""
+    """List, download, check, convert data sets, or cut a long tail out of one."""
 
 
 @data.command("list")
@@ -27,6 +27,26 @@ def data_list() -> None:
     for known in FORMATS:
         parts = (f"a {known.files} file" * bool(known.files), f"a folder with {known.folder}" * bool(known.folder))
         click.echo(f"  {known.name:14} {'; '.join(filter(None, parts))}")
+
+
+@data.command("download")
+@click.argument("name")
+@click.option("--root", type=PATH, metavar="DIR", help="Where to, in place of data/.")
+@click.option(
+    "--mirror", "mirrors", multiple=True, metavar="URL", help="A folder with the same files, tried first; also twice."
+)
+def data_download(name: str, root: Path | None, mirrors: tuple[str, ...]) -> None:
+    """Download what is missing of NAME, voc-lt or coco-lt: lists, captions, and the photographs that the lists name.
+
+    Files that are there are not fetched again, and a download that was stopped goes on where it was. Every archive is
+    compared with its published checksum, every single image is decoded; what is not right is not kept.
+    """
+    if wrong := [mirror for mirror in mirrors if not mirror.startswith(("http://", "https://"))]:
+        raise click.UsageError(f"--mirror is an address, http://... or https://..., and not {wrong[0]}")
+    from lmptlib.data.download import download
+    from lmptlib.paths import home
+
+    download(name, root or home() / "data", mirrors, click.echo)
 
 
 @data.command("check")
