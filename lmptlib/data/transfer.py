@@ -144,8 +144,10 @@ class Transfer:
             answer.raise_for_status()
             if answer.headers.get("Content-Type", "").startswith("text/html"):
                 raise ValueError("the server sent a web page")
-            continues = answer.headers.get("Content-Range", "").startswith(f"bytes {start}-")
-            with part.open("ab" if start and answer.status_code == 206 and continues else "wb") as file:
+            continues = answer.status_code == 206
+            if continues and not answer.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
+                raise requests.ConnectionError(f"the server sent other bytes than those from {start:,} on")
+            with part.open("ab" if start and continues else "wb") as file:
                 for piece in answer.iter_content(PIECE):
                     if size and file.tell() + len(piece) > size:
                         raise ValueError(f"the server sent more than {size:,} bytes")

@@ -123,6 +123,10 @@ class Handler(BaseHTTPRequestHandler):
     def wrong_file(self, path: str, asked: str | None) -> None:
         self.answer(b"x" * len(self.server.files[path]))
 
+    def damaged(self, path: str, asked: str | None) -> None:
+        content = self.server.files[path]
+        self.answer(content[:2] + b"x" * (len(content) - 4) + content[-2:])
+
     def wrong_range(self, path: str, asked: str | None) -> None:
         content = self.server.files[path]
         self.answer(content[7:], status=206, Content_Range=f"bytes 7-{len(content) - 1}/{len(content)}")

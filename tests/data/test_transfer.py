@@ -105,9 +105,16 @@ def test_redirects_without_end_and_no_server_are_refused(server, tmp_path):
 
 
 def test_it_goes_on_where_it_was(server, tmp_path):
-    server.faults["file"] = ["drops"]
+    server.faults["file"] = ["drops", "wrong_range"]
     Patient().fetch([f"{server.url}file"], tmp_path / "file", **KINDS["archive"])
-    assert ranges(server) == [None, f"bytes={HALF}-"]
+    assert ranges(server) == [None, f"bytes={HALF}-", f"bytes={HALF}-"]
+
+
+def test_without_a_checksum_it_begins_again(server, tmp_path):
+    """A picture made of two servers' halves may well be decoded."""
+    server.faults["file"] = ["drops"]
+    Patient().fetch([f"{server.url}file"], tmp_path / "file", **KINDS["picture"])
+    assert ranges(server) == [None, None]
 
 
 def test_a_server_without_ranges_starts_again(server, tmp_path):
