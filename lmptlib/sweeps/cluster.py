@@ -4,6 +4,7 @@ All of it is dask.distributed's (extra `cluster`): tasks of a worker that dies g
 """
 
 import io
+import logging
 import os
 import socket
 import tarfile
@@ -43,6 +44,7 @@ _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _ANSWERS = "10s"
 # Seconds after which it is seen which workers have come or gone.
 _LOOKS = 1
+_LOST = "MISSING: its scheduler is out of reach"
 # How often a run is begun whose workers die.
 _TIMES = 3
 
@@ -90,6 +92,9 @@ def connected(workers: Workers, most: int) -> Iterator["Client"]:
         from distributed import Client
     except ImportError:
         raise ValueError("several workers need dask: pip install 'lmptlib[cluster]'") from None
+    # what a user has to know is said in a line
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     with ExitStack() as stack:
         stack.enter_context(dask.config.set(_SETTINGS))
         if workers.scheduler:
@@ -165,7 +170,7 @@ def made(
 
     A worker has one run at a time, which alone is to blame where it dies.
     """
-    from distributed import wait
+    from distributed import CancelledError, wait
 
     out = missing[0].path.parent.absolute()
     out.mkdir(parents=True, exist_ok=True)
@@ -174,7 +179,12 @@ def made(
     left, waiting, deaths, told = deque(missing), dict[Any, tuple[Plan, str]](), Counter[str](), False
     try:
         while left or waiting:
-            there = client.scheduler_info(n_workers=-1)["workers"]
+            if client.status != "running":
+                yield from (
+                    Made(plan, _LOST, missing=True) for plan in [*(plan for plan, _ in waiting.values()), *left]
+                )
+                return
+            there = _workers(client)
             if not there and not told:
                 log("waiting for workers: none is there")
             told = not there
@@ -198,7 +208,8 @@ def made(
                 task = client.submit(_make, config, plan.key, mark, runner, force, workers=[worker], pure=False)
                 waiting[task] = plan, worker
             if waiting:
-                with suppress(TimeoutError):
+                # cancelled where the scheduler is out of reach
+                with suppress(TimeoutError, CancelledError):
                     wait(list(waiting), timeout=_LOOKS, return_when="FIRST_COMPLETED")
             elif left:
                 time.sleep(_LOOKS)
@@ -210,6 +221,14 @@ def made(
 def _memory(sweep: str) -> dict:
     """Data sets and hashes of weights that this process has read for a sweep."""
     return {}
+
+
+def _workers(client: "Client") -> list[str]:
+    """The addresses of the workers that are there: none where the scheduler is out of reach."""
+    try:
+        return list(client.nthreads())
+    except (OSError, TimeoutError):
+        return []
 
 
 def _make(config: Config, key: str, mark: Path, runner: Runner, force: bool) -> tuple[str, str, float, bytes | None]:
@@ -248,7 +267,7 @@ def _come_home(plan: Plan, task: Any, force: bool) -> Made:
         if content and (force or not plan.folder.finished):
             _unpack(content, plan)
     except (CancelledError, CommClosedError):
-        return Made(plan, "MISSING: its scheduler is out of reach", missing=True)
+        return Made(plan, _LOST, missing=True)
     except KilledWorker:
         return Made(plan, "FAILED: its workers died (out of memory?)")
     except (OSError, ValueError, tarfile.TarError) as reason:

@@ -96,7 +96,13 @@ def test_a_scheduler_that_runs(grid, tmp_path):
     environment = os.environ | names
     command = [Path(sys.executable).parent / "dask"]
     started = [
-        subprocess.Popen([*command, *words], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.Popen(
+            [*command, *words],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         for words in (
             ("scheduler", "--scheduler-file", address, "--port", "0", "--no-dashboard", "--host", "127.0.0.1"),
             (
@@ -117,10 +123,17 @@ def test_a_scheduler_that_runs(grid, tmp_path):
         host = scheduler_address(address)
         runs = run_sweep(read_sweep(grid, {"seeds": [0]}), tmp_path / "out", Workers(scheduler=host), quiet)
         assert all(run.folder.parent == tmp_path / "out" for part in runs.values() for run in part) and len(runs) == 2
+
+        def kill(line: str) -> None:
+            if line.startswith("[1/2]"):
+                started[0].kill()
+
+        with pytest.raises(RuntimeError, match=r"1 of 2 runs failed(.|\n)*MISSING: its scheduler is out of reach"):
+            run_sweep(read_sweep(grid, {"seeds": [1]}), tmp_path / "out", Workers(scheduler=host), kill)
     finally:
         for process in started:
-            process.terminate()
-            process.wait(30)
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def test_a_folder_comes_home_from_other_disks(card, tmp_path):
