@@ -209,7 +209,7 @@ def load_dataset(
     if problems := [problem for split in splits.values() if kind == KINDS[1] for problem in _not_single(split)]:
         raise DataError(problems)
     warnings += _warnings(class_names, train, test, kind)
-    task = Task(kind, tuple(card["cutoffs"])) if "cutoffs" in card else usual_task(train.labels.sum(0), kind)
+    task = Task(kind, tuple(card["cutoffs"])) if "cutoffs" in card else usual_task(train.shown.sum(0), kind)
     if task.thirds:
         warnings.append(task.grouping)
     named = tuple(f"{card['name']}: {warning}" for warning in warnings)
@@ -219,7 +219,7 @@ def load_dataset(
 
 def _not_single(split: Split) -> list[str]:
     """A line for each image of a single-label data set that has not one label."""
-    counts = split.labels.sum(1)
+    counts = split.shown.sum(1)
     return [
         f"{split.where(i)}: {split.names[i]} has {counts[i]} labels; with task single-label an image has one"
         for i in np.flatnonzero(counts != 1).tolist()
@@ -227,7 +227,7 @@ def _not_single(split: Split) -> list[str]:
 
 
 def _without_image(class_names: tuple[str, ...], split: Split) -> list[str]:
-    return [name for name, shown in zip(class_names, split.labels.sum(0)) if not shown]
+    return [name for name, shown in zip(class_names, split.shown.sum(0)) if not shown]
 
 
 def _warnings(class_names: tuple[str, ...], train: Split, test: Split, kind: str) -> list[str]:
@@ -237,7 +237,7 @@ def _warnings(class_names: tuple[str, ...], train: Split, test: Split, kind: str
         warnings.append(f"left out of the class weights, no training image: {', '.join(empty)}")
     # Where a place names no image but a split, the image's name does.
     places = [name if place in ("", *SPLITS) else place for place, name in zip(train.places, train.names)]
-    unlabelled = [place for place, label in zip(places, train.labels) if not label.any()]
+    unlabelled = [places[i] for i in np.flatnonzero(train.shown.sum(1) == 0)]
     if unlabelled:
         named = ", ".join(unlabelled[:5]) + (", ..." if len(unlabelled) > 5 else "")
         without = f"training images without a label ({len(unlabelled):,}, {train.source.name} {named})"
@@ -247,7 +247,7 @@ def _warnings(class_names: tuple[str, ...], train: Split, test: Split, kind: str
     measure = "accuracy" if kind == KINDS[1] else "AP"
     if untested := _without_image(class_names, test):
         warnings.append(f"no {measure}, no test image: {', '.join(untested)}")
-    everywhere = [name for name, shown in zip(class_names, test.labels.sum(0)) if shown == len(test)]
+    everywhere = [name for name, shown in zip(class_names, test.shown.sum(0)) if shown == len(test)]
     if everywhere and kind == KINDS[0]:
         warnings.append(f"AP is 100 whatever is learned, for every test image shows it: {', '.join(everywhere)}")
     if len(class_names) == 1 and kind == KINDS[0]:
