@@ -112,7 +112,12 @@ def image_parts(
 
 def caption_features(clip: Clip, split: Split, cache: Path | None = None, log: Callable = print) -> Tensor:
     """Features (N, D) of a split's captions, on the CPU."""
-    return _parts(clip, caption_stretches(split), split, "caption features", cache, log)["captions"].whole()
+    return caption_parts(clip, split, cache, log).whole()
+
+
+def caption_parts(clip: Clip, split: Split, cache: Path | None = None, log: Callable = print) -> Parts:
+    """`caption_features`, mapped into memory."""
+    return _parts(clip, caption_stretches(split), split, "caption features", cache, log)["captions"]
 
 
 def image_stretches(split: Split, flipped: bool, cache: Path | None = None) -> list[Stretch]:

@@ -45,14 +45,16 @@ class MappedInputs(Inputs):
     def batch(self, needs: tuple[str, ...], index: Tensor, flips: Tensor) -> Batch:
         rows, flips = index.flatten(), flips.flatten()
         found = {name: self._read(name, rows, flips).unflatten(0, index.shape) for name in needs if name != "pixels"}
-        known = None if self.known is None else self.known[index.to(self.device)]
-        return Batch(self._targets("train", rows).unflatten(0, index.shape), known=known, **found)
+        if self.known is not None:
+            found["known"] = self.known[index.to(self.device)]
+        return Batch(self._targets("train", rows).unflatten(0, index.shape), **found)
 
     def chunks(self, reads: tuple[str, ...] = ("images",)) -> Iterator[Batch]:
         for rows in torch.arange(len(self.dataset.train)).split(AT_ONCE):
-            known = None if self.known is None else self.known[rows.to(self.device)]
             found = {name: self._read(name, rows, torch.zeros_like(rows)) for name in reads}
-            yield Batch(self._targets("train", rows), known=known, **found)
+            if self.known is not None:
+                found["known"] = self.known[rows.to(self.device)]
+            yield Batch(self._targets("train", rows), **found)
 
     def scored(self, name: str) -> Iterator[Batch]:
         if self.views > 1:
