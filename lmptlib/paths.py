@@ -1,5 +1,6 @@
 """Where the project's files lie, in a checkout or in an installed package."""
 
+import errno
 import glob
 import hashlib
 import os
@@ -27,12 +28,46 @@ def home() -> Path:
     return _CHECKOUT or Path.cwd()
 
 
+class DiskError(OSError):
+    """A folder takes no file, whatever is in it: its disk is full or read-only, or writing there is not allowed."""
+
+
+# Why a folder takes no file, whatever is in it.
+_REFUSED = {
+    errno.ENOSPC: "the disk is full: make room, or give another folder; what is finished stays",
+    errno.EDQUOT: "the quota is used up: make room, or give another folder; what is finished stays",
+    errno.EROFS: "the disk is read-only: give another folder",
+    errno.EACCES: "writing is not allowed: give another folder",
+    errno.EPERM: "writing is not allowed: give another folder",
+}
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """While it is entered, a folder that takes no file raises DiskError, one line: which, why, and what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _REFUSED:
+            raise
+        raise DiskError(f"{folder}: {_REFUSED[error.errno]}") from error
+
+
+def check_writable(folder: Path) -> None:
+    """Make a folder, and a file in it that vanishes. Raises DiskError."""
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"lmptlib")
+
+
 def write_atomically(path: Path, content: bytes | memoryview) -> None:
     """Write a file so that it is never seen half-written: whoever reads, even after a kill, finds the old one or the new.
 
-    Two processes may write it at once; the later one stays. The folder is made where it is missing.
+    Two processes may write it at once; the later one stays. The folder is made where it is missing. Raises DiskError.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with writing(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.draft"):
         # What a killed process left behind. No write takes an hour.
         with suppress(FileNotFoundError):
@@ -40,11 +75,12 @@ def write_atomically(path: Path, content: bytes | memoryview) -> None:
                 left.unlink()
     draft = path.with_name(f".{path.name}.{uuid4().hex}.draft")
     try:
-        with draft.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
+        with writing(path.parent):
+            with draft.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
 
@@ -68,12 +104,18 @@ def replace_folder(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def held(lock: FileLock, waiting: str, log: Callable[[str], None]) -> Iterator[None]:
-    """While it is entered, this process has the lock. One that another process has is waited for, and the line `waiting` logged."""
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        log(waiting)
-        lock.acquire()
+    """While it is entered, this process has the lock. One that another process has is waited for, and the line `waiting` logged.
+
+    The folder is made where it is missing. Raises DiskError.
+    """
+    folder = Path(lock.lock_file).parent
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            log(waiting)
+            lock.acquire()
     try:
         yield
     finally:

@@ -1,11 +1,14 @@
 """Files and folders are whole, old or new."""
 
+import errno
 import os
+import tempfile
+from copy import copy
 from pathlib import Path
 
 import pytest
 
-from lmptlib.paths import cache_folder, home, safe_name, write_atomically
+from lmptlib.paths import DiskError, cache_folder, check_writable, home, safe_name, write_atomically, writing
 
 
 def test_a_file_is_replaced_whole(tmp_path):
@@ -26,6 +29,36 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="no space"):
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["a.json"]
+
+
+@pytest.mark.parametrize(
+    ("number", "why"),
+    [(errno.ENOSPC, "full"), (errno.EDQUOT, "quota"), (errno.EROFS, "read-only"), (errno.EACCES, "not")],
+)
+def test_a_disk_that_takes_no_file_is_named(tmp_path, monkeypatch, number, why):
+    """In one line that says which folder, also where it comes from another process; other faults stay what they are."""
+
+    def fail(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    monkeypatch.setattr(tempfile, "TemporaryFile", fail)
+    for write in (lambda: write_atomically(tmp_path / "a.json", b"new"), lambda: check_writable(tmp_path)):
+        with pytest.raises(DiskError, match=f"^{tmp_path}: .*{why}.*: .*give another folder") as error:
+            write()
+        assert str(copy(error.value)) == str(error.value) and os.listdir(tmp_path) == []
+    with pytest.raises(FileNotFoundError), writing(tmp_path):
+        (tmp_path / "none").read_bytes()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_a_line_that_a_full_disk_does_not_take_is_named():
+    with (
+        pytest.raises(DiskError, match=r"^/dev: the disk is full: make room"),
+        writing(Path("/dev")),
+        open("/dev/full", "a") as file,
+    ):
+        file.write("line")
 
 
 def test_what_a_killed_write_left_is_cleared_away_later(tmp_path):

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from filelock import FileLock
 
 from lmptlib.errors import first_line
-from lmptlib.paths import cache_folder, write_atomically
+from lmptlib.paths import cache_folder, write_atomically, writing
 
 # Raise it when an entry or the hash in it means something else.
 FORMAT = 1
@@ -103,9 +103,10 @@ def _entry(stat: os.stat_result) -> Entry:
 
 def _clock(folder: Path) -> int:
     """Now, in nanoseconds, as the file system writes it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder) as file:
-        return os.fstat(file.fileno()).st_mtime_ns
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            return os.fstat(file.fileno()).st_mtime_ns
 
 
 def _read_manifest(folder: Path, log: Callable[[str], None]) -> dict[str, Entry]:

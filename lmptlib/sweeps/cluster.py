@@ -23,6 +23,7 @@ import torch
 
 from lmptlib.config import Config
 from lmptlib.errors import first_line, read_yaml
+from lmptlib.paths import DiskError, writing
 from lmptlib.training.plan import Plan, plan_run
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _ANSWERS = "10s"
 # Seconds after which it is seen which workers have come or gone.
 _LOOKS = 1
+# What numbers depend on beside data and weights.
+_ALIKE = ("lmptlib", "torch", "open_clip_torch")
 _LOST = "MISSING: its scheduler is out of reach"
 # How often a run is begun whose workers die.
 _TIMES = 3
@@ -177,6 +180,7 @@ def made(
     mark = out / f".{uuid4().hex}.draft"
     mark.touch()
     left, waiting, deaths, told = deque(missing), dict[Any, tuple[Plan, str]](), Counter[str](), False
+    known = set[str]()
     try:
         while left or waiting:
             if client.status != "running":
@@ -188,6 +192,9 @@ def made(
             if not there and not told:
                 log("waiting for workers: none is there")
             told = not there
+            if new := set(there) - known:
+                _compare_versions(client, new, log)
+                known |= new
             for task, (plan, worker) in list(waiting.items()):
                 if task.done():
                     yield _come_home(plan, task, force)
@@ -197,6 +204,7 @@ def made(
                     if deaths[plan.key] == _TIMES:
                         yield Made(plan, f"FAILED: {_TIMES} workers died of it (out of memory?)")
                     else:
+                        log(f"the worker of {plan.path.name} died, another goes on with it")
                         left.append(plan)
                 else:
                     continue
@@ -231,6 +239,18 @@ def _workers(client: "Client") -> list[str]:
         return []
 
 
+def _compare_versions(client: "Client", workers: set[str], log: Callable[[str], None]) -> None:
+    """A line for each of the workers whose versions are not those of this process."""
+    # a worker may be gone before it answers
+    with suppress(OSError, TimeoutError):
+        found: Any = client.get_versions(packages=_ALIKE)
+        here = found["client"]["packages"]
+        for worker in sorted(workers & found["workers"].keys()):
+            theirs = found["workers"][worker]["packages"]
+            if others := [f"{name} {theirs[name]}, not {here[name]}" for name in _ALIKE if theirs[name] != here[name]]:
+                log(f"note: {worker} has {', '.join(others)}: its numbers may differ")
+
+
 def _make(config: Config, key: str, mark: Path, runner: Runner, force: bool) -> tuple[str, str, float, bytes | None]:
     """Make a run on a worker: what went wrong, its machine, the seconds, and the packed folder where that of `mark` is not on
     its disks."""
@@ -245,6 +265,9 @@ def _make(config: Config, key: str, mark: Path, runner: Runner, force: bool) -> 
             runner(plan, force)
             content = None if shared else _packed(plan.path)
         except Exception as reason:  # whatever stops one run, the others go on; it is named at the end
+            # but where their disk is full
+            if shared and isinstance(reason, DiskError):
+                raise
             error = f"FAILED: {first_line(reason)}"
     return error, where, time.monotonic() - started, content
 
@@ -258,7 +281,7 @@ def _packed(folder: Path) -> bytes:
 
 
 def _come_home(plan: Plan, task: Any, force: bool) -> Made:
-    """What a worker tells of a run, whose folder is unpacked here where it comes with it."""
+    """What a worker tells of a run, whose folder is unpacked here where it comes with it. Raises DiskError."""
     from distributed import CancelledError, KilledWorker
     from distributed.comm import CommClosedError
 
@@ -270,8 +293,10 @@ def _come_home(plan: Plan, task: Any, force: bool) -> Made:
         return Made(plan, _LOST, missing=True)
     except KilledWorker:
         return Made(plan, "FAILED: its workers died (out of memory?)")
-    except (OSError, ValueError, tarfile.TarError) as reason:
-        return Made(plan, f"FAILED: its folder cannot be written here ({first_line(reason)})", where, seconds)
+    except DiskError:
+        raise
+    except Exception as reason:  # what a worker cannot tell or do, as where lmptlib is missing there
+        return Made(plan, f"FAILED: {first_line(reason)}")
     finally:
         task.release()
     return Made(plan, error, where, seconds)
@@ -280,6 +305,7 @@ def _come_home(plan: Plan, task: Any, force: bool) -> Made:
 def _unpack(content: bytes, plan: Plan) -> None:
     with (
         plan.folder.lock(lambda line: None),
+        writing(plan.path),
         tempfile.TemporaryDirectory(prefix=".", suffix=".draft", dir=plan.path.parent) as draft,
         tarfile.open(fileobj=io.BytesIO(content)) as archive,
     ):

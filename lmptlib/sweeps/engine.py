@@ -8,6 +8,7 @@ import pandas as pd
 
 from lmptlib.clip.progress import duration
 from lmptlib.errors import first_line
+from lmptlib.paths import DiskError, check_writable, outputs_folder
 from lmptlib.runs.ensemble import Ensemble
 from lmptlib.runs.run import Run
 from lmptlib.sweeps.cluster import Made, Runner, Workers, connected, made
@@ -34,7 +35,8 @@ def run_sweep(
 
     workers: how many processes of this machine make runs side by side, or which others do. `runner` makes each run, and
     leaves the file `leaves` in its folder. A run that fails is named and does not stop the others; at the end they raise
-    RuntimeError. What is logged tells no result: a notebook asks for a guess first.
+    RuntimeError. A disk that takes no more stops them all, and raises DiskError. What is logged tells no result: a notebook
+    asks for a guess first.
     """
     workers = Workers(workers) if isinstance(workers, int) else workers
     elsewhere = bool(workers.scheduler or workers.batch)
@@ -47,6 +49,8 @@ def run_sweep(
     }
     distinct = {plan.key: plan for plan in plans.values()}.values()
     missing = [plan for plan in distinct if force or not plan.folder.finished or not (plan.path / leaves).exists()]
+    if missing:
+        check_writable(outputs_folder(out))
     log(f"{sweep.name}: {len(distinct)} runs, {len(distinct) - len(missing)} finished, {len(missing)} to make")
     started, attempts = time.monotonic(), []
     for done, run in enumerate(_attempts(missing, runner, force, workers, log), 1):
@@ -80,6 +84,8 @@ def _attempt(plan: Plan, runner: Runner, force: bool) -> Made:
     started, error = time.monotonic(), ""
     try:
         runner(plan, force)
+    except DiskError:
+        raise
     except Exception as reason:  # whatever stops one run, the others go on; it is named at the end
         error = f"FAILED: {first_line(reason)}"
     return Made(plan, error, "here", time.monotonic() - started)

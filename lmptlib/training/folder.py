@@ -33,7 +33,7 @@ from torch import Tensor
 from lmptlib.config import Config
 from lmptlib.data.images import READING
 from lmptlib.errors import first_line
-from lmptlib.paths import held, safe_name, write_atomically
+from lmptlib.paths import held, safe_name, write_atomically, writing
 from lmptlib.training.events import Event
 
 FORMAT = 2  # of run folders, and of what the same settings give: raise it when either changes
@@ -92,7 +92,6 @@ class RunFolder:
     @contextmanager
     def lock(self, log: Callable[[str], None]) -> Iterator[None]:
         """One process at a time works on a run: waits for another that does, and says so."""
-        self.path.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.path / ".lock", is_singleton=True)
         if lock.is_locked:
             raise ValueError(f"{self.path}: this process trains the run already; stop it first")
@@ -124,7 +123,7 @@ class RunFolder:
 
     def add_epoch(self, state: dict[str, Any]) -> None:
         """Append the last epoch's line, and replace the checkpoint."""
-        with (self.path / "history.jsonl").open("a") as file:
+        with writing(self.path), (self.path / "history.jsonl").open("a") as file:
             file.write(json.dumps(state["history"][-1]) + "\n")
         self._write_checkpoint(state)
 

@@ -15,6 +15,7 @@ import pytest
 from tiny import make_tiny
 
 from lmptlib.config import resolve
+from lmptlib.paths import DiskError
 from lmptlib.sweeps import cluster
 from lmptlib.sweeps.cluster import Workers, connected
 from lmptlib.sweeps.engine import run_sweep, train_quietly
@@ -65,6 +66,7 @@ def test_workers_that_die_and_runs_that_fail(grid, tmp_path):
     assert "a, seed 1: " in told and "bad, seed 0: " in told and "bad, seed 1: " in told
     done = [line for line in lines if " done in " in line]
     assert len(done) == 3 and "/status" in lines[1]
+    assert len([line for line in lines if " died, another goes on with it" in line]) == 3
     states = [line.split()[:2] for line in lines[-1].splitlines()[1:]]
     assert (
         sorted(state for _, state in states) == ["done"] * 3 + ["failed"] * 3 and len({run for run, _ in states}) == 6
@@ -162,6 +164,55 @@ def test_other_data_on_a_worker_are_refused(card, tmp_path):
     plan = plan_run(resolve(dataset=str(card), epochs=1, method="coop"), tmp_path)
     error, *_ = cluster._make(plan.config, "another key", tmp_path / ".draft", train_quietly, False)
     assert error.startswith("FAILED: data, weights or library on ") and not plan.folder.finished
+
+
+class Told:
+    """A task that ends with an exception."""
+
+    def __init__(self, reason: Exception):
+        self.reason = reason
+
+    def result(self):
+        raise self.reason
+
+    def release(self):
+        pass
+
+
+def test_a_full_disk_of_a_worker_stops_the_sweep(card, tmp_path):
+    """Where it is this machine's too; on a worker's own, and where a worker lacks the library, the others go on."""
+    plan = plan_run(resolve(dataset=str(card), epochs=1, method="coop"), tmp_path)
+
+    def full(plan, force):
+        raise DiskError(f"{plan.path}: the disk is full: make room")
+
+    mark = tmp_path / ".draft"
+    error, *_ = cluster._make(plan.config, plan.key, mark, full, False)
+    assert error.startswith("FAILED: ") and "the disk is full" in error
+    mark.touch()
+    with pytest.raises(DiskError, match="the disk is full") as error:
+        cluster._make(plan.config, plan.key, mark, full, False)
+    with pytest.raises(DiskError, match="the disk is full"):
+        cluster._come_home(plan, Told(error.value), force=False)
+    run = cluster._come_home(plan, Told(ModuleNotFoundError("No module named 'lmptlib'")), force=False)
+    assert (run.error, run.missing) == ("FAILED: No module named 'lmptlib'", False)
+
+
+def test_workers_of_other_versions_are_named():
+    lines: list[str] = []
+    here = {"lmptlib": "2", "torch": "2.7", "open_clip_torch": "3.3"}
+
+    class Client:
+        def get_versions(self, packages):
+            workers = {name: {"packages": here | other} for name, other in others.items()}
+            return {"client": {"packages": here}, "workers": workers}
+
+    others = {"tcp://a": {}, "tcp://b": {"torch": "2.6"}, "tcp://c": {"lmptlib": None}, "tcp://old": {"torch": "1"}}
+    cluster._compare_versions(Client(), {"tcp://a", "tcp://b", "tcp://c", "tcp://gone"}, lines.append)
+    assert lines == [
+        "note: tcp://b has torch 2.6, not 2.7: its numbers may differ",
+        "note: tcp://c has lmptlib None, not 2: its numbers may differ",
+    ]
 
 
 def test_what_is_no_scheduler_and_no_batch_system_is_named(tmp_path, monkeypatch):

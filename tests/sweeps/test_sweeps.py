@@ -1,6 +1,9 @@
 """Sweeps: grids, runs side by side, the comparison of rows, and its figures and tables."""
 
+import errno
+import os
 import re
+import tempfile
 from functools import partial
 from pathlib import Path
 
@@ -16,13 +19,14 @@ from lmptlib.config import fitting, resolve
 from lmptlib.evaluation.calibration import thresholds
 from lmptlib.evaluation.intervals import resampled_means
 from lmptlib.evaluation.metrics import evaluate
+from lmptlib.paths import DiskError
 from lmptlib.runs.comparison import _difference, compare
 from lmptlib.runs.run import Run, find_runs
 from lmptlib.runs.tables import class_table, f1_table
 from lmptlib.suite import notebooks
 from lmptlib.suite.cli.main import main
 from lmptlib.suite.figures import class_ap, group_ap, paper
-from lmptlib.sweeps.engine import run_sweep
+from lmptlib.sweeps.engine import run_sweep, train_quietly
 from lmptlib.sweeps.grid import read_sweep, sweep_names
 from lmptlib.sweeps.tables import step_table, sweep_summary, sweep_table
 from lmptlib.training.folder import RunFolder
@@ -201,6 +205,35 @@ def test_a_run_that_fails_does_not_stop_the_others(write, tmp_path):
         run_sweep(sweep, tmp_path / "out", log=quiet)
     (left,) = find_runs(tmp_path / "out")
     assert left.config["settings"]["lr"] == 0.001
+
+
+def test_a_full_disk_stops_all_runs(write, tmp_path, monkeypatch):
+    """In one line, the finished ones stay; where nothing can be written, none is begun."""
+    sweep, begun = (
+        read_sweep(write("settings: {TINY, method: coop}\ngrid: {lr: [0.001, 0.002, 0.003]}\nseeds: [0]")),
+        [],
+    )
+
+    def fills_up(plan, force):
+        begun.append(plan)
+        if len(begun) > 1:
+            monkeypatch.setattr(os, "fsync", full)
+        train_quietly(plan, force)
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(DiskError) as error:
+        run_sweep(sweep, tmp_path / "out", log=quiet, runner=fills_up)
+    assert str(error.value).startswith(f"{begun[1].path}: the disk is full") and len(begun) == 2
+    assert begun[0].folder.finished and not list((tmp_path / "out").rglob("*.draft"))
+    monkeypatch.undo()
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
+    with pytest.raises(DiskError, match=f"^{tmp_path / 'out'}: the disk is full"):
+        run_sweep(sweep, tmp_path / "out", log=quiet, runner=fills_up)
+    assert len(begun) == 2
+    monkeypatch.undo()
+    assert len(run_sweep(sweep, tmp_path / "out", log=quiet)) == 3
 
 
 def test_a_run_as_a_notebook(write, tmp_path):

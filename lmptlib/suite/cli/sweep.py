@@ -43,7 +43,7 @@ def sweep(
     """
     from lmptlib.config import read_settings
     from lmptlib.data.words import shown
-    from lmptlib.paths import outputs_folder, safe_name
+    from lmptlib.paths import outputs_folder, safe_name, write_atomically
     from lmptlib.sweeps.cluster import Workers
     from lmptlib.sweeps.engine import run_sweep
     from lmptlib.sweeps.grid import read_sweep
@@ -71,8 +71,6 @@ def sweep(
     others = [f"{name}={value}" for name, value in given.items() if name not in places]
     others += [f"from={baseline}"] if baseline else []
     target = outputs_folder(out) / "sweeps" / f"{safe_name('-'.join([chosen.name, dataset, *others]))}.csv"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    table.to_csv(target, index=False)
     against = f"; differences from '{chosen.baseline}', paired, with 95% intervals" if chosen.baseline else ""
     click.echo(f"\n{next(iter(runs.values()))[0].measure.name} on {dataset}, mean and deviation over seeds{against}")
     click.echo(shown(sweep_summary(table)).to_string(index=False, na_rep=""))
@@ -80,6 +78,7 @@ def sweep(
         click.echo(grouping)
     if chosen.published:
         click.echo("(printed: the papers' totals on other data with another backbone; orders compare, levels do not)")
+    write_atomically(target, table.to_csv(index=False).encode())
     click.echo(f"table: {target}")
 
 
