@@ -121,7 +121,10 @@ def list_folders(name: str, root: Path) -> list[Path]:
 
 
 def official_card(name: str, root: Path) -> dict:
-    """The files of a data set of OFFICIAL below `root`, with its task. Raises DataError, a line for each list that is missing."""
+    """The files of a data set of OFFICIAL below `root`, with its task; its captions where they are there.
+
+    Raises DataError, a line for each other list that is missing.
+    """
     official = OFFICIAL[name]
     folders = list_folders(name, root)
     card: dict = {"name": name, "root": root, "task": official.task, "names": official.names}
@@ -130,7 +133,7 @@ def official_card(name: str, root: Path) -> dict:
         found = [folder / file for folder in folders if (folder / file).is_file()]
         if found:
             card[key] = found[0]
-        else:
+        elif key != "captions":
             looked = ", ".join(str(folder) for folder in folders)
             what = " (class names)" if key == "classes" else ""
             problems.append(

@@ -35,18 +35,20 @@ def data_list() -> None:
 @click.option(
     "--mirror", "mirrors", multiple=True, metavar="URL", help="A folder with the same files, tried first; also twice."
 )
-def data_download(name: str, root: Path | None, mirrors: tuple[str, ...]) -> None:
+@click.option("--rebuild", is_flag=True, help="Make VOC-LT's lists of VOC's annotations; ask for none.")
+def data_download(name: str, root: Path | None, mirrors: tuple[str, ...], rebuild: bool) -> None:
     """Download what is missing of NAME, voc-lt or coco-lt: lists, captions, and the photographs that the lists name.
 
     Files that are there are not fetched again, and a download that was stopped goes on where it was. Every archive is
-    compared with its published checksum, every single image is decoded; what is not right is not kept.
+    compared with its published checksum, every single image is decoded; what is not right is not kept. Where the lists of
+    voc-lt cannot be had, they are made of VOC's own annotations: the same images and labels, and no captions.
     """
     if wrong := [mirror for mirror in mirrors if not mirror.startswith(("http://", "https://"))]:
         raise click.UsageError(f"--mirror is an address, http://... or https://..., and not {wrong[0]}")
     from lmptlib.data.download import download
     from lmptlib.paths import home
 
-    download(name, root or home() / "data", mirrors, click.echo)
+    download(name, root or home() / "data", mirrors, click.echo, rebuild=rebuild)
 
 
 @data.command("check")
