@@ -236,6 +236,18 @@ def test_a_full_disk_stops_all_runs(write, tmp_path, monkeypatch):
     assert len(run_sweep(sweep, tmp_path / "out", log=quiet)) == 3
 
 
+def test_an_interrupt_says_what_is_there(write, tmp_path):
+    sweep, begun = read_sweep(write("settings: {TINY, method: coop}\ngrid: {lr: [0.001, 0.002]}\nseeds: [0]")), []
+
+    def interrupted(plan, force):
+        begun.append(plan)
+        if len(begun) > 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt, match=r"^stopped; 1 of 2 runs are made, the same call goes on$"):
+        run_sweep(sweep, tmp_path / "out", log=quiet, runner=interrupted)
+
+
 def test_a_run_as_a_notebook(write, tmp_path):
     sweep = read_sweep(write("settings: {TINY, method: coop}\nseeds: [0]"))
     made = run_sweep(
