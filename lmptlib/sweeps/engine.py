@@ -62,7 +62,7 @@ def run_sweep(
         others = "; the scheduler's workers end the runs that they have" if workers.scheduler else ""
         there = f"{len(attempts)} of {len(missing)} runs are made, the same call goes on{others}"
         raise KeyboardInterrupt(f"{str(interrupt) or 'stopped'}; {there}") from interrupt
-    if not workers.here:
+    if attempts and not workers.here:
         log(_summary(attempts))
     failures = [f"{names[run.plan.key]}: {run.error}" for run in attempts if run.error]
     if failures:

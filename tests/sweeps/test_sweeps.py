@@ -172,11 +172,12 @@ def test_an_unknown_sweep_is_named():
 def test_finished_runs_are_not_repeated(made):
     sweep, first, out = made
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
-    lines = []
-    again = run_sweep(sweep, out, log=lines.append)
-    assert lines == ["grid: 5 runs, 5 finished, 0 to make"]
-    assert {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()} == before
-    assert again == first
+    for workers in (1, 2):
+        lines = []
+        again = run_sweep(sweep, out, workers, lines.append)
+        assert lines == ["grid: 5 runs, 5 finished, 0 to make"]
+        assert {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()} == before
+        assert again == first
 
 
 def test_what_is_logged_tells_no_result(write, tmp_path):
