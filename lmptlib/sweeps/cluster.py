@@ -247,8 +247,9 @@ def _compare_versions(client: "Client", workers: set[str], log: Callable[[str], 
         here = found["client"]["packages"]
         for worker in sorted(workers & found["workers"].keys()):
             theirs = found["workers"][worker]["packages"]
-            if others := [f"{name} {theirs[name]}, not {here[name]}" for name in _ALIKE if theirs[name] != here[name]]:
-                log(f"note: {worker} has {', '.join(others)}: its numbers may differ")
+            differing = {name: theirs[name] or "in no version" for name in _ALIKE if theirs[name] != here[name]}
+            if others := ", ".join(f"{name} {version} (here {here[name]})" for name, version in differing.items()):
+                log(f"note: {worker} has {others}: its numbers may differ")
 
 
 def _make(config: Config, key: str, mark: Path, runner: Runner, force: bool) -> tuple[str, str, float, bytes | None]:

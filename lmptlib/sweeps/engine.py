@@ -35,8 +35,8 @@ def run_sweep(
 
     workers: how many processes of this machine make runs side by side, or which others do. `runner` makes each run, and
     leaves the file `leaves` in its folder. A run that fails is named and does not stop the others; at the end they raise
-    RuntimeError. A disk that takes no more stops them all, and raises DiskError. What is logged tells no result: a notebook
-    asks for a guess first.
+    RuntimeError. A disk that takes no more stops them all, and raises DiskError; an interrupt says how to go on.
+    What is logged tells no result: a notebook asks for a guess first.
     """
     workers = Workers(workers) if isinstance(workers, int) else workers
     elsewhere = bool(workers.scheduler or workers.batch)
@@ -53,12 +53,17 @@ def run_sweep(
         check_writable(outputs_folder(out))
     log(f"{sweep.name}: {len(distinct)} runs, {len(distinct) - len(missing)} finished, {len(missing)} to make")
     started, attempts = time.monotonic(), []
-    for done, run in enumerate(_attempts(missing, runner, force, workers, log), 1):
-        name, left = names[run.plan.key], (time.monotonic() - started) / done * (len(missing) - done)
-        told = run.error or f"done in {duration(run.seconds)}{'' if workers.here else f' on {run.where}'}"
-        log(f"[{done}/{len(missing)}] {name}  {told}  ({duration(left)} left)")
-        attempts.append(run)
-    if not workers.here:
+    try:
+        for done, run in enumerate(_attempts(missing, runner, force, workers, log), 1):
+            name, left = names[run.plan.key], (time.monotonic() - started) / done * (len(missing) - done)
+            told = run.error or f"done in {duration(run.seconds)}{'' if workers.here else f' on {run.where}'}"
+            log(f"[{done}/{len(missing)}] {name}  {told}  ({duration(left)} left)")
+            attempts.append(run)
+    except KeyboardInterrupt as interrupt:
+        others = "; the scheduler's workers end the runs that they have" if workers.scheduler else ""
+        there = f"{len(attempts)} of {len(missing)} runs are made, the same call goes on{others}"
+        raise KeyboardInterrupt(f"{str(interrupt) or 'stopped'}; {there}") from interrupt
+    if attempts and not workers.here:
         log(_summary(attempts))
     failures = [f"{names[run.plan.key]}: {run.error}" for run in attempts if run.error]
     if failures:

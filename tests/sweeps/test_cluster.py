@@ -210,8 +210,8 @@ def test_workers_of_other_versions_are_named():
     others = {"tcp://a": {}, "tcp://b": {"torch": "2.6"}, "tcp://c": {"lmptlib": None}, "tcp://old": {"torch": "1"}}
     cluster._compare_versions(Client(), {"tcp://a", "tcp://b", "tcp://c", "tcp://gone"}, lines.append)
     assert lines == [
-        "note: tcp://b has torch 2.6, not 2.7: its numbers may differ",
-        "note: tcp://c has lmptlib None, not 2: its numbers may differ",
+        "note: tcp://b has torch 2.6 (here 2.7): its numbers may differ",
+        "note: tcp://c has lmptlib in no version (here 2): its numbers may differ",
     ]
 
 

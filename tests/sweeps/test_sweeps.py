@@ -172,11 +172,12 @@ def test_an_unknown_sweep_is_named():
 def test_finished_runs_are_not_repeated(made):
     sweep, first, out = made
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
-    lines = []
-    again = run_sweep(sweep, out, log=lines.append)
-    assert lines == ["grid: 5 runs, 5 finished, 0 to make"]
-    assert {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()} == before
-    assert again == first
+    for workers in (1, 2):
+        lines = []
+        again = run_sweep(sweep, out, workers, lines.append)
+        assert lines == ["grid: 5 runs, 5 finished, 0 to make"]
+        assert {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()} == before
+        assert again == first
 
 
 def test_what_is_logged_tells_no_result(write, tmp_path):
@@ -234,6 +235,18 @@ def test_a_full_disk_stops_all_runs(write, tmp_path, monkeypatch):
     assert len(begun) == 2
     monkeypatch.undo()
     assert len(run_sweep(sweep, tmp_path / "out", log=quiet)) == 3
+
+
+def test_an_interrupt_says_what_is_there(write, tmp_path):
+    sweep, begun = read_sweep(write("settings: {TINY, method: coop}\ngrid: {lr: [0.001, 0.002]}\nseeds: [0]")), []
+
+    def interrupted(plan, force):
+        begun.append(plan)
+        if len(begun) > 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt, match=r"^stopped; 1 of 2 runs are made, the same call goes on$"):
+        run_sweep(sweep, tmp_path / "out", log=quiet, runner=interrupted)
 
 
 def test_a_run_as_a_notebook(write, tmp_path):
