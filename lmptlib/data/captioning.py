@@ -139,7 +139,7 @@ def model_captions(
                 file.flush()
                 done += len(rows)
                 speed = done / (time.monotonic() - started)
-                told = f"{speed:.3g} images/s, {(total - done) / speed / 60:.0f} min left"
+                told = f"{speed:.3g} images/s, {(total - done) / speed / 60:.1f} min left"
                 progress(f"captions: {len(split) - total + done:,} of {len(split):,}, {told}")
         if problems:
             raise DataError([*problems, f"the other captions are kept in {path}, and the same command goes on"])
