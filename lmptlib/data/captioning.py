@@ -46,7 +46,7 @@ def template_caption(labels: Sequence[str], drawn_by: str) -> str:
 
     >>> from lmptlib.data.captioning import template_caption
     >>> template_caption(["dining table", "person", "aeroplane"], "0 img/1.jpg")
-    'a picture of an aeroplane, a dining table and a person.'
+    'a photo of a dining table, a person and an aeroplane.'
     """
 
     def drawn(what: str) -> str:
