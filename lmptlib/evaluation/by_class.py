@@ -114,12 +114,15 @@ def _multi_labels(shown: csr_array, row: Callable[[int], np.ndarray], groups: np
         # of n positives influences spread by sqrt((n - 1) / n) too little
         n = max(int(n_positive[c]), 2)
         moves[groups[c]] += np.sqrt(n / (n - 1)) * influences
+    # the deviation of a single positive from its own class says nothing: it has that from the mean of all
+    for c in np.flatnonzero(n_positive == 1):
+        moves[groups[c]][of_class.indices[of_class.indptr[c]]] += ap[c] - np.nanmean(ap)
     moves["total"] = np.sum([moves[group] for group in GROUPS], axis=0)
     means, spread = summarise(unbiased, groups), {}
     for name, of in _members(n_positive, groups).items():
         # so that their deviation is the root of the sum of squares
         scale = stretch(n_positive[of]) * np.sqrt(n_images - 1) / max(of.sum(), 1)
-        spread[name] = means[name] + scale * moves[name]
+        spread[name] = means[name] + scale * (moves[name] - moves[name].mean())
     return Judged(ap, ends, spread)
 
 

@@ -104,6 +104,19 @@ def test_few_positives_have_the_interval_of_t():
     assert spread.mean() == pytest.approx(places.unbiased)
 
 
+def test_a_single_positive_deviates_from_the_mean_of_all():
+    """Wherever it stands, its own AP says nothing of where else it could have stood."""
+    labels, scores = np.arange(500)[:, None] < [12, 1], np.random.default_rng(0).normal(size=(500, 2))
+    first, last = (judged(labels, scores + labels * [1, shift], np.full(2, "tail")) for shift in (9, -9))
+    for found, apart in ((first, 1), (last, 1 / 500)):
+        # that which stands first moves others as if it stood last
+        many, single = (Places(np.arange(n), of + y * by) for n, of, y, by in zip((12, 1), scores.T, labels.T, (1, -9)))
+        moves = np.sqrt(12 / 11) * many.influences() + np.sqrt(2) * single.influences()
+        moves[0] += apart - found.by_class.mean()
+        half = stats.t.ppf(0.975, 11) * np.linalg.norm(moves - moves.mean()) / 2
+        assert half_width(found.spread["tail"]) == pytest.approx(half)
+
+
 def test_the_bias_of_few_positives_is_taken_off():
     """Over many sets: AP is too high on average, what the other positives say is not."""
     found = []
