@@ -60,7 +60,7 @@ def make_method(name: str, batch: Batch, pool: str = "max", single: bool = False
     texts = unit(1 + torch.randn(n_classes, width, generator=torch.Generator().manual_seed(9)))
     names = tuple(f"class {i}" for i in range(n_classes))
     counts, generator = batch.targets.sum(0).long(), torch.Generator().manual_seed(0)
-    problem = Problem(names, counts, n, batch.targets, width, generator, Texts(texts), pool=pool, single=single)
+    problem = Problem(names, counts, n, width, generator, Texts(texts), pool=pool, single=single)
     return METHODS[name](METHODS[name].Settings(**settings), problem)
 
 

@@ -26,9 +26,9 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from lmptlib.clip import features
 from lmptlib.clip.features import extract
 from lmptlib.clip.loading import load_clip
+from lmptlib.clip.parts import load_part, store_part
 from lmptlib.config import Config, resolve
 from lmptlib.data.digests import MANIFEST, verify_digests
 from lmptlib.data.loading import load_dataset
@@ -63,7 +63,7 @@ def write_for_ever(cache: Path, paths: list[Path]) -> None:
     tensors[cache / "large.safetensors"] = {"plain": torch.rand(20_000, 128)}
     while True:
         for path, content in tensors.items():
-            features._store(content, path)
+            store_part(content, path)
         (cache / MANIFEST).unlink(missing_ok=True)
         verify_digests(paths, cache)
 
@@ -81,7 +81,7 @@ def kill_writers_of_caches(card: Path, folder: Path, kills: int) -> None:
         for name in ("train", "train_flipped", "test", "captions"):
             assert torch.equal(getattr(found, name), getattr(expected, name)), name
         large = folder / "large.safetensors"
-        assert not large.exists() or features._load(large, ("plain",), 20_000, said.append)
+        assert not large.exists() or load_part(large, ("plain",), 20_000, said.append)
     assert said == [], said
 
 

@@ -6,25 +6,28 @@ file is written whole or not at all; one that is damaged all the same is compute
 """
 
 import hashlib
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import json
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import open_clip
 import torch
 import torchvision
+from filelock import FileLock
 from PIL import Image
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
 from torch import Tensor
 
+from lmptlib.clip.encoding import Count, encode_images
 from lmptlib.clip.model import Clip
-from lmptlib.data.checks import decode_all
+from lmptlib.clip.parts import PART, Parts, load_part, store_part
+from lmptlib.clip.progress import Progress
 from lmptlib.data.dataset import Dataset, Split
-from lmptlib.data.images import READING, open_image
-from lmptlib.errors import DataError, first_line
+from lmptlib.data.images import READING
 from lmptlib.paths import cache_folder, write_atomically
 
 # Raise it when the same file, weights and preprocessing give other features than before: when an image is flipped
@@ -33,6 +36,34 @@ from lmptlib.paths import cache_folder, write_atomically
 FORMAT = 1
 # The crops beside the whole image that make up its views: grids of boxes, (share of each side, boxes along each side).
 VIEWS: dict[int, tuple[tuple[float, int], ...]] = {1: (), 5: ((0.6, 2),), 14: ((0.6, 2), (0.4, 3))}
+
+
+class Towers(NamedTuple):
+    """What the features of a CLIP are kept under, where it is not open itself."""
+
+    fingerprint: str
+    device: str
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Images of a split, one behind the other, or captions of such, whose features one file of the cache holds.
+
+    kind: `plain`, `flipped` (plain ones, too) or `captions`. split: these rows alone. content: digests of the images, or the
+    captions.
+    """
+
+    kind: str
+    split: Split
+    content: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Those of the tensors in its file."""
+        return ("plain", "flipped") if self.kind == "flipped" else (self.kind,)
+
+    def __len__(self) -> int:
+        return len(self.content)
 
 
 @dataclass(frozen=True)
@@ -64,21 +95,131 @@ def image_features(
     clip: Clip, split: Split, flipped: bool, cache: Path | None = None, log: Callable = print
 ) -> dict[str, Tensor]:
     """`plain` and, where asked for, `flipped` features (N, D) of a split's images, on the CPU."""
-    if len(parts := split.parts()) > 1:
-        of_parts = [image_features(clip, part, flipped, cache, log) for part in parts]
-        return {name: torch.cat([found[name] for found in of_parts]) for name in of_parts[0]}
-    names = ("plain", "flipped") if flipped else ("plain",)
-    path = _cache_path(cache, clip, [f"{names[-1]}, reading {READING}", *split.digests(cache)])
-    stored = _load(path, names, len(split), log)
-    if stored:
-        return stored
+    return {name: parts.whole() for name, parts in image_parts(clip, split, flipped, cache, log).items()}
+
+
+def image_parts(
+    clip: Clip, split: Split, flipped: bool, cache: Path | None = None, log: Callable = print
+) -> dict[str, Parts]:
+    """`image_features`, mapped into memory: what is read of them comes from the disk then.
+
+    Parts that the cache folder does not hold, or holds damaged, are computed, they alone. Raises DataError naming every
+    image of the split that cannot be decoded.
+    """
+    stretches = image_stretches(split, flipped, cache)
+    return _parts(clip, stretches, split, f"image features of {split.source.name}", cache, log)
+
+
+def caption_features(clip: Clip, split: Split, cache: Path | None = None, log: Callable = print) -> Tensor:
+    """Features (N, D) of a split's captions, on the CPU."""
+    return caption_parts(clip, split, cache, log).whole()
+
+
+def caption_parts(clip: Clip, split: Split, cache: Path | None = None, log: Callable = print) -> Parts:
+    """`caption_features`, mapped into memory."""
+    return _parts(clip, caption_stretches(split), split, "caption features", cache, log)["captions"]
+
+
+def image_stretches(split: Split, flipped: bool, cache: Path | None = None) -> list[Stretch]:
+    """The images of a split, PART in a stretch; those that were fetched from a pool in stretches of their own."""
+    digests = split.digests(cache)
+    left = iter([digests[i] for i in np.argsort(~split.listed, kind="stable")])
+    return [
+        Stretch("flipped" if flipped else "plain", images, tuple(next(left) for _ in range(len(images))))
+        for images in chain.from_iterable(map(_stretched, split.parts()))
+    ]
+
+
+def caption_stretches(split: Split) -> list[Stretch]:
+    """The captions of a split, PART in a stretch."""
+    return [Stretch("captions", images, images.captions or ()) for images in _stretched(split)]
+
+
+def _stretched(split: Split) -> list[Split]:
+    rows = np.arange(len(split))
+    return [split] if len(split) <= PART else [split.rows(rows[i : i + PART]) for i in range(0, len(split), PART)]
+
+
+def part_path(cache: Path | None, clip: Clip | Towers, stretch: Stretch) -> Path:
+    """Where the features of a stretch lie."""
+    return cache_folder(cache) / f"{_key(clip, _content([stretch]))}.safetensors"
+
+
+def _content(stretches: Sequence[Stretch]) -> list[str]:
+    """What decides the features of stretches of one kind, beside the towers."""
+    kind = stretches[0].kind
+    head = kind if kind == "captions" else f"{kind}, reading {READING}"
+    return [head, *chain.from_iterable(stretch.content for stretch in stretches)]
+
+
+def _parts(
+    clip: Clip, stretches: Sequence[Stretch], split: Split, label: str, cache: Path | None, log: Callable
+) -> dict[str, Parts]:
+    """The features of stretches that make up a split, by name; those that are missing are computed."""
+    paths = [part_path(cache, clip, stretch) for stretch in stretches]
+    found = [load_part(path, stretch.names, len(stretch), log) for path, stretch in zip(paths, stretches)]
+    missing = [i for i, part in enumerate(found) if part is None]
+    progress = Progress(label, sum(len(stretches[i]) for i in missing), log)
+    for i in missing:
+        found[i] = make_part(clip, stretches[i], paths[i], progress.add, split)
+    if missing:
+        progress.end()
+    write_index(cache, clip, stretches)
+    return {name: Parts([part[name] for part in found if part]) for name in stretches[0].names}
+
+
+def make_part(clip: Clip, stretch: Stretch, path: Path, count: Count, split: Split | None = None) -> dict[str, Tensor]:
+    """The features of a stretch, by name, computed and mapped from its file. Where another process computes them already it
+    is waited for.
+
+    Raises DataError naming every image that cannot be decoded, of `split` where it is given, else of the stretch.
+    """
+
+    def load() -> dict[str, Tensor] | None:
+        return load_part(path, stretch.names, len(stretch), log=lambda line: None)
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = path.with_suffix(".lock")
+    with FileLock(lock):
+        try:
+            found = load()
+            if not found:
+                store_part(encode_stretch(clip, stretch, count, split), path)
+                found = load()
+        finally:
+            # whoever waits for it looks for the part before anything else
+            lock.unlink(missing_ok=True)
+    if not found:
+        raise OSError(f"{path}: it was written, and cannot be read")
+    return found
+
+
+def encode_stretch(clip: Clip, stretch: Stretch, count: Count, split: Split | None = None) -> dict[str, Tensor]:
+    """The features (n, D) of a stretch by name, computed. Raises DataError as `make_part` does."""
+    if stretch.kind == "captions":
+        return {"captions": _encode_texts(clip, stretch.content, count)}
 
     def pictures(image: Image.Image) -> Tensor:
         pixels = clip.preprocess(image)
-        return torch.stack([pixels, pixels.flip(-1)][: len(names)])
+        return torch.stack([pixels, pixels.flip(-1)][: len(stretch.names)])
 
-    found = _encode(clip, split, pictures, f"image features of {split.source.name}", log)
-    return _store({name: part.clone() for name, part in zip(names, found)}, path)
+    found = encode_images(clip, stretch.split, pictures, count, stretch.content, split)
+    return {name: part.clone() for name, part in zip(stretch.names, found)}
+
+
+def write_index(cache: Path | None, clip: Clip | Towers, stretches: Sequence[Stretch]) -> Path | None:
+    """Name the parts of a split, where there are several, in order, in a JSON file for whoever reads them with other tools."""
+    if len(stretches) == 1:
+        return None
+    parts = [{"file": part_path(cache, clip, stretch).name, "rows": len(stretch)} for stretch in stretches]
+    index = {"tensors": stretches[0].names, "rows": sum(map(len, stretches)), "parts": parts}
+    path = cache_folder(cache) / f"{_key(clip, _content(stretches))}.json"
+    content = json.dumps(index, indent=1).encode()
+    with suppress(FileNotFoundError):
+        if path.read_bytes() == content:
+            return path
+    write_atomically(path, content)
+    return path
 
 
 def live_features(clip: Clip, split: Split) -> Tensor:
@@ -87,7 +228,7 @@ def live_features(clip: Clip, split: Split) -> Tensor:
     def pictures(image: Image.Image) -> Tensor:
         return clip.preprocess(image)[None]
 
-    return _encode(clip, split, pictures, "", lambda line: None)[0].clone()
+    return encode_images(clip, split, pictures, count=lambda n: None)[0].clone()
 
 
 def crop_features(clip: Clip, split: Split, views: int, cache: Path | None = None, log: Callable = print) -> Tensor:
@@ -125,8 +266,10 @@ def boxes(size: tuple[int, int], share: float, along: int) -> list[tuple[int, in
 
 def _grid_features(clip: Clip, split: Split, share: float, along: int, cache: Path | None, log: Callable) -> Tensor:
     """Features (N, V, D) of one grid of boxes."""
-    path = _cache_path(cache, clip, [f"crops {share} {along}, reading {READING}", *split.digests(cache)])
-    stored = _load(path, ("crops",), len(split), log)
+    digests = split.digests(cache)
+    key = _key(clip, [f"crops {share} {along}, reading {READING}", *digests])
+    path = cache_folder(cache) / f"{key}.safetensors"
+    stored = load_part(path, ("crops",), len(split), log)
     if stored:
         return stored["crops"]
 
@@ -134,89 +277,23 @@ def _grid_features(clip: Clip, split: Split, share: float, along: int, cache: Pa
         return torch.stack([clip.preprocess(image.crop(box)) for box in boxes(image.size, share, along)])
 
     log(f"crops of {split.source.name}: {along**2} an image, {len(split) * along**2:,} passes of the image tower")
-    found = _encode(clip, split, pictures, f"crops of {split.source.name}", log)
-    return _store({"crops": found.transpose(0, 1).contiguous()}, path)["crops"]
+    progress = Progress(f"crops of {split.source.name}", len(split), log)
+    found = encode_images(clip, split, pictures, progress.add, digests).transpose(0, 1).contiguous()
+    progress.end()
+    store_part({"crops": found}, path)
+    return found
 
 
-def _encode(clip: Clip, split: Split, pictures: Callable[[Image.Image], Tensor], label: str, log: Callable) -> Tensor:
-    """Features (V, N, D) of the V pictures (V, 3, H, W) that are made of each image.
-
-    Raises DataError naming every image that cannot be decoded.
-    """
-
-    def load(path: Path) -> Tensor:
-        return pictures(open_image(path))
-
-    parts: list[Tensor] = []
-    # On a CPU small batches stay in its caches: twice as fast.
-    size = 64 if clip.device == "cuda" else 8
-    with ThreadPoolExecutor() as pool:
-        for batch in _progress(_batches(split.paths, size), len(split), label, log):
-            try:
-                pixels = torch.stack(list(pool.map(load, batch)), dim=1)
-            except ValueError as error:
-                # Every undecodable image at once, with its line.
-                raise DataError(decode_all(split)[0] or [f"{split.source}: {error}"]) from error
-            parts.append(torch.stack([clip.encode_images(view).cpu() for view in pixels]))
-    return torch.cat(parts, dim=1)
+def _encode_texts(clip: Clip, texts: Sequence[str], count: Count) -> Tensor:
+    """Features (N, D) of texts, on the CPU."""
+    parts = []
+    for start in range(0, len(texts), 256):
+        parts.append(clip.encode_texts(list(texts[start : start + 256])).cpu())
+        count(len(parts[-1]))
+    return torch.cat(parts)
 
 
-def caption_features(clip: Clip, split: Split, cache: Path | None = None, log: Callable = print) -> Tensor:
-    """Features (N, D) of a split's captions, on the CPU."""
-    captions = list(split.captions or ())
-    path = _cache_path(cache, clip, ["captions", *captions])
-    stored = _load(path, ("captions",), len(split), log)
-    if stored:
-        return stored["captions"]
-    batches = _progress(_batches(captions, 256), len(split), "caption features", log)
-    parts = [clip.encode_texts(list(batch)).cpu() for batch in batches]
-    return _store({"captions": torch.cat(parts)}, path)["captions"]
-
-
-def _cache_path(cache: Path | None, clip: Clip, content: list[str]) -> Path:
-    """Where the features of this content lie. open_clip and torchvision preprocess and encode: theirs are in the key."""
+def _key(clip: Clip | Towers, content: list[str]) -> str:
+    """Under which name the features of this content lie. open_clip and torchvision preprocess and encode: theirs are in it."""
     versions = [FORMAT, open_clip.__version__, torchvision.__version__]
-    key = hashlib.sha256(repr([versions, clip.fingerprint, clip.device, content]).encode()).hexdigest()
-    return cache_folder(cache) / f"{key[:32]}.safetensors"
-
-
-def _store(tensors: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
-    for name, tensor in tensors.items():
-        if not tensor.isfinite().all():
-            raise ValueError(f"{name} features hold values that are not finite: check the weights")
-    write_atomically(path, save(tensors))
-    return tensors
-
-
-def _load(path: Path, names: Sequence[str], rows: int, log: Callable) -> dict[str, Tensor] | None:
-    """The tensors of a cache file; None where there is no file, and after a line where it is damaged."""
-    try:
-        tensors = load_file(path)
-    except FileNotFoundError:
-        return None
-    except (SafetensorError, OSError) as error:
-        log(f"{path}: damaged ({first_line(error)}); its features are computed anew")
-        return None
-    if set(tensors) != set(names) or any(tensor.shape[:1] != (rows,) for tensor in tensors.values()):
-        held = ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in tensors.items())
-        log(f"{path}: damaged (it holds {held or 'nothing'}); its features are computed anew")
-        return None
-    return tensors
-
-
-def _batches(items: Sequence, size: int) -> list[Sequence]:
-    return [items[i : i + size] for i in range(0, len(items), size)]
-
-
-def _progress(batches: Iterable[Sequence], total: int, label: str, log: Callable) -> Iterator[Sequence]:
-    """Pass batches on, with a printed line now and then (a bar would be saved half-drawn in a batch notebook)."""
-    started = last = time.monotonic()
-    done = 0
-    for batch in batches:
-        yield batch
-        done += len(batch)
-        now = time.monotonic()
-        if now - last > 5 and done < total:
-            log(f"{label}: {done:,} of {total:,}")
-            last = now
-    log(f"{label}: {total:,} in {time.monotonic() - started:.1f} s")
+    return hashlib.sha256(repr([versions, clip.fingerprint, clip.device, content]).encode()).hexdigest()[:32]

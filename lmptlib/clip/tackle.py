@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import csr_array
 from torch import Tensor
 
 from lmptlib.clip.features import image_features
@@ -55,9 +56,9 @@ def enriched(
     log(f"tackle: {len(rows):,} of {len(pool):,} images of {pool.source} fetched for {(wanted > 0).sum()} classes")
     if len(rows) < wanted.sum():
         log(f"note: tackle: {wanted.sum():,} were wanted, so all that the pool has were taken")
-    labels = np.eye(len(wanted), dtype=bool)[classes]
+    shown = csr_array((np.ones(len(rows), bool), (np.arange(len(rows)), classes)), shape=(len(rows), len(wanted)))
     captions = tuple(HAND_WRITTEN[0].format(prompt_name(dataset.class_names[c])) for c in classes)
-    fetched = replace(pool.rows(rows), labels=labels, captions=captions, fetched=p[rows, classes])
+    fetched = replace(pool.rows(rows), shown=shown, captions=captions, fetched=p[rows, classes])
     return dataset.enlarged(fetched)
 
 

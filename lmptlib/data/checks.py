@@ -59,7 +59,7 @@ def repeated_pictures(dataset: Dataset, cache: Path | None = None) -> list[str]:
             before = first.setdefault(digest, picture)
             if before.split is not split:
                 across.append(f"{before} = {picture}")
-            if (before.split.labels[before.image] != split.labels[image]).any():
+            if before.split.classes(before.image) != split.classes(image):
                 otherwise.append(f"{before} = {picture}")
     notes = [(across, "the same in two splits"), (otherwise, "there twice with other labels")]
     return [f"pictures that are {what}: {len(pairs):,} ({few(pairs)})" for pairs, what in notes if pairs]

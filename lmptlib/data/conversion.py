@@ -56,9 +56,9 @@ def _told(
 ) -> dict[tuple[str, str], tuple[tuple[str, ...], str]]:
     """Labels, in the order of the alphabet, and caption of each image by its split and its path below the root."""
     return {
-        (key, os.path.relpath(path, root)): (tuple(sorted(class_names[c] for c in row.nonzero()[0])), caption)
+        (key, os.path.relpath(path, root)): (tuple(sorted(class_names[c] for c in split.classes(image))), caption)
         for key, split in splits.items()
-        for path, row, caption in zip(split.paths, split.labels, split.captions or [""] * len(split))
+        for image, (path, caption) in enumerate(zip(split.paths, split.captions or [""] * len(split)))
     }
 
 

@@ -2,13 +2,17 @@
 
 import hashlib
 import itertools
+import math
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import csr_array, vstack
 
 from lmptlib.data.digests import file_digests, verify_digests
+from lmptlib.errors import DataError
 
 GROUPS = ("head", "medium", "tail")
 # What the pictures of a data set are.
@@ -19,6 +23,10 @@ KINDS = ("multi-label", "single-label")
 CUTOFFS = (100, 20)
 # By kind of task. Of single labels (OLTR, Liu et al., CVPR 2019) many is more than 100, and few is fewer than 20.
 USUAL_CUTOFFS = {"multi-label": CUTOFFS, "single-label": (101, 20)}
+# Bytes of the largest table of labels; in training they are floats, four times as large.
+_LARGEST_TABLE = 10**9
+# Rows that are made a table of at once.
+_ROWS = 4096
 # What single labels call the groups.
 MANY_TO_FEW = dict(zip(GROUPS, ("many", "medium", "few")))
 
@@ -105,22 +113,45 @@ def usual_task(class_counts: np.ndarray, kind: str = "multi-label") -> Task:
     return Task(kind, usual)
 
 
+def label_table(shown: csr_array, name: str) -> np.ndarray:
+    """Sparse labels as a table (N, C). Raises DataError, one line that begins with `name`, where it takes more than a gigabyte."""
+    if (size := math.prod(shown.shape)) > _LARGEST_TABLE:
+        many = "{:,} images of {:,} classes".format(*shown.shape)
+        told = f"{name}: {many}: a table of their labels takes {size / 1e9:.1f} GB, and 1 GB is the most"
+        raise DataError([f"{told}; methods that learn by steps need none"])
+    return shown.toarray()
+
+
 @dataclass(frozen=True)
 class Split:
-    """The images of one list, with their labels (N, C), bool, and, for training, their captions.
+    """The images of one list, with the classes that they show and, for training, their captions.
 
     source: the file that lists them. places: of each image in it, as `line 3`. names: the images' paths below the root.
-    fetched (N,): with which probability an image was fetched from a pool, NaN for those of the list; None where all are.
+    shown (N, C): their labels, bool, sparse: an image shows a few of many classes; a table is taken, too. fetched (N,): with
+    which probability an image was fetched from a pool, NaN for those of the list; None where all are.
     """
 
     source: Path
     places: tuple[str, ...]
     names: tuple[str, ...]
     paths: tuple[Path, ...]
-    labels: np.ndarray
+    shown: csr_array
     captions: tuple[str, ...] | None = None
     fetched: np.ndarray | None = None
     _digests: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shown", csr_array(self.shown, dtype=bool))
+        self.shown.sort_indices()
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """Labels as a table (N, C), bool. Raises DataError, one line, where it would take more than a gigabyte."""
+        return label_table(self.shown, str(self.source))
+
+    def classes(self, image: int) -> list[int]:
+        """The numbers of the classes that an image shows."""
+        return self.shown.indices[self.shown.indptr[image] : self.shown.indptr[image + 1]].tolist()
 
     def digests(self, cache: Path | None = None) -> list[str]:
         """A hash of each image file's bytes as they were when first asked for. Files that `cache` knows are not read."""
@@ -143,9 +174,9 @@ class Split:
         """With images from a pool behind its own."""
         named = {name: getattr(self, name) + getattr(fetched, name) for name in ("places", "names", "paths")}
         captions = None if self.captions is None else self.captions + (fetched.captions or ())
-        labels = np.concatenate([self.labels, fetched.labels])
+        shown = vstack([self.shown, fetched.shown], format="csr")
         chances = np.concatenate([np.full(len(self), np.nan), np.asarray(fetched.fetched)])
-        return Split(self.source, **named, labels=labels, captions=captions, fetched=chances)
+        return Split(self.source, **named, shown=shown, captions=captions, fetched=chances)
 
     @property
     def root(self) -> Path:
@@ -164,7 +195,7 @@ class Split:
         named = {name: tuple(getattr(self, name)[i] for i in index) for name in ("places", "names", "paths")}
         captions = None if self.captions is None else tuple(self.captions[i] for i in index)
         fetched = None if self.fetched is None or np.isnan(self.fetched[index]).all() else self.fetched[index]
-        return Split(self.source, **named, labels=self.labels[index], captions=captions, fetched=fetched)
+        return Split(self.source, **named, shown=self.shown[index], captions=captions, fetched=fetched)
 
 
 @dataclass(frozen=True)
@@ -187,7 +218,7 @@ class Dataset:
     groups: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "class_counts", self.train.labels.sum(0))
+        object.__setattr__(self, "class_counts", self.train.shown.sum(0))
         object.__setattr__(self, "groups", class_groups(self.class_counts, self.task.cutoffs, self.task.groups))
 
     @property
@@ -230,7 +261,7 @@ class Dataset:
         """
         table = pd.DataFrame({"class": self.class_names, "group": self.groups})
         for name, split in self.splits.items():
-            table[name] = split.labels.sum(0)
+            table[name] = split.shown.sum(0)
         table.attrs |= self.task.attrs
         return table
 
@@ -241,7 +272,8 @@ class Dataset:
         """
         digest = hashlib.sha256(repr((self.class_names, [s.captions for s in self.splits.values()])).encode())
         for split in self.splits.values():
-            digest.update(split.labels.tobytes())
+            for row in range(0, len(split), _ROWS):
+                digest.update(split.shown[row : row + _ROWS].toarray().tobytes())
             digest.update("".join(split.digests(cache)).encode())
         if self.task != Task():
             digest.update(repr(self.task).encode())

@@ -84,8 +84,17 @@ def _read_files(names: Iterable[str], folder: Path) -> dict[str, Entry]:
 def _read_file(name: str) -> Entry:
     with open(name, "rb") as file:
         entry = _entry(os.fstat(file.fileno()))
-        digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16))
+        digest = hashlib.file_digest(file, _hash)
     return entry._replace(digest=digest.hexdigest())
+
+
+def digest_of(content: bytes) -> str:
+    """The hash of a file's bytes."""
+    return _hash(content).hexdigest()
+
+
+def _hash(content: bytes = b"") -> "hashlib.blake2b":
+    return hashlib.blake2b(content, digest_size=16)
 
 
 def _entry(stat: os.stat_result) -> Entry:

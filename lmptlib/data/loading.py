@@ -33,7 +33,8 @@ DRAWN = {"emoji-lt": emoji.VERSION, emoji_single.NAME: emoji_single.VERSION}
 _LISTS = ("root", "train", "test", "classes", "captions", "val")
 _PATHS = ("source", *_LISTS)
 _OPTIONS = {"allow_empty": bool, "difficult": bool, "version": int, "cutoffs": list}
-_CARD_KEYS: dict[str, type] = {"name": str, "pictures": str, "task": str} | dict.fromkeys(_PATHS, str) | _OPTIONS
+_TEXTS = ("name", "pictures", "task", "captions_by")
+_CARD_KEYS: dict[str, type] = dict.fromkeys(_TEXTS, str) | dict.fromkeys(_PATHS, str) | _OPTIONS
 _REQUIRED = ("name", "root", "train", "test", "classes")
 _SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".yaml", ".yml")
 # File names that say nothing of what is in them.
@@ -52,7 +53,8 @@ def read_card(path: Path) -> dict:
     ]
     required = ("name", "source") if "source" in card else _REQUIRED
     problems += [f"{path}: '{key}' is missing" for key in required if key not in card]
-    problems += [f"{path}: '{key}' does not go with 'source'" for key in _LISTS if "source" in card and key in card]
+    of_lists = (*_LISTS, "captions_by")
+    problems += [f"{path}: '{key}' does not go with 'source'" for key in of_lists if "source" in card and key in card]
     for key, kind in _CARD_KEYS.items():
         if key in card and not isinstance(card[key], kind):
             problems.append(f"{path}: '{key}' must be a {kind.__name__}, not {shown(card[key])}")
@@ -92,14 +94,24 @@ def task_of(dataset: str) -> str:
         return KINDS[1]
     if dataset in OFFICIAL:
         return OFFICIAL[dataset].task
+    return KINDS[1] if _card_says(dataset, "task") == KINDS[1] else KINDS[0]
+
+
+def captions_by(dataset: str) -> str:
+    """What made the captions of a data set by name or path, as its card says; empty where it does not."""
+    return str(_card_says(dataset, "captions_by") or "")
+
+
+def _card_says(dataset: str, key: str) -> object:
+    """What a data set's card says under a key; None where it is no card, or cannot be read."""
     path = from_home(dataset)
     if path.suffix not in (".yaml", ".yml") or not _is_there(path):
-        return KINDS[0]
+        return None
     try:
         card = read_yaml_file(path)
     except DataError:
-        return KINDS[0]
-    return KINDS[1] if isinstance(card, dict) and card.get("task") == KINDS[1] else KINDS[0]
+        return None
+    return card.get(key) if isinstance(card, dict) else None
 
 
 def _find_card(dataset: str, data_root: str | Path | None) -> dict:
@@ -209,7 +221,8 @@ def load_dataset(
     if problems := [problem for split in splits.values() if kind == KINDS[1] for problem in _not_single(split)]:
         raise DataError(problems)
     warnings += _warnings(class_names, train, test, kind)
-    task = Task(kind, tuple(card["cutoffs"])) if "cutoffs" in card else usual_task(train.labels.sum(0), kind)
+    warnings += [f"captions by {shorten(card['captions_by'], 300)}"] if card.get("captions_by") else []
+    task = Task(kind, tuple(card["cutoffs"])) if "cutoffs" in card else usual_task(train.shown.sum(0), kind)
     if task.thirds:
         warnings.append(task.grouping)
     named = tuple(f"{card['name']}: {warning}" for warning in warnings)
@@ -219,7 +232,7 @@ def load_dataset(
 
 def _not_single(split: Split) -> list[str]:
     """A line for each image of a single-label data set that has not one label."""
-    counts = split.labels.sum(1)
+    counts = split.shown.sum(1)
     return [
         f"{split.where(i)}: {split.names[i]} has {counts[i]} labels; with task single-label an image has one"
         for i in np.flatnonzero(counts != 1).tolist()
@@ -227,7 +240,7 @@ def _not_single(split: Split) -> list[str]:
 
 
 def _without_image(class_names: tuple[str, ...], split: Split) -> list[str]:
-    return [name for name, shown in zip(class_names, split.labels.sum(0)) if not shown]
+    return [name for name, shown in zip(class_names, split.shown.sum(0)) if not shown]
 
 
 def _warnings(class_names: tuple[str, ...], train: Split, test: Split, kind: str) -> list[str]:
@@ -237,17 +250,18 @@ def _warnings(class_names: tuple[str, ...], train: Split, test: Split, kind: str
         warnings.append(f"left out of the class weights, no training image: {', '.join(empty)}")
     # Where a place names no image but a split, the image's name does.
     places = [name if place in ("", *SPLITS) else place for place, name in zip(train.places, train.names)]
-    unlabelled = [place for place, label in zip(places, train.labels) if not label.any()]
+    unlabelled = [places[i] for i in np.flatnonzero(train.shown.sum(1) == 0)]
     if unlabelled:
         named = ", ".join(unlabelled[:5]) + (", ..." if len(unlabelled) > 5 else "")
         without = f"training images without a label ({len(unlabelled):,}, {train.source.name} {named})"
         warnings.append(f"{without} count as negatives of every class")
     if train.captions is None:
-        warnings.append("no captions: methods that learn from them, lmpt and prompts_and_probe, cannot be run")
+        what = "no captions: methods that learn from them, lmpt and prompts_and_probe, cannot be run"
+        warnings.append(f"{what}; 'lmpt data caption' makes some")
     measure = "accuracy" if kind == KINDS[1] else "AP"
     if untested := _without_image(class_names, test):
         warnings.append(f"no {measure}, no test image: {', '.join(untested)}")
-    everywhere = [name for name, shown in zip(class_names, test.labels.sum(0)) if shown == len(test)]
+    everywhere = [name for name, shown in zip(class_names, test.shown.sum(0)) if shown == len(test)]
     if everywhere and kind == KINDS[0]:
         warnings.append(f"AP is 100 whatever is learned, for every test image shows it: {', '.join(everywhere)}")
     if len(class_names) == 1 and kind == KINDS[0]:

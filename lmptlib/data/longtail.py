@@ -54,19 +54,26 @@ def sample_long_tail(labels: np.ndarray, counts: np.ndarray, seed: int = 0) -> n
     images than wanted gives all. With VOC2012 trainval in the order of its ids, VOC-LT's counts and seed 0 this is
     VOC-LT's training list, in which the order of Python's sets has a part.
     """
+    return np.sort(np.array(draw_long_tail(labels, counts, seed), int))
+
+
+def draw_long_tail(labels: np.ndarray, counts: np.ndarray, seed: int = 0) -> list[int]:
+    """The rows of `sample_long_tail` in the order of Python's set of them, which is that of VOC-LT's training list."""
     draw = random.Random(seed)
     every = [set(np.flatnonzero(column).tolist()) for column in labels.T]
     chosen: list[set[int]] = [set() for _ in every]
+    # all of them, kept beside: the order of a set depends on its past
+    sample: set[int] = set()
     for wanted, turn in zip(counts, class_order(labels)):
         missing = int(wanted) - len(chosen[turn])
         pool = tuple(every[turn] - chosen[turn]) if missing > 0 else tuple(chosen[turn])
         for row in draw.sample(pool, min(abs(missing), len(pool))):
-            for label in np.flatnonzero(labels[row]):
+            for rows in (sample, *(chosen[label] for label in np.flatnonzero(labels[row]))):
                 if missing > 0:
-                    chosen[label].add(row)
+                    rows.add(row)
                 else:
-                    chosen[label].remove(row)
-    return np.array(sorted(set().union(*chosen)), int)
+                    rows.remove(row)
+    return list(sample)
 
 
 def sample_table(labels: np.ndarray, class_names: Sequence[str], counts: np.ndarray, rows: np.ndarray) -> pd.DataFrame:

@@ -99,12 +99,12 @@ def cut_notes(dataset: Dataset, made: Dataset, table: pd.DataFrame) -> list[str]
     return notes
 
 
-def write_card(dataset: Dataset, folder: Path, about: str = "", force: bool = False) -> Path:
+def write_card(dataset: Dataset, folder: Path, about: str = "", force: bool = False, captions_by: str = "") -> Path:
     """Write a data set as the card `<folder>/<its name>.yaml` with lists and captions beside it, and give the card's path.
 
     The card names the folder of the images, which are not copied. What is written is read back before. about: how it was
-    made, a comment of the card. Raises DataError, one line, where that would not be the same data set, and where a file is there
-    already (unless `force`).
+    made, a comment of the card. captions_by: what made its captions, where nobody wrote them. Raises DataError, one line,
+    where that would not be the same data set, and where a file is there already (unless `force`).
     """
     card = folder / f"{dataset.name}.yaml"
     files = {f"{key}.txt": _list(split) for key, split in dataset.splits.items()}
@@ -114,6 +114,8 @@ def write_card(dataset: Dataset, folder: Path, about: str = "", force: bool = Fa
         files["captions.txt"] = _lines(f"{name} {one_line(caption)}" for name, caption in captioned)
     content = {"name": dataset.name, "root": str(dataset.train.root.absolute())}
     content |= {file.removesuffix(".txt"): file for file in files} | _told_apart(dataset)
+    if dataset.train.captions and captions_by:
+        content["captions_by"] = printable(captions_by)
     # the card comes last: where it stands, its lists do
     comment = f"# {printable(about)}\n" if about else ""
     files[card.name] = comment + yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
@@ -131,17 +133,19 @@ def _lines(lines: Iterable[str]) -> str:
 
 
 def _list(split: Split) -> str:
-    return _lines(" ".join([name, *map(str, row.nonzero()[0])]) for name, row in zip(split.names, split.labels))
+    return _lines(" ".join([name, *map(str, split.classes(image))]) for image, name in enumerate(split.names))
 
 
 def _told_apart(dataset: Dataset) -> dict[str, Any]:
-    """What a card says where it is not as usual: task, cut-offs, pictures."""
+    """What a card says where it is not as usual: task, cut-offs, classes without a training image, pictures."""
     task = dataset.task
     told: dict[str, Any] = {}
     if task.kind != MULTI_LABEL.kind:
         told["task"] = task.kind
     if task.cutoffs != USUAL_CUTOFFS[task.kind] and not task.thirds:
         told["cutoffs"] = list(task.cutoffs)
+    if not dataset.class_counts.all():
+        told["allow_empty"] = True
     if dataset.pictures != PICTURES[0]:
         told["pictures"] = dataset.pictures
     return told

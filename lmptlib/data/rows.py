@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from scipy.sparse import csr_array
 
-from lmptlib.data.dataset import Split
+from lmptlib.data.dataset import Split, label_table
 from lmptlib.data.images import SUFFIXES
 from lmptlib.data.stratified import draw_test
 from lmptlib.data.text import invisible, made_of_others, possible_slips, sharing_parts, spoken, visible
@@ -21,8 +22,6 @@ SPLITS = ("train", "val", "test")
 OTHER_SPLIT_NAMES = {"training": "train", "valid": "val", "validation": "val", "dev": "val", "testing": "test"}
 _SHOWN = 5
 _LONGEST_LABEL = 200
-# Bytes; in training the labels are floats, four times as large.
-_MOST_LABELS = 10**9
 
 
 class Row(NamedTuple):
@@ -84,16 +83,12 @@ def assemble(reading: Reading, check_images: bool = True) -> tuple[tuple[str, ..
     return class_names, _splits(rows, labels, reading.root), notes + drawn
 
 
-def label_matrix(rows: Sequence[Row], class_names: Sequence[str]) -> np.ndarray:
-    """Labels (N, C), bool. Raises DataError where they would take more than a gigabyte."""
-    if (size := len(rows) * len(class_names)) > _MOST_LABELS:
-        many = f"{len(rows):,} images of {len(class_names):,} classes: their labels are held as one table, of {size / 1e9:.1f} GB"
-        raise DataError([f"{rows[0].source}: {many}, and 1 GB is the most; take fewer images or classes"])
+def label_matrix(rows: Sequence[Row], class_names: Sequence[str]) -> csr_array:
+    """Labels (N, C), bool, sparse."""
     column = {name: c for c, name in enumerate(class_names)}
-    labels = np.zeros((len(rows), len(class_names)), bool)
-    for i, row in enumerate(rows):
-        labels[i, [column[label] for label in row.labels]] = True
-    return labels
+    ends = np.cumsum([0, *(len(row.labels) for row in rows)])
+    columns = [column[label] for row in rows for label in row.labels]
+    return csr_array((np.ones(len(columns), bool), columns, ends), shape=(len(rows), len(class_names)))
 
 
 def _usual_splits(rows: list[Row]) -> tuple[list[Row], list[str]]:
@@ -193,19 +188,19 @@ def _first_few(notes: list[str]) -> list[str]:
     return notes[:_SHOWN] + more
 
 
-def _drawn(rows: list[Row], labels: np.ndarray) -> tuple[list[Row], list[str]]:
+def _drawn(rows: list[Row], labels: csr_array) -> tuple[list[Row], list[str]]:
     """Rows that all have a split: as they say, else drawn, with a note. Raises DataError where some say it and some do not."""
     without = [row for row in rows if row.split is None]
     if not without:
         return rows, []
     if len(without) < len(rows):
         raise DataError([f"{without[0]}: it is of no split, and other images are"])
-    test = draw_test(labels, [row.image for row in rows])
+    test = draw_test(label_table(labels, str(rows[0].source)), [row.image for row in rows])
     told = f"no splits: {test.sum():,} of {len(rows):,} images, a fifth of each class, drawn for testing"
     return [row._replace(split="test" if drawn else "train") for row, drawn in zip(rows, test)], [told]
 
 
-def _splits(rows: list[Row], labels: np.ndarray, root: Path) -> dict[str, Split]:
+def _splits(rows: list[Row], labels: csr_array, root: Path) -> dict[str, Split]:
     """The splits of rows and their labels (N, C). Raises DataError."""
     splits = {}
     for key in SPLITS:

@@ -1,13 +1,15 @@
 """Which training images an epoch shows, and in what order."""
 
+import numpy as np
 import torch
+from scipy.sparse import csc_array, csr_array
 from torch import Tensor
 
 SAMPLERS = ("shuffle", "class_aware", "square_root", "effective_number")
 
 
-def epoch_order(kind: str, targets: Tensor, generator: torch.Generator, per_class: int = 3) -> Tensor:
-    """Indices (N,) of one epoch, as many as there are images, from targets (N, C).
+def epoch_order(kind: str, targets: Tensor | csr_array, generator: torch.Generator, per_class: int = 3) -> Tensor:
+    """Indices (N,) of one epoch, as many as there are images, from targets (N, C), which may be sparse.
 
     shuffle: every image once. The others draw a class, then one of its images, with replacement: an image without labels
     is never drawn.
@@ -25,11 +27,13 @@ def epoch_order(kind: str, targets: Tensor, generator: torch.Generator, per_clas
     >>> targets[order].sum(0)
     tensor([6, 6])
     """
-    n_images = len(targets)
+    n_images = targets.shape[0]
     if kind == "shuffle":
         return torch.randperm(n_images, generator=generator)
-    targets = targets.cpu()
-    counts = targets.sum(0).double()
+    by_class = csc_array(targets.cpu().numpy() if isinstance(targets, Tensor) else targets)
+    by_class.sort_indices()
+    first, members = (torch.from_numpy(part.astype(np.int64)) for part in (by_class.indptr, by_class.indices))
+    counts = first.diff().double()
     present = counts.nonzero().flatten()
     if kind == "class_aware":
         rounds = -(-n_images // (per_class * len(present)))
@@ -38,6 +42,5 @@ def epoch_order(kind: str, targets: Tensor, generator: torch.Generator, per_clas
     else:
         mass = counts.sqrt() if kind == "square_root" else 1 - 0.999**counts
         classes = torch.multinomial(mass, n_images, replacement=True, generator=generator)
-    members = [column.nonzero().flatten() for column in targets.T]
     draws = torch.rand(n_images, generator=generator, dtype=torch.float64)
-    return torch.stack([members[c][int(u * len(members[c]))] for c, u in zip(classes.tolist(), draws.tolist())])
+    return members[first[classes] + (draws * counts[classes]).long()]

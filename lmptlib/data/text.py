@@ -146,3 +146,14 @@ def _letter_fewer(name: str) -> set[str]:
 
 def _without_digits(name: str) -> str:
     return "".join(letter for letter in name if not letter.isdigit())
+
+
+def with_article(words: str) -> str:
+    """Words behind `a` or `an`, as their first letter asks for it.
+
+    >>> from lmptlib.data.text import with_article
+    >>> with_article("aeroplane")
+    'an aeroplane'
+    """
+    article = "an" if words[0] in "aeiou" and not words.startswith(("uni", "ufo")) else "a"
+    return f"{article} {words}"

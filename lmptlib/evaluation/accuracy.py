@@ -42,10 +42,14 @@ def top_accuracy(labels: np.ndarray, scores: np.ndarray, k: int = 1) -> float:
 
 def accuracy_intervals(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """Wilson's 95% interval of each class's accuracy, (C, 2) in [0, 1]; NaN for a class without images."""
-    found = np.full((labels.shape[1], 2), np.nan)
-    for c, (right, n) in enumerate(zip(hits(labels, scores).sum(0).tolist(), labels.sum(0).tolist())):
-        if n:
-            found[c] = stats.binomtest(right, n).proportion_ci(method="wilson")
+    return wilson_intervals(hits(labels, scores).sum(0), labels.sum(0))
+
+
+def wilson_intervals(right: np.ndarray, n: np.ndarray) -> np.ndarray:
+    """Wilson's 95% intervals, (C, 2) in [0, 1], of `right` of n, (C,) each; NaN for none of none."""
+    found = np.full((len(n), 2), np.nan)
+    for c in np.flatnonzero(n):
+        found[c] = stats.binomtest(int(right[c]), int(n[c])).proportion_ci(method="wilson")
     return found
 
 
@@ -70,17 +74,25 @@ def resampled_accuracy(labels: np.ndarray, scores: np.ndarray, groups: np.ndarra
 
 def _draws(labels: np.ndarray, right: np.ndarray, more: np.ndarray) -> np.ndarray:
     """Draws (R,) of the mean of classes; more (R, 4): how often a draw has each of the four images, the last two right."""
-    n, n_classes = labels.sum(0), labels.shape[1]
-    if n.sum() < FEWEST:
+    if labels.sum() < FEWEST:
         return np.full(len(more), np.nan)
-    share = _MORE / n_classes
+    mean, around, moves, of_more = moving_parts(right.sum(0), labels.sum(0))
+    deviations = draws_of(len(labels)) @ ((right - labels * around) @ moves) + more @ of_more
+    return mean + deviations - deviations.mean()
+
+
+def moving_parts(right: np.ndarray, n: np.ndarray) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
+    """The mean accuracy of classes with `right` of n images, (C,) each, with four images more, and what moves it.
+
+    An image of class c moves it by (1 if right, else 0, less around_c) times moves_c, (C,) each, and each of the four by
+    what it says itself, (4,).
+    """
+    share = _MORE / len(n)
     weight = n + share
-    accuracy = (right.sum(0) + share / 2) / weight
+    accuracy = (right + share / 2) / weight
     # the deviation of a single image from its own accuracy says nothing
     around = np.where(n > 1, accuracy, accuracy.mean())
     # of n images a bootstrap spreads by the root of (n - 1) / n too little
-    moves = np.where(n > 1, np.sqrt(weight / (weight - 1)), 1) / weight / n_classes
-    of_images = draws_of(len(labels)) @ ((right - labels * around) @ moves)
-    of_more = more @ (moves @ (np.repeat([0, 1], _MORE // 2) - around[:, None])) / n_classes
-    deviations = of_images + of_more
-    return accuracy.mean() + deviations - deviations.mean()
+    moves = np.where(n > 1, np.sqrt(weight / (weight - 1)), 1) / weight / len(n)
+    of_more = moves @ (np.repeat([0, 1], _MORE // 2) - around[:, None]) / len(n)
+    return float(accuracy.mean()), around, moves, of_more

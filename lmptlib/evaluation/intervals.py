@@ -11,6 +11,7 @@ from scipy import stats
 from scipy.special import expit, logit
 
 from lmptlib.evaluation.average_precision import summarise, weighted_average_precision
+from lmptlib.evaluation.places import Places
 
 # Positives below which a class has no interval, and a group without a class of so many has none either.
 FEWEST = 10
@@ -33,39 +34,25 @@ def class_intervals(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
     a positive short of it, and the interval ends at 1.
     """
     found = np.full((labels.shape[1], 2), np.nan)
-    measured = _measured(labels, scores)
-    for c in np.flatnonzero(labels.sum(0) >= FEWEST):
-        found[c] = _class_interval(labels[:, c], scores[:, c], measured[c])
+    for c in np.flatnonzero(labels.any(0)):
+        places = Places(np.flatnonzero(labels[:, c]), scores[:, c])
+        found[c] = class_interval(places, places.influences())
     return found
 
 
-def _class_interval(positive: np.ndarray, scores: np.ndarray, ap: float) -> tuple[float, float]:
-    n = positive.sum()
+def class_interval(places: Places, influences: np.ndarray) -> np.ndarray:
+    """The interval of one class, (2,), as `class_intervals` says, from its `places` and their influences (N,)."""
+    n, ap = len(places.rows), places.average_precision
+    if n < FEWEST:
+        return np.full(2, np.nan)
     middle = min(ap, 1 - 0.5 / n)
     variance = 1 / (n * middle * (1 - middle))
     if n >= _MANY:
-        moves = influences(positive, scores)
-        sides = (moves[positive], moves[~positive])
+        sides = (influences[places.rows], np.delete(influences, places.rows))
         of_images = sum(len(side) * side.var(ddof=1) for side in sides if len(side) > 1) / (middle * (1 - middle)) ** 2
         variance = max(of_images, variance) if n * (1 - ap) < _MISPLACED else of_images
     half = stats.t.ppf(0.975, n - 1) * np.sqrt(variance)
-    return expit(logit(middle) - half), max(expit(logit(middle) + half), ap)
-
-
-def influences(positive: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """How a class's AP changes with the weight of each image, at equal weights of 1: (N,), from labels and scores (N,).
-
-    The derivative of the weighted AP, sum_i w_i P_i / sum_i w_i over positives i with P_i the weighted precision at i's rank.
-    """
-    order = np.argsort(-scores, kind="stable")
-    ranked, hit = scores[order], positive[order]
-    first, last = (np.searchsorted(-ranked, -ranked, side=side) for side in ("left", "right"))
-    precision = np.cumsum(hit)[last - 1] / last
-    # An image more changes the precision at each positive j that ranks no higher, by (1 - P_j) / rank or by -P_j / rank.
-    gained, lost = (np.cumsum((hit * part / last)[::-1])[::-1][first] for part in (1, precision))
-    moves = np.empty(len(order))
-    moves[order] = (hit * (precision - precision[hit].mean() + gained) - lost) / hit.sum()
-    return moves
+    return np.array([expit(logit(middle) - half), max(expit(logit(middle) + half), ap)])
 
 
 def resampled_means(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> dict[str, np.ndarray]:
@@ -95,15 +82,20 @@ def resampled_means(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) 
 
 
 def _deviations(means: np.ndarray, n_positive: np.ndarray) -> np.ndarray:
-    """Deviations of a mean of classes over draws (R,), NaN without a class of positives enough, stretched where they are few.
+    """Deviations of a mean of classes over draws (R,), stretched; NaN without a class of positives enough."""
+    wider = stretch(n_positive)
+    # a draw in which nothing could be said does not deviate
+    return np.full(len(means), np.nan) if np.isnan(wider) else wider * np.nan_to_num(means - np.nanmean(means))
+
+
+def stretch(n_positive: np.ndarray) -> float:
+    """What deviations of a mean are multiplied by, from its classes' positives (C,): NaN without a class of positives enough.
 
     2.1 deviations are what t has with 18 degrees: with fewer positives beyond one a class, as many as t has with these.
     """
     if n_positive.max(initial=0) < FEWEST:
-        return np.full(len(means), np.nan)
-    stretch = stats.t.ppf(0.975, (n_positive - 1).sum()) / _WIDTH
-    # a draw in which nothing could be said does not deviate
-    return max(stretch, 1) * np.nan_to_num(means - np.nanmean(means))
+        return np.nan
+    return max(stats.t.ppf(0.975, (n_positive - 1).sum()) / _WIDTH, 1)
 
 
 def resampled_average_precision(

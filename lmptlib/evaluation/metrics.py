@@ -32,15 +32,11 @@ def evaluate(
         # where all rankings are one, so are their intervals
         one = ranking if ranking in measure.rankings else measure.rankings[0]
         ranked = ranking_scores(scores, one, logit_scale)
-        ap = measure.by_class(labels, ranked)
-        entry: dict = {name: percent(float(value)) for name, value in summarise(ap, groups).items()}
-        entry["per_class"] = {name: percent(value) for name, value in zip(class_names, ap)}
-        metrics["scores"][ranking] = entry | intervals(labels, ranked, class_names, groups, task)
+        found = figures(measure.by_class(labels, ranked), class_names, groups)
+        metrics["scores"][ranking] = found | intervals(labels, ranked, class_names, groups, task)
     if task == "single-label":
         metrics["accuracy"] = {f"top{k}": percent(top_accuracy(labels, scores, k)) for k in (1, 5)}
-    metrics["n_pos"] = {name: int(count) for name, count in zip(class_names, labels.sum(0))}
-    metrics["n_scored_classes"] = int(labels.any(0).sum())
-    return metrics
+    return metrics | counts(labels.sum(0), class_names)
 
 
 def evaluate_folds(
@@ -60,10 +56,9 @@ def evaluate_folds(
     standard = scores if task == "single-label" else standardised_by_fold(scores, folds)
     ap = MEASURES[task].of_folds(labels, scores, folds)
     entry: dict = {"name": OUT_OF_FOLD, "n_folds": len(np.unique(folds))}
-    entry |= {name: percent(float(value)) for name, value in summarise(ap, groups).items()}
+    entry |= figures(ap, class_names, groups)
     named = tuple(name for name, judge in zip(class_names, judged) if judge)
     entry["ci95"] = intervals(labels[:, judged], standard[:, judged], named, groups[judged], task)["ci95"]
-    entry["per_class"] = {name: percent(value) for name, value in zip(class_names, ap)}
     return entry | {"left_out": [name for name in class_names if name not in named]}
 
 
@@ -76,12 +71,29 @@ def intervals(
 ) -> dict:
     """`ci95` and `per_class_ci95` of `evaluate`, from labels and the scores of one ranking (N, C)."""
     measure = MEASURES[task]
-    of_means = measure.resampled_means(labels, ranked, groups)
+    means, of_classes = measure.resampled_means(labels, ranked, groups), measure.class_intervals(labels, ranked)
+    return stated(means, of_classes, class_names)
+
+
+def figures(by_class: np.ndarray, class_names: tuple[str, ...], groups: np.ndarray) -> dict:
+    """The means of a measure's figures of each class, (C,), and these as `per_class`, in percent."""
+    means: dict = {name: percent(float(value)) for name, value in summarise(by_class, groups).items()}
+    return means | {"per_class": {name: percent(value) for name, value in zip(class_names, by_class)}}
+
+
+def counts(n_pos: np.ndarray, class_names: tuple[str, ...]) -> dict:
+    """What `evaluate` says of the images of each class, (C,)."""
     return {
-        "ci95": {name: _interval(mean_interval(values)) for name, values in of_means.items()},
-        "per_class_ci95": {
-            name: _interval(interval) for name, interval in zip(class_names, measure.class_intervals(labels, ranked))
-        },
+        "n_pos": {name: int(count) for name, count in zip(class_names, n_pos)},
+        "n_scored_classes": int((n_pos > 0).sum()),
+    }
+
+
+def stated(means: dict[str, np.ndarray], of_classes: np.ndarray, class_names: tuple[str, ...]) -> dict:
+    """`ci95` and `per_class_ci95`, from draws (R,) of the means by group and the intervals of the classes, (C, 2)."""
+    return {
+        "ci95": {name: _interval(mean_interval(values)) for name, values in means.items()},
+        "per_class_ci95": {name: _interval(interval) for name, interval in zip(class_names, of_classes)},
     }
 
 

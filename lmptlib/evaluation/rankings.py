@@ -3,6 +3,8 @@
 AP ranks images class by class. A number added to a class (all images of one column) changes no ranking by cosine; a
 number added to an image (all classes of one row) does. Centred and softmax scores are free of the second."""
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.special import logsumexp
 
@@ -14,6 +16,19 @@ def softmax_scores(cosine: np.ndarray, logit_scale: float) -> np.ndarray:
     logits = logit_scale * cosine.astype(np.float64)
     exp = np.exp(logits - logits.max(1, keepdims=True))
     return exp / exp.sum(1, keepdims=True)
+
+
+def softmax_rows(scores: np.ndarray, logit_scale: float) -> Callable[[int], np.ndarray]:
+    """`softmax_scores` class by class: from scores (C, N), read once now, a function of a class to its row (N,)."""
+    highest, total = np.full(scores.shape[1], -np.inf), np.zeros(scores.shape[1])
+    for row in scores:
+        logits = logit_scale * row.astype(np.float64)
+        higher = np.maximum(highest, logits)
+        # the sum so far, and the new logit, relative to the highest of both
+        total *= np.exp(highest - higher)
+        total += np.exp(logits - higher)
+        highest = higher
+    return lambda c: np.exp(logit_scale * scores[c].astype(np.float64) - highest) / total
 
 
 ZERO_SHOT_RANKINGS = ("logit", "centred", "softmax")

@@ -23,7 +23,7 @@ from lmptlib.losses.cse import CSELoss
 from lmptlib.losses.distribution_balanced import DistributionBalancedLoss
 from lmptlib.losses.focal import FocalLoss
 from lmptlib.losses.ldam import LDAMLoss
-from lmptlib.losses.probability_guided import ProbabilityGuidedLoss, mean_probabilities
+from lmptlib.losses.probability_guided import ProbabilityGuidedLoss, mean_probabilities, probability_sums
 from lmptlib.losses.softmax import (
     BalancedSoftmaxLoss,
     ClassBalancedCrossEntropyLoss,
@@ -225,5 +225,6 @@ __all__ = [
     "make_loss",
     "mean_probabilities",
     "preset_settings",
+    "probability_sums",
     "settings_model",
 ]

@@ -29,13 +29,18 @@ def mean_probabilities(logits: Tensor, targets: Tensor, known: Tensor | None = N
     >>> mean_probabilities(logits, targets)
     (tensor([0.8808, 0.5000]), tensor([0.8808,    nan]))
     """
+    positive, negative = probability_sums(logits, targets, known)
+    return positive[0] / positive[1], negative[0] / negative[1]
+
+
+def probability_sums(logits: Tensor, targets: Tensor, known: Tensor | None = None) -> Tensor:
+    """(2, 2, C): of the positives, then of the negatives, the sum of their probabilities and how many there are."""
     if logits.dtype in (torch.float16, torch.bfloat16):
         logits = logits.float()
     p, targets = torch.sigmoid(logits), targets.to(logits)
-    positive = (p * targets).sum(0) / targets.sum(0)
     negatives = 1 - targets if known is None else (1 - targets) * known
-    negative = ((1 - p) * negatives).sum(0) / negatives.sum(0)
-    return positive, negative
+    sides = ((p, targets), (1 - p, negatives))
+    return torch.stack([torch.stack([(each * of_side).sum(0), of_side.sum(0)]) for each, of_side in sides])
 
 
 class ProbabilityGuidedLoss(ClassificationLoss):

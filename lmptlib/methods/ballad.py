@@ -132,7 +132,7 @@ class Ballad(CosineMethod):
         tokens = clip.tokenize([HAND_WRITTEN[0].format(prompt_name(name)) for name in problem.class_names])
         self.register_buffer("tokens", tokens[:, : int(tokens.argmax(-1).max()) + 1], persistent=False)
         self.register_buffer("text", template_features(clip, problem.class_names).clone())
-        self.most_labels = max(int(problem.targets.sum(1).max()), 1)
+        self.most_labels = problem.most_labels
         if settings.tune_epochs:
             self.live: Clip = clip.copy()
             self.towers = self.live.model.requires_grad_(True)
@@ -180,12 +180,6 @@ class Ballad(CosineMethod):
         clip = self.problem.clip.tuned(self.towers)
         self.text.copy_(template_features(clip, self.problem.class_names))
         return clip
-
-    @torch.no_grad()
-    def calibrate(self, batch: Batch) -> None:
-        """The logit map's first bias: the mean logit meets the label density."""
-        batch = batch.labelled()
-        self.logit_map.calibrate(self.cosines(batch, None), batch.targets)
 
     def losses(self, batch: Batch, text: Tensor | None) -> dict[str, Tensor]:
         if batch.pixels is None:

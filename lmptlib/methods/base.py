@@ -1,6 +1,6 @@
 """What a method is: its settings, the phases that it learns in, what it reads of a batch, and how it scores."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -80,20 +80,20 @@ class Learning(Settings):
 class Problem:
     """What a method is built for.
 
-    class_counts (C,): training images of each class, out of n_images. targets (N, C): their labels. width: of image
-    features, D. generator: of everything random. clip: encodes texts; its towers stay as they are.
+    class_counts (C,): training images of each class, out of n_images. width: of image features, D. generator: of everything
+    random. clip: encodes texts; its towers stay as they are. most_labels: that one training image has.
     """
 
     class_names: tuple[str, ...]
     class_counts: Tensor
     n_images: int
-    targets: Tensor
     width: int
     generator: torch.Generator
     clip: Clip
     loss: ClassificationLoss | None = None  # of a method that learns step by step
     pool: str = "max"  # how the crops of an image are put together
     single: bool = False  # whether an image is of one class
+    most_labels: int = 1
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ class Phase:
 
     parameters: what it moves, in the groups that torch.optim takes (params, lr, weight_decay). sampler: which images an
     epoch shows; several draw that many batches for each step. needs: fields of `Batch` that it reads. over: what an epoch
-    goes over, `images` or `captions`. begin: what is done before its first step, given the whole training set as a batch.
+    goes over, `images` or `captions`. begin: what is done before its first step, given the training set batch by batch.
     per_class: images of a class in turn, of class-aware sampling. augment: of pixels, the smallest share of a picture's area
     that a random crop keeps; at 1 they are neither cropped nor flipped. rate: the setting with its learning rate.
 
@@ -153,7 +153,7 @@ class Phase:
     epochs: int
     needs: tuple[str, ...] = ("images",)
     over: str = "images"
-    begin: Callable[[Batch], None] | None = None
+    begin: Callable[[Iterable[Batch]], None] | None = None
     per_class: int = 3
     augment: float = 1.0
     rate: str = "lr"
@@ -177,7 +177,7 @@ class Method(nn.Module):
 
     Settings: ClassVar[type[Settings]] = Settings
     captions: ClassVar[bool] = False  # whether it cannot do without captions, whatever its settings are
-    reads: ClassVar[tuple[str, ...]] = ("images",)  # fields of `Batch` that `solve` reads
+    reads: ClassVar[tuple[str, ...]] = ()  # fields of `Batch` that `solve` reads; none where there is nothing to solve
     settles: ClassVar[bool] = False  # whether `settle` chooses something on validation images, where there are any
     logit_scale = 1.0  # from its scores to the logits whose softmax over classes ranks
 
@@ -215,6 +215,9 @@ class Method(nn.Module):
     def phases(self) -> list[Phase]:
         """The stretches of training, in order; none where nothing is trained step by step."""
         return []
+
+    def calibrate(self, chunks: Iterable[Batch]) -> None:
+        """Take from the training set, given batch by batch, what is set before anything is learned."""
 
     def solve(self, batch: Batch) -> None:
         """Take from the whole training set what is not learned step by step: methods without phases."""

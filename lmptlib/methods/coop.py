@@ -65,12 +65,5 @@ class CoOp(CosineMethod):
         """The fields of a batch that training reads."""
         return ("images",)
 
-    @torch.no_grad()
-    def calibrate(self, batch: Batch) -> None:
-        """The logit map's first bias, of the contexts before training."""
-        (text,) = self.problem.clip.encode_prompts([self.prompts(batch)])
-        batch = batch.labelled()
-        self.logit_map.calibrate(self.cosines(batch, text), batch.targets)
-
     def prompts(self, batch: Batch | None) -> Prompts:
         return self.learner()

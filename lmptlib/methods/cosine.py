@@ -1,7 +1,9 @@
 """What methods share that score images by the cosine with text features."""
 
+from collections.abc import Iterable
 from typing import Literal
 
+import torch
 from pydantic import Field
 from torch import Tensor
 
@@ -25,6 +27,13 @@ class CosineMethod(Method):
         super().__init__(settings, problem)
         self.logit_scale = problem.clip.logit_scale
         self.logit_map = LogitMap(settings.logit_map, self.logit_scale, len(problem.class_names))
+
+    @torch.no_grad()
+    def calibrate(self, chunks: Iterable[Batch]) -> None:
+        """The logit map's first bias: the mean logit meets the label density."""
+        (text,) = self.problem.clip.encode_prompts([self.prompts(None)])
+        labelled = (batch.labelled() for batch in chunks)
+        self.logit_map.calibrate((self.cosines(batch, text), batch.targets) for batch in labelled)
 
     def cosines(self, batch: Batch, text: Tensor | None) -> Tensor:
         """Cosines (B, C) of unit image features with unit text features (C, D): what the logit map takes."""

@@ -1,5 +1,7 @@
 """From scores to logits."""
 
+from collections.abc import Iterable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -26,16 +28,20 @@ class LogitMap(nn.Module):
         return self.a.exp() * scores + self.b
 
     @torch.no_grad()
-    def calibrate(self, scores: Tensor, targets: Tensor) -> None:
-        """b = logit(label density) - mean of exp(a) * score, over training images: scores and targets (N, C).
+    def calibrate(self, chunks: Iterable[tuple[Tensor, Tensor]]) -> None:
+        """b = logit(label density) - mean of exp(a) * score, over training images: scores and targets (B, C), chunk by chunk.
 
         Over all classes, or of each class by itself where b is per class. A raw map stays as it is.
         """
         if not self.learned:
             return
-        over = 0 if self.b.dim() else (0, 1)
-        density = torch.logit(targets.float().mean(over), eps=0.5 / targets.numel())
-        self.b.copy_(density - (self.a.exp() * scores).mean(over))
+        over, n_images = 0 if self.b.dim() else (0, 1), 0
+        sums = torch.zeros(2, *self.b.shape, dtype=torch.float64, device=self.b.device)
+        for scores, targets in chunks:
+            sums += torch.stack([(self.a.exp() * scores).sum(over), targets.float().sum(over)])
+            n_images, n_classes = n_images + len(scores), scores.shape[1]
+        mean, density = (sums / (n_images if self.b.dim() else n_images * n_classes)).to(self.b.dtype)
+        self.b.copy_(torch.logit(density, eps=0.5 / (n_images * n_classes)) - mean)
 
     @torch.no_grad()
     def fit(self, scores: Tensor, targets: Tensor) -> None:

@@ -3,6 +3,7 @@
 Stage 1 is linear_probe's. The features that the sources learn in it are CLIP's here, and frozen.
 """
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -102,7 +103,7 @@ class SecondStage(LinearProbe):
         """What stage 2 learns."""
         raise NotImplementedError
 
-    def begin(self, batch: Batch) -> None:
+    def begin(self, chunks: Iterable[Batch]) -> None:
         """What is done before stage 2."""
 
     def phases(self) -> list[Phase]:
@@ -155,6 +156,6 @@ class CRT(SecondStage):
         return list(self.probe.parameters())
 
     @torch.no_grad()
-    def begin(self, batch: Batch) -> None:
+    def begin(self, chunks: Iterable[Batch]) -> None:
         for parameter in self.moved():
             parameter.zero_()

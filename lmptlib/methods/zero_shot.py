@@ -30,11 +30,6 @@ class ZeroShot(CosineMethod):
     def masks_unknown(cls, settings: Any) -> bool:
         return True
 
-    def solve(self, batch: Batch) -> None:
-        """The logit map's bias, so that the mean logit meets the label density."""
-        batch = batch.labelled()
-        self.logit_map.calibrate(self.cosines(batch, None), batch.targets)
-
     def cosines(self, batch: Batch, text: Tensor | None) -> Tensor:
         return super().cosines(batch, centre(self.text) if self.settings.centred else self.text)
 

@@ -50,11 +50,10 @@ class Classifier:
         width = tensors.pop("after").shape[1]
         del tensors["before"]
         counts = torch.tensor(classes["train"].to_list())
-        # As many rows as the training set had: what a method sizes by them fits what was saved.
-        n_rows = self.run.config["n_train"] + self.run.config.get("n_fetched", 0)
-        targets = torch.zeros(1, 1, device=device).expand(n_rows, len(classes))
+        # as many as the training set had: what a method sizes by them fits what was saved
+        n_images = self.run.config["n_train"] + self.run.config.get("n_fetched", 0)
         self.method = build_method(
-            self.config, self.class_names, counts, targets, width, self.clip, Task(self.run.task)
+            self.config, self.class_names, counts, n_images, width, self.clip, Task(self.run.task)
         )
         towers = {f"towers.{name}": tensor.to(device) for name, tensor in self.run.towers().items()}
         self.method.load_state_dict(tensors | towers)

@@ -215,11 +215,12 @@ class Run:
         rows = self.class_rows
         group = rows["group"].to_numpy()
         columns = {"positive": pd.DataFrame(positive), "negative": pd.DataFrame(negative)}
+        apart = self.config.get("recorded_every", 1) if every == "iteration" else 1
         tables = []
         for name in GROUPS:
             members = np.flatnonzero(group == name)
             table = pd.DataFrame({kind: values[members].mean(axis=1) for kind, values in columns.items()})
-            tables.append(table.assign(step=np.arange(len(positive)), group=name))
+            tables.append(table.assign(step=apart * np.arange(len(positive)), group=name))
         found = pd.concat(tables, ignore_index=True)[["step", "group", "positive", "negative"]]
         found.attrs |= rows.attrs
         return found

@@ -17,6 +17,7 @@ EXTRAS = {
     "notebooks": "the notebooks",
     "paper": "the notebooks' paper figures",
     "cluster": "several workers of a sweep",
+    "captions": "captions by a model",
 }
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from lmptlib.clip.progress import duration
 from lmptlib.errors import first_line
 from lmptlib.paths import DiskError, check_writable, outputs_folder
 from lmptlib.runs.ensemble import Ensemble
@@ -55,8 +56,8 @@ def run_sweep(
     try:
         for done, run in enumerate(_attempts(missing, runner, force, workers, log), 1):
             name, left = names[run.plan.key], (time.monotonic() - started) / done * (len(missing) - done)
-            told = run.error or f"done in {_time(run.seconds)}{'' if workers.here else f' on {run.where}'}"
-            log(f"[{done}/{len(missing)}] {name}  {told}  ({_time(left)} left)")
+            told = run.error or f"done in {duration(run.seconds)}{'' if workers.here else f' on {run.where}'}"
+            log(f"[{done}/{len(missing)}] {name}  {told}  ({duration(left)} left)")
             attempts.append(run)
     except KeyboardInterrupt as interrupt:
         others = "; the scheduler's workers end the runs that they have" if workers.scheduler else ""
@@ -116,7 +117,3 @@ def _average(weights: dict[str, float], runs: dict[str, list[Run]]) -> list[Ense
         Ensemble(tuple((weight, runs[row][i % len(runs[row])]) for row, weight in weights.items()))
         for i in range(n_seeds)
     ]
-
-
-def _time(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"

@@ -73,7 +73,7 @@ def _out_of_fold(config: Config, inputs: Inputs, folds: np.ndarray) -> tuple[np.
 
     Those of images in no fold, which every training has, stay zero.
     """
-    scores, logits = np.zeros((2, *inputs.targets.shape))
+    scores, logits = np.zeros((2, *inputs.dataset.train.shown.shape))
     for fold in range(N_FOLDS):
         held = folds == fold
         state = TrainState(config, FoldInputs(inputs, ~held, held))

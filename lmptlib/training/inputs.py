@@ -15,6 +15,9 @@ from lmptlib.data.stratified import draw_folds
 from lmptlib.methods.base import Batch
 from lmptlib.training.pixels import Pictures, read_ahead
 
+# Images that are scored at once: their scores by each crop take 4,096 x 14 x C numbers.
+AT_ONCE = 4096
+
 
 class Inputs:
     """The inputs of runs that share a data set and a CLIP, on its device. Each is made when it is first asked for.
@@ -25,15 +28,32 @@ class Inputs:
     def __init__(self, dataset: Dataset, clip: Clip, cache: Path, log: Callable[[str], None], views: int = 1):
         self.dataset, self.clip, self.cache, self.log, self.views = dataset, clip, cache, log, views
         self.device = clip.device
-        self.targets = torch.from_numpy(dataset.train.labels).float().to(clip.device)  # (N, C)
-        # (N, C) bool, or None where all labels are known
-        self.known = None if dataset.known is None else torch.from_numpy(dataset.known).to(clip.device)
         self._of_splits: dict[str, Tensor] = {}
         self._crops: dict[str, Tensor] = {}
 
     def of_tuned(self, clip: Clip) -> "Inputs":
         """The inputs that a tuned CLIP gives of the same data."""
         return Inputs(self.dataset, clip, self.cache, self.log, self.views)
+
+    @cached_property
+    def targets(self) -> Tensor:
+        """Labels (N, C) of the training images, 0 or 1."""
+        return torch.from_numpy(self.dataset.train.labels).float().to(self.device)
+
+    @cached_property
+    def known(self) -> Tensor | None:
+        """Which of them are known, (N, C) bool; None where all are."""
+        return None if self.dataset.known is None else torch.from_numpy(self.dataset.known).to(self.device)
+
+    @property
+    def width(self) -> int:
+        """D, of image features."""
+        return self.images.shape[-1]
+
+    @property
+    def rows_on(self) -> str:
+        """Where the numbers of a batch's rows are to be."""
+        return self.device
 
     @cached_property
     def folds(self) -> Tensor:
@@ -60,6 +80,10 @@ class Inputs:
     def caption_tokens(self) -> Tensor:
         """Unit features (N, 77, D) of each token of the captions."""
         return torch.cat([self.clip.encode_tokens(part) for part in self.caption_ids.split(256)]).clone()
+
+    def read(self, name: str) -> None:
+        """Compute what the cache lacks of the features of the whole images of train, val or test."""
+        self.of_split(name)
 
     def of_split(self, name: str) -> Tensor:
         """Unit features (N, D), plain, of the images of train, val or test."""
@@ -106,6 +130,16 @@ class Inputs:
         }
         return Batch(self.targets, known=self.known, **{name: made[name]() for name in reads})  # type: ignore[arg-type]
 
+    def chunks(self, reads: tuple[str, ...] = ("images",)) -> Iterator[Batch]:
+        """The training set as `whole` gives it, in as many batches as it takes: here one."""
+        yield self.whole(reads)
+
+    def scored(self, name: str) -> Iterator[Batch]:
+        """The images of train, val or test as `to_score` gives them, some at once."""
+        batch = self.to_score(name)
+        for rows in torch.arange(len(batch.targets), device=self.device).split(AT_ONCE):
+            yield batch.rows(rows)
+
     def to_score(self, name: str) -> Batch:
         """All images of train, val or test with their crops, as they are scored."""
         targets = torch.from_numpy(self.labels(name)).float().to(self.device)
@@ -118,7 +152,7 @@ class Inputs:
 
     def n_rows(self, over: str) -> int:
         """What an epoch goes over: training images, or their captions, one each."""
-        return len(self.targets) if over == "images" else len(self.dataset.train.captions or ())
+        return len(self.dataset.train) if over == "images" else len(self.dataset.train.captions or ())
 
     def labels(self, name: str) -> np.ndarray:
         """Labels (N, C) bool of train, val or test."""

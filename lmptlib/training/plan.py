@@ -99,9 +99,8 @@ def plan_run(
     weights = _once(memory, weights_fingerprint, config.model, config.weights)
     dataset, fingerprint = _once(memory, _read, config.dataset, config.data_root, cache)
     if METHODS[config.method].needs_captions(config.settings) and dataset.train.captions is None:
-        raise ValueError(
-            f"{dataset.name}: method '{config.method}' learns from captions, and there are none: add them, or use method coop"
-        )
+        to_do = "add them ('lmpt data caption'), or use method coop"
+        raise ValueError(f"{dataset.name}: method '{config.method}' learns from captions, and there are none: {to_do}")
     if config.learning and config.learning.select == "val" and dataset.val is None:
         raise ValueError(f"{dataset.name}: select 'val' needs a validation split, and there is none: use 'last'")
     dataset = check_model(config, dataset)

@@ -1,10 +1,12 @@
 """What a training tells of itself. It stays on the device, and is read once an epoch."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from lmptlib.losses import class_logits, mean_probabilities
+from lmptlib.losses import class_logits, mean_probabilities, probability_sums
 
 TRACKS = tuple(f"{every}_{side}" for every in ("iteration", "epoch") for side in ("positive", "negative"))
 
@@ -12,19 +14,20 @@ TRACKS = tuple(f"{every}_{side}" for every in ("iteration", "epoch") for side in
 class Recorder:
     """Losses, mean probabilities by class (PG Eq. 6), and the first step whose loss is not finite.
 
-    over_classes: whether probabilities are a softmax over the classes.
+    over_classes: whether probabilities are a softmax over the classes. every: of how many steps those of the first are taken.
     probabilities: track -> arrays (steps, C), those that were read.
     """
 
-    def __init__(self, n_classes: int, batch_size: int, device: str, over_classes: bool = False):
+    def __init__(self, n_classes: int, batch_size: int, device: str, over_classes: bool = False, every: int = 1):
         self.n_classes, self.batch_size, self.device, self.over_classes = n_classes, batch_size, device, over_classes
+        self.every = every
         self.probabilities: dict[str, list[np.ndarray]] = {track: [] for track in TRACKS}
         self._pending: dict[str, list[Tensor]] = {track: [] for track in TRACKS}
         self.begin_epoch()
 
     def begin_epoch(self) -> None:
         self._sums: dict[str, Tensor] = {}
-        self._shown = 0
+        self._shown = self._step = 0
         self._broken = torch.zeros((), dtype=torch.bool, device=self.device)
         # Logits and targets of the first step that broke, with rows of a short batch left at zero.
         self._culprit = torch.zeros(2, self.batch_size, self.n_classes, device=self.device)
@@ -33,6 +36,7 @@ class Recorder:
         """Take the terms of a step's loss, as `Method.losses` gives them, with its targets and which of them are known."""
         n = targets.shape[-2]
         self._shown += n
+        taken, self._step = self._step % self.every == 0, self._step + 1
         for name, term in terms.items():
             if name != "logits":
                 so_far = self._sums.get(name)
@@ -41,21 +45,29 @@ class Recorder:
         breaks = ~terms["loss"].detach().isfinite() & ~self._broken
         self._broken = self._broken | breaks
         if "logits" not in terms:
-            self._add("iteration", torch.full((2, self.n_classes), torch.nan, device=self.device))
+            if taken:
+                self._add("iteration", self._nothing())
             return
         logits, targets = terms["logits"].detach().float(), targets.float()
         if logits.dim() == 2:
             self._culprit[:, :n] = torch.where(breaks, torch.stack([logits, targets]), self._culprit[:, :n])
-        known = None if known is None else known.flatten(0, -2)
-        self._add("iteration", self._means(logits.flatten(0, -2), targets.flatten(0, -2), known))
+        if taken:
+            known = None if known is None else known.flatten(0, -2)
+            logits = class_logits(logits) if self.over_classes else logits
+            self._add("iteration", mean_probabilities(logits.flatten(0, -2), targets.flatten(0, -2), known))
 
-    def epoch(self, logits: Tensor | None, targets: Tensor, known: Tensor | None = None) -> None:
-        """Take the logits of the whole training set, (N, C), at the end of an epoch; None where there are none."""
-        nothing = torch.full((2, self.n_classes), torch.nan, device=self.device)
-        self._add("epoch", nothing if logits is None else self._means(logits, targets, known))
+    def epoch(self, chunks: Iterable[tuple[Tensor, Tensor, Tensor | None]]) -> None:
+        """Take the logits of the whole training set at the end of an epoch, none where there are none.
 
-    def _means(self, logits: Tensor, targets: Tensor, known: Tensor | None) -> tuple[Tensor, Tensor]:
-        return mean_probabilities(class_logits(logits) if self.over_classes else logits, targets, known)
+        chunks: logits and targets (B, C) of some of its images, and which of the targets are known.
+        """
+        sums = torch.zeros(2, 2, self.n_classes, dtype=torch.float64, device=self.device)
+        for logits, targets, known in chunks:
+            sums += probability_sums(class_logits(logits) if self.over_classes else logits, targets, known)
+        self._add("epoch", (sums[:, 0] / sums[:, 1]).float())
+
+    def _nothing(self) -> Tensor:
+        return torch.full((2, self.n_classes), torch.nan, device=self.device)
 
     def _add(self, every: str, means: tuple[Tensor, Tensor] | Tensor) -> None:
         for side, mean in zip(("positive", "negative"), means):

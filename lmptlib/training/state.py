@@ -27,7 +27,8 @@ from lmptlib.training.inputs import Inputs
 from lmptlib.training.recorder import Recorder
 from lmptlib.training.selection import Selection
 
-_AT_ONCE = 4096  # images scored at once: their scores by each crop take 4,096 x 14 x C numbers
+# Records of mean probabilities that an epoch has at most.
+_RECORDS = 256
 
 
 def learning_rate(step: int, n_steps: int, warmup: int) -> float:
@@ -40,18 +41,19 @@ def build_method(
     config: Config,
     class_names: tuple[str, ...],
     class_counts: Tensor,
-    targets: Tensor,
+    n_images: int,
     width: int,
     clip: Clip,
     task: Task = MULTI_LABEL,
+    most_labels: int = 1,
 ) -> Method:
-    """A configuration's method, untrained. class_counts (C,), targets (N, C) of the training images, D = width."""
+    """A configuration's method, untrained. class_counts (C,) of n_images training images, D = width, the rest as of `Problem`."""
     generator = torch.Generator()
     if config.learning:
         generator.manual_seed(config.learning.seed)
-    n_images = max(len(targets), 1)
-    problem = Problem(class_names, class_counts, n_images, targets, width, generator, clip, pool=config.pool)
-    problem = with_loss(replace(problem, single=task.single), config.learning, task.cutoffs)
+    problem = Problem(class_names, class_counts, max(n_images, 1), width, generator, clip, pool=config.pool)
+    problem = replace(problem, single=task.single, most_labels=max(most_labels, 1))
+    problem = with_loss(problem, config.learning, task.cutoffs)
     return METHODS[config.method](config.settings, problem).to(clip.device)
 
 
@@ -78,9 +80,9 @@ class TrainState:
         self.config, self.inputs, self._first_inputs, self.selection = config, inputs, inputs, selection
         self.events, self._first_config = list(events), config
         dataset = inputs.dataset
-        counts = torch.from_numpy(dataset.class_counts)
-        width, task = inputs.images.shape[-1], dataset.task
-        self.method = build_method(config, dataset.class_names, counts, inputs.targets, width, inputs.clip, task)
+        counts, shown = torch.from_numpy(dataset.class_counts), dataset.train.shown
+        of_data = dataset.class_names, counts, len(dataset.train), inputs.width, inputs.clip, dataset.task
+        self.method = build_method(config, *of_data, most_labels=int(shown.sum(1).max()))
         self.generator = self.method.problem.generator
         self.history: list[dict[str, Any]] = []
         self.best, self.selected = -1.0, 0
@@ -91,10 +93,13 @@ class TrainState:
         if self.phases:
             self._begin_phase(0)
         else:
-            self.method.solve(inputs.whole(self.method.reads))
+            self.method.calibrate(inputs.chunks())
+            if self.method.reads:
+                self.method.solve(inputs.whole(self.method.reads))
             self.selection = self._own_selection()
         batch_size = config.learning.batch_size if config.learning else 1
-        self.recorder = Recorder(len(dataset.class_names), batch_size, inputs.device, self.method.over_classes)
+        over_classes, every = self.method.over_classes, self.recorded_every
+        self.recorder = Recorder(len(dataset.class_names), batch_size, inputs.device, over_classes, every)
         self._record_epoch()
         self.before = self.directions()
 
@@ -124,7 +129,7 @@ class TrainState:
             self.inputs = self.inputs.of_tuned(tuned)
         phase, settings = self.phase, self.learning
         if phase.begin:
-            phase.begin(self.inputs.whole(() if "pixels" in phase.needs else ("images",)))
+            phase.begin(self.inputs.chunks())
         if settings.optimizer == "sgd":
             self.optimizer: torch.optim.Optimizer = torch.optim.SGD(phase.parameters, momentum=settings.momentum)
         else:  # fused: the plain one reads its step count back from the device at each step
@@ -156,6 +161,11 @@ class TrainState:
         """Steps an epoch."""
         return -(-self.inputs.n_rows(self.phase.over) // self.learning.batch_size)
 
+    @property
+    def recorded_every(self) -> int:
+        """Of how many steps the mean probabilities of one are recorded: an epoch has a few hundred records, however long."""
+        return -(-self.n_steps // _RECORDS) if self.phases else 1
+
     def begin_epoch(self) -> None:
         """Draw which images the epoch shows, in what order and which of them flipped, and put that on the device."""
         self.started = time.perf_counter()
@@ -164,15 +174,14 @@ class TrainState:
         if self.epoch == self.ends[self.number]:
             self._put(self.average)
             self._begin_phase(self.number + 1)
-        labels = torch.from_numpy(self.inputs.labels("train"))
-        phase, generator = self.phase, self.generator
-        order = torch.stack([epoch_order(each, labels, generator, phase.per_class) for each in phase.samplers])
+        phase, generator, shown = self.phase, self.generator, self.inputs.dataset.train.shown
+        order = torch.stack([epoch_order(each, shown, generator, phase.per_class) for each in phase.samplers])
         flips = torch.stack([torch.randint(2, (len(of_draw),), generator=generator) for of_draw in order])
         if "pixels" in phase.needs:
             seeds = torch.randint(2**62, order.shape, generator=generator)
             drawn = torch.stack([order, flips, seeds])
             self.pixels = self.inputs.pixels(drawn, phase.augment, self.learning.batch_size)
-        self.order, self.flips = order.to(self.inputs.device), flips.to(self.inputs.device)
+        self.order, self.flips = order.to(self.inputs.rows_on), flips.to(self.inputs.rows_on)
         self.lr = self.optimizer.param_groups[0]["lr"]
         self.diagnosis: dict[str, Tensor] = {}
         self.recorder.begin_epoch()
@@ -299,10 +308,9 @@ class TrainState:
         """
         self.method.eval()
         live = self.method.tuned() if self.phases and "pixels" in self.phase.needs else None
-        batch = self.inputs.seen_live(live, split) if live else self.inputs.to_score(split)
+        batches = [self.inputs.seen_live(live, split)] if live else self.inputs.scored(split)
         text = self.encoded()
-        rows = torch.arange(len(batch.targets), device=self.inputs.device).split(_AT_ONCE)
-        parts = [self.method.ranked(batch.rows(part), text) for part in rows]
+        parts = [self.method.ranked(batch, text) for batch in batches]
         self.method.train()
         scores, logits = (torch.cat(each).cpu().numpy() for each in zip(*parts))
         return scores, logits
@@ -322,18 +330,26 @@ class TrainState:
     @torch.no_grad()
     def _record_epoch(self) -> None:
         """Exact probabilities over the training set, of the method as it trains, or out of fold. Raises NonFiniteLoss."""
-        logits, whole = self.method.out_of_fold, self.inputs.whole(())
-        if logits is not None:
-            whole = self.inputs.whole(("folds",)).judged()
-        elif not self.phases or "pixels" not in self.phase.needs:
-            logits = self.method.logits(self.inputs.whole(), self.encoded())
+        if (logits := self.method.out_of_fold) is not None:
+            judged = self.inputs.whole(("folds",)).judged()
+            self.recorder.epoch([(logits, judged.targets, judged.known)])
+        elif self.phases and "pixels" in self.phase.needs:
+            self.recorder.epoch([])
+        else:
+            self.recorder.epoch(self._logits())
+
+    def _logits(self) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+        """Logits of the training images with their targets and which of these are known, chunk by chunk. Raises NonFiniteLoss."""
+        text = self.encoded()
+        for batch in self.inputs.chunks():
+            logits = self.method.logits(batch, text)
             if not logits.isfinite().all():
                 if not hasattr(self, "before"):
                     raise NonFiniteLoss("logits are not finite before training: check the weights")
                 rate = self.phase.rate
                 lr = f"{rate} {getattr(self.learning, rate):g}"
                 raise NonFiniteLoss(f"logits are not finite after epoch {self.epoch + 1} ({lr}): lower {rate}")
-        self.recorder.epoch(logits, whole.targets, whole.known)
+            yield logits, batch.targets, batch.known
 
     def _explain(self, logits: Tensor, targets: Tensor) -> str:
         settings, rate = self.learning, self.phase.rate

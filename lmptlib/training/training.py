@@ -22,8 +22,8 @@ from lmptlib.training import version_0_1
 from lmptlib.training.events import event_text
 from lmptlib.training.folder import RunFolder
 from lmptlib.training.folds import choose
-from lmptlib.training.inputs import Inputs
 from lmptlib.training.loop import fit
+from lmptlib.training.mapped import inputs_of
 from lmptlib.training.plan import Plan, plan_run
 from lmptlib.training.selection import in_words
 from lmptlib.training.state import TrainState
@@ -73,12 +73,12 @@ def _work(
     captions = dataset.train.captions if METHODS[config.method].needs_captions(config.settings) else None
     for note in cut_texts(clip, dataset.class_names, captions or ()):
         log(f"note: {dataset.name}: {note}")
-    inputs = Inputs(dataset, clip, plan.cache, log, config.views)
+    inputs = inputs_of(dataset, clip, plan.cache, log, config.views)
     for name in dataset.splits:
-        inputs.of_split(name)  # what cannot be read is said before training, and before crops, which take longer
+        inputs.read(name)  # what cannot be read is said before training, and before crops, which take longer
     for name in dataset.splits:
         if name != "train":
-            inputs.to_score(name)
+            inputs.crops(name)
     selection = None
     if config.learning and config.learning.select == "folds":
         selection = choose(config, inputs, plan.fingerprints, log, force)
@@ -187,6 +187,7 @@ def _record(plan: Plan, state: TrainState) -> dict[str, Any]:
         "n_val": len(dataset.val) if dataset.val else 0,
         "n_test": len(dataset.test),
         "logit_scale": state.method.logit_scale,
+        **({"recorded_every": state.recorded_every} if state.recorded_every > 1 else {}),
         "grouping": dataset.task.grouping,
         "warnings": dataset.warnings,
         "marks": plan.marks,

@@ -16,7 +16,7 @@ from lmptlib.suite.figures import count_figures
 def voc2012(shared):
     classes, _ = read_classes(shared / "lists" / "voc_labels.txt")
     rows, _, _ = read_list(shared / "lists" / "voc2012_trainval_labels.txt", classes, "train")
-    return SimpleNamespace(names=[row.image for row in rows], labels=label_matrix(rows, classes))
+    return SimpleNamespace(names=[row.image for row in rows], labels=label_matrix(rows, classes).toarray())
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from open_clip.zero_shot_metadata import IMAGENET_CLASSNAMES
 from PIL import Image
 
 from lmptlib.config import resolve
-from lmptlib.data import rows
+from lmptlib.data import dataset
 from lmptlib.data.loading import check_dataset, load_dataset, task_of
 from lmptlib.data.official import OFFICIAL
 from lmptlib.errors import DataError
@@ -190,13 +190,11 @@ def test_bad_categories_get_a_clear_line(tmp_path, content, expected):
     assert expected in line
 
 
-def test_labels_that_do_not_fit_into_memory_are_refused_before_they_are_made(tmp_path, monkeypatch):
+def test_only_a_table_of_labels_can_be_too_large(tmp_path, monkeypatch):
     inaturalist_lists(tmp_path)
-    size = (124 + 9) * 3
-    monkeypatch.setattr(rows, "_MOST_LABELS", size)
-    assert load_dataset("inaturalist-2018", tmp_path, check_images=False).class_counts.sum() == 124
-    monkeypatch.setattr(rows, "_MOST_LABELS", size - 1)
-    (line,) = problems("inaturalist-2018", tmp_path, check_images=False)
-    assert "133 images of 3 classes" in line and "take fewer images or classes" in line
-    # the whole of it, counted: too large; ImageNet-LT's whole is not
-    assert (437_513 + 24_426) * 8_142 > 10**9 > (115_846 + 20_000 + 50_000) * 1_000
+    monkeypatch.setattr(dataset, "_LARGEST_TABLE", 124 * 3 - 1)
+    loaded = load_dataset("inaturalist-2018", tmp_path, check_images=False)
+    assert loaded.class_counts.sum() == loaded.train.shown.sum() == 124
+    assert loaded.test.labels.sum() == 9
+    with pytest.raises(DataError, match="124 images of 3 classes: a table of their labels takes"):
+        loaded.train.labels  # noqa: B018

@@ -16,9 +16,11 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 from scipy import optimize, stats
+from scipy.sparse import csr_array
 
 from lmptlib.evaluation.accuracy import accuracy_intervals, resampled_accuracy
 from lmptlib.evaluation.average_precision import summarise, weighted_average_precision
+from lmptlib.evaluation.by_class import judge
 from lmptlib.evaluation.intervals import class_intervals, half_width, mean_interval, resampled_means
 
 APS = (0.3, 0.6, 0.9)
@@ -141,6 +143,38 @@ def mean_coverage(
             mean, difference = mean_interval(first), gap + np.array([-1, 1]) * half_width(second - first)
         held.append([mean[0] <= true <= mean[1], difference[0] <= other - true <= difference[1]])
     return dict(zip(("mean", "difference"), np.mean(held, axis=0)))
+
+
+def long_tail_coverage(n_images: int, n_classes: int, deviation: float, n_sets: int, seed: int = 0) -> pd.DataFrame:
+    """A row a group: shares of sets whose intervals of influences, and of draws, hold the mean AP and the difference of the
+    two scorers, and the mean widths. Classes have 1,000 to 5 positives; head from 100 on, tail below 20.
+    """
+    counts = np.geomspace(1000, 5, n_classes).astype(int)
+    groups = np.select([counts >= 100, counts >= 20], ["head", "medium"], "tail")
+    true, other = (summarise(aps, groups) for aps in known_aps(n_classes))
+    rows = []
+    for labels, *both in mean_sets(n_images, counts, deviation, n_sets, seed):
+        shown = csr_array(labels)
+        found = [judge(shown, scores.T.copy(), 1.0, groups).judged["logit"] for scores in both]
+        aps = [summarise(judged.by_class, groups) for judged in found]
+        ways = {
+            "influences": [judged.spread for judged in found],
+            "draws": [resampled_means(labels, scores, groups) for scores in both],
+        }
+        for name in true:
+            for way, (first, second) in ways.items():
+                low, high = mean_interval(first[name])
+                half = half_width(second[name] - first[name])
+                gap = other[name] - true[name]
+                held = {
+                    "mean": low <= true[name] <= high,
+                    "difference": abs(aps[1][name] - aps[0][name] - gap) <= half,
+                    "width": high - low,
+                    "width of difference": 2 * half,
+                    "error": first[name].mean() - true[name],
+                }
+                rows.append({"group": name, "of": way} | held)
+    return pd.DataFrame(rows).groupby(["group", "of"], sort=False).mean()
 
 
 @lru_cache(maxsize=1)

@@ -9,11 +9,11 @@ from sklearn.metrics import average_precision_score
 from lmptlib.evaluation.average_precision import average_precision, summarise
 from lmptlib.evaluation.intervals import (
     class_intervals,
-    influences,
     mean_interval,
     resampled_average_precision,
     resampled_means,
 )
+from lmptlib.evaluation.places import Places
 
 GROUPS = np.array(["head", "head", "medium", "tail"])
 
@@ -36,7 +36,7 @@ def test_influences_are_the_derivatives_of_the_weighted_ap(ties):
         step = 1e-4 * (np.arange(120) == i)
         more, less = (average_precision_score(positive, scores, sample_weight=1 + by) for by in (step, -step))
         expected[i] = (more - less) / 2e-4
-    found = influences(positive, scores)
+    found = Places(np.flatnonzero(positive), scores).influences()
     np.testing.assert_allclose(found, expected, atol=1e-6)
     assert found.sum() == pytest.approx(0, abs=1e-12)
 

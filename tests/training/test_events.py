@@ -63,8 +63,8 @@ def test_an_edited_run_is_a_loop_with_the_same_changes(config, tmp_path):
     plan = plan_run(config, tmp_path)
     inputs = Inputs(plan.dataset, load_clip(device="cpu", log=silent), plan.cache, silent)
     counts, own = torch.from_numpy(plan.dataset.class_counts), config.settings
-    method = build_method(config, plan.dataset.class_names, counts, inputs.targets, 128, inputs.clip)
-    method.calibrate(inputs.whole())
+    method = build_method(config, plan.dataset.class_names, counts, 24, 128, inputs.clip)
+    method.calibrate([inputs.whole()])
     groups = [{"params": [method.learner.context], "weight_decay": own.weight_decay}]
     groups.append({"params": [method.logit_map.a, method.logit_map.b], "weight_decay": 0.0})
     optimizer = torch.optim.AdamW(groups, betas=(own.momentum, 0.999), fused=True)

@@ -82,7 +82,7 @@ def of_methods(configs: Mapping[str, Config], methods: str) -> dict[str, Config]
 
 def fitted(config: Config, inputs: Inputs, ranking: str = "logit") -> Fitted:
     """Train without a run folder, from features that are read before the clock starts."""
-    inputs.whole(METHODS[config.method].reads)
+    inputs.whole(("images", *METHODS[config.method].reads))
     if METHODS[config.method].captions:
         inputs.captions  # noqa: B018 - read before the clock starts
     started = time.perf_counter()
@@ -206,12 +206,12 @@ def learning_curves(
                     kept = np.isin(np.arange(len(labels)), draw_few(labels, k, seed + draw))
                     part = FoldInputs(part, kept)
                 if config.learning:
-                    given = {"seed": seed + draw, "epochs": _epochs(config, len(labels), len(part.targets))}
+                    given = {"seed": seed + draw, "epochs": _epochs(config, len(labels), len(part.dataset.train))}
                 ap = fitted(config.with_settings(**given), part, ranking).ap
                 told = part.dataset.class_table()[["class", "group", "train"]].assign(ap=ap)
-                tables.append(told.assign(row=row, shots=str(k or ALL), draw=draw, n_images=len(part.targets)))
+                tables.append(told.assign(row=row, shots=str(k or ALL), draw=draw, n_images=len(part.dataset.train)))
         held = f"a class has {told['train'].min()} to {told['train'].max()}"
-        log(f"{k or ALL} images of each class: {len(part.targets)} images, {held}")
+        log(f"{k or ALL} images of each class: {len(part.dataset.train)} images, {held}")
     return pd.concat(tables, ignore_index=True)
 
 

@@ -1,4 +1,4 @@
-"""`lmpt data`: the built-in data sets, their download, the check of any, its conversion to CSV, a long tail cut out of it."""
+"""`lmpt data`: the built-in data sets, their download, the check of any, its conversion to CSV, a long tail of it, captions."""
 
 import shlex
 from pathlib import Path
@@ -10,7 +10,7 @@ from lmptlib.suite.cli.options import PATH
 
 @click.group()
 def data() -> None:
-    """List, download, check, convert data sets, or cut a long tail out of one."""
+    """List, download, check, convert data sets, cut a long tail out of one, or caption its images."""
 
 
 @data.command("list")
@@ -35,18 +35,20 @@ def data_list() -> None:
 @click.option(
     "--mirror", "mirrors", multiple=True, metavar="URL", help="A folder with the same files, tried first; also twice."
 )
-def data_download(name: str, root: Path | None, mirrors: tuple[str, ...]) -> None:
+@click.option("--rebuild", is_flag=True, help="Make VOC-LT's lists of VOC's annotations; ask for none.")
+def data_download(name: str, root: Path | None, mirrors: tuple[str, ...], rebuild: bool) -> None:
     """Download what is missing of NAME, voc-lt or coco-lt: lists, captions, and the photographs that the lists name.
 
     Files that are there are not fetched again, and a download that was stopped goes on where it was. Every archive is
-    compared with its published checksum, every single image is decoded; what is not right is not kept.
+    compared with its published checksum, every single image is decoded; what is not right is not kept. Where the lists of
+    voc-lt cannot be had, they are made of VOC's own annotations: the same images and labels, and no captions.
     """
     if wrong := [mirror for mirror in mirrors if not mirror.startswith(("http://", "https://"))]:
         raise click.UsageError(f"--mirror is an address, http://... or https://..., and not {wrong[0]}")
     from lmptlib.data.download import download
     from lmptlib.paths import home
 
-    download(name, root or home() / "data", mirrors, click.echo)
+    download(name, root or home() / "data", mirrors, click.echo, rebuild=rebuild)
 
 
 @data.command("check")
@@ -162,23 +164,97 @@ def data_make(
         raise click.UsageError(f"--b is to be above 0, not {b:g}")
     if not 0 <= val < float("inf") or (val > 1 and val % 1):
         raise click.UsageError(f"--val is to be a share below 1, or a whole number of images, not {val:g}")
-    from lmptlib.data.loading import load_dataset
+    from lmptlib.data.loading import captions_by, load_dataset
     from lmptlib.data.longtail import pareto_counts
     from lmptlib.data.longtail_card import card_folder, cut_long_tail, cut_notes, cut_table, write_card
     from lmptlib.data.words import shown
-    from lmptlib.paths import from_home
 
-    folder, there = card_folder(name), from_home(source)
-    if there.exists() and folder.exists() and any(path.samefile(folder) for path in (there, there.parent)):
-        raise click.ClickException(f"{folder} is where DATASET itself lies: take another NAME")
+    folder = card_folder(name)
+    _keep_source(source, folder)
     dataset = load_dataset(source, root)
     wanted = pareto_counts(len(dataset.class_names), b, largest, smallest)
     made = cut_long_tail(dataset, folder.name, wanted, val, seed)
     about = f"a long tail cut out of {source}: b {b:g}, max {largest}, min {smallest}, seed {seed}, val {val:g}"
-    card = write_card(made, folder, about, force)
+    card = write_card(made, folder, about, force, captions_by(source))
     table = cut_table(dataset, made, wanted)
     click.echo(shown(table).to_string(index=False))
     for note in [*cut_notes(dataset, made, table), *load_dataset(str(card)).warnings]:
         click.echo(f"note: {note}")
     counts = ", ".join(f"{len(split):,} {key}" for key, split in made.splits.items())
     click.echo(f"wrote {card}: {counts} images; read it with -p dataset {shlex.quote(str(card))}")
+
+
+@data.command("caption")
+@click.argument("dataset")
+@click.option("--name", metavar="NAME", help="What it is then called, or a path (DATASET-captioned).")
+@click.option(
+    "--model", metavar="NAME|DIR", help="A transformers model that describes pictures (Salesforce's BLIP, 1 GB)."
+)
+@click.option("--prompt", default="", metavar="TEXT", help="How captions by a model begin.")
+@click.option("--batch", type=click.IntRange(1), default=16, show_default=True, help="Images at a time.")
+@click.option("--templates", is_flag=True, help="Sentences made of the labels, in place of a model.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Which sentences of --templates.")
+@click.option("--root", type=PATH, metavar="DIR", help="Where DATASET, or its images, lie.")
+@click.option("--force", is_flag=True, help="Overwrite the card, and captions that are by another model.")
+def data_caption(
+    dataset: str,
+    name: str | None,
+    model: str | None,
+    prompt: str,
+    batch: int,
+    templates: bool,
+    seed: int,
+    root: Path | None,
+    force: bool,
+) -> None:
+    """Make captions of the training images of DATASET, which has none: by a model, or by --templates of its labels.
+
+    Writes the card data/NAME/NAME.yaml, or one into the folder that NAME is the path of, with captions and lists; DATASET and
+    its images stay as they are. Captions by a model are kept as they come, in captions.jsonl beside the card: the same command
+    goes on where it was stopped. The model comes from Hugging Face, or from the folder DIR. The card says what made the
+    captions, and so do the notes of what reads it. Those of --templates tell nothing that the labels do not.
+    """
+    if templates and (model or prompt):
+        raise click.UsageError("--templates are made of the labels: --model and --prompt do not go with them")
+    from dataclasses import replace
+
+    from lmptlib.data.captioning import MODEL, NOTHING, Captioner, model_captions, template_captions
+    from lmptlib.data.loading import load_dataset
+    from lmptlib.data.longtail_card import card_folder, write_card
+    from lmptlib.paths import safe_name
+
+    loaded = load_dataset(dataset, root)
+    folder = card_folder(name or f"{safe_name(loaded.name)}-captioned")
+    _keep_source(dataset, folder)
+    if (folder / f"{folder.name}.yaml").exists() and not force:
+        raise click.ClickException(f"{folder / folder.name}.yaml is there already; --force overwrites it")
+    if loaded.train.captions:
+        click.echo(
+            f"note: {loaded.name} has captions, which stay where they are; the card has those that are made here"
+        )
+    if templates:
+        captions = template_captions(loaded, seed)
+        by = f"templates of the labels, seed {seed}: they tell nothing that the labels do not"
+    else:
+        captioner = Captioner(model or MODEL, prompt)
+        captions = model_captions(loaded.train, captioner, folder / "captions.jsonl", batch, click.echo, force)
+        by = captioner.name
+    if empty := captions.count(""):
+        click.echo(f"note: {empty:,} captions are empty; '{NOTHING}' stands for them")
+    train = replace(loaded.train, captions=tuple(caption or NOTHING for caption in captions))
+    about = f"{dataset}, with captions by {by}"
+    card = write_card(replace(loaded, name=folder.name, train=train), folder, about, force, by)
+    for note in load_dataset(str(card)).warnings:
+        click.echo(f"note: {note}")
+    for image, caption in list(zip(train.names, train.captions or ()))[:3]:
+        click.echo(f"  {image}: {caption}")
+    click.echo(f"wrote {card}: {len(train):,} captions; read it with -p dataset {shlex.quote(str(card))}")
+
+
+def _keep_source(source: str, folder: Path) -> None:
+    """Raises ClickException where a card would be written where its source lies."""
+    from lmptlib.paths import from_home
+
+    there = from_home(source)
+    if there.exists() and folder.exists() and any(path.samefile(folder) for path in (there, there.parent)):
+        raise click.ClickException(f"{folder} is where DATASET itself lies: take another NAME")

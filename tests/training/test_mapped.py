@@ -1,0 +1,123 @@
+"""Inputs on the disk give the run that inputs in memory give."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.sparse import csr_array
+from torch.testing import assert_close
+
+from lmptlib.clip import features
+from lmptlib.data.dataset import Split
+from lmptlib.data.loading import load_dataset
+from lmptlib.data.samplers import SAMPLERS, epoch_order
+from lmptlib.losses import mean_probabilities
+from lmptlib.runs.run import Run
+from lmptlib.training import inputs, mapped, state
+from lmptlib.training.recorder import Recorder
+
+METHODS = {
+    "prompts": {"method": "coop", "sampler": "class_aware"},
+    "captions": {"method": "lmpt", "logit_map": "affine_per_class"},
+    "tokens of captions": {"method": "lmpt", "level": "token"},
+    "single classes": {"method": "linear_probe", "loss": "asl"},
+    "two phases": {"method": "lws", "epochs_second": 1},
+    "nothing learned": {"method": "zero_shot"},
+    "all at once": {"method": "lda"},
+    "towers": {"method": "ballad", "tune_epochs": 1, "epochs": 1},
+}
+
+
+@pytest.fixture
+def on_disk(monkeypatch):
+    """Nothing is held in memory, and parts and chunks are small enough to be several."""
+
+    def begin():
+        monkeypatch.setattr(mapped, "HELD", 0)
+        for module in (mapped, inputs):
+            monkeypatch.setattr(module, "AT_ONCE", 7)
+        monkeypatch.setattr(features, "PART", 16)
+
+    return begin
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_run_from_the_disk_is_the_run_from_memory(make_run, on_disk, monkeypatch, tmp_path, name):
+    held = make_run(**METHODS[name])
+    on_disk()
+    used = []
+    monkeypatch.setattr(mapped.MappedInputs, "chunks", _noting(mapped.MappedInputs.chunks, used))
+    read = make_run(tmp_path / "disk", **METHODS[name])
+    assert used
+    assert read.config["key"] == held.config["key"]
+    same(read, held)
+
+
+def _noting(function, used):
+    def noting(*arguments):
+        used.append(arguments)
+        return function(*arguments)
+
+    return noting
+
+
+def same(one: Run, other: Run) -> None:
+    for key, expected in other.scores().items():
+        np.testing.assert_allclose(one.scores()[key], expected, atol=2e-5, err_msg=key)
+    for key, tensor in other.prompts().items():
+        assert_close(one.prompts()[key], tensor, atol=2e-5, rtol=1e-4, msg=key)
+    for key, expected in other.class_probabilities().items():
+        np.testing.assert_allclose(one.class_probabilities()[key], expected, atol=2e-5, err_msg=key)
+
+
+def test_what_is_larger_than_the_bound_is_read_from_the_disk(tiny, cache, monkeypatch):
+    clip, dataset = features_of(tiny)
+    numbers = 24 * (2 * 128 + 4)
+    for held, kind in ((4 * numbers, inputs.Inputs), (4 * numbers - 1, mapped.MappedInputs)):
+        monkeypatch.setattr(mapped, "HELD", held)
+        assert type(mapped.inputs_of(dataset, clip, cache, print)) is kind
+
+
+def features_of(tiny):
+    from lmptlib.clip.loading import load_clip
+
+    return load_clip(log=lambda line: None), load_dataset(str(tiny.path))
+
+
+def test_of_a_long_epoch_a_few_hundred_steps_are_recorded(make_run, monkeypatch, tmp_path):
+    every = make_run(method="linear_probe", batch_size=2)
+    monkeypatch.setattr(state, "_RECORDS", 5)
+    some = make_run(tmp_path / "some", method="linear_probe", batch_size=2)
+    expected = every.class_probabilities()["iteration_positive"].reshape(2, 12, 4)[:, ::3].reshape(8, 4)
+    np.testing.assert_array_equal(some.class_probabilities()["iteration_positive"], expected)
+    assert some.probabilities("iteration")["step"].unique().tolist() == list(range(0, 24, 3))
+    assert every.probabilities("iteration")["step"].unique().tolist() == list(range(24))
+
+
+def test_probabilities_of_chunks_are_those_of_the_whole():
+    logits, known = torch.randn(50, 3), torch.rand(50, 3) < 0.8
+    targets = (torch.rand(50, 3) < torch.tensor([0.2, 0.2, 0.0])) * known  # what is not known is no positive
+    recorder = Recorder(3, 8, "cpu")
+    recorder.epoch([(logits[a:b], targets[a:b], known[a:b]) for a, b in ((0, 20), (20, 21), (21, 50))])
+    recorder.read()
+    for side, expected in zip(("positive", "negative"), mean_probabilities(logits, targets, known)):
+        np.testing.assert_allclose(recorder.arrays()[f"epoch_{side}"][0], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", SAMPLERS)
+def test_sparse_labels_give_the_order_that_a_table_gives(kind):
+    targets = torch.rand(200, 6) < torch.tensor([0.5, 0.3, 0.2, 0.1, 0.05, 0.0])
+    orders = [
+        epoch_order(kind, labels, torch.Generator().manual_seed(3))
+        for labels in (targets, targets.float(), csr_array(targets.numpy()))
+    ]
+    assert torch.equal(orders[0], orders[1]) and torch.equal(orders[0], orders[2])
+
+
+def test_labels_as_a_table_and_sparse_are_the_same_split(tiny):
+    dataset = load_dataset(str(tiny.path))
+    train = dataset.train
+    again = Split(train.source, train.places, train.names, train.paths, train.labels, train.captions)
+    assert (again.shown != train.shown).nnz == 0 and train.shown.sum() == train.labels.sum()
+    assert [again.classes(i) for i in range(24)] == [row.nonzero()[0].tolist() for row in train.labels]
+    rows = np.array([5, 0, 5])
+    np.testing.assert_array_equal(train.rows(rows).labels, train.labels[rows])
