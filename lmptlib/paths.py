@@ -5,6 +5,7 @@ import glob
 import hashlib
 import os
 import re
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -59,6 +60,12 @@ def check_writable(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"lmptlib")
+
+
+def check_room(folder: Path, size: int) -> None:
+    """Raises DiskError where a folder's disk has no room for a file of `size` bytes."""
+    if (free := shutil.disk_usage(folder).free) < size:
+        raise DiskError(f"{folder}: a file of {size / 1e9:.1f} GB, and the disk has {free / 1e9:.1f} GB: make room")
 
 
 def write_atomically(path: Path, content: bytes | memoryview) -> None:

@@ -46,7 +46,7 @@ def template_caption(labels: Sequence[str], drawn_by: str) -> str:
 
     >>> from lmptlib.data.captioning import template_caption
     >>> template_caption(["dining table", "person", "aeroplane"], "0 img/1.jpg")
-    'a picture of an aeroplane, a dining table and a person.'
+    'a photo of a dining table, a person and an aeroplane.'
     """
 
     def drawn(what: str) -> str:
@@ -139,7 +139,7 @@ def model_captions(
                 file.flush()
                 done += len(rows)
                 speed = done / (time.monotonic() - started)
-                told = f"{speed:.3g} images/s, {(total - done) / speed / 60:.0f} min left"
+                told = f"{speed:.3g} images/s, {(total - done) / speed / 60:.1f} min left"
                 progress(f"captions: {len(split) - total + done:,} of {len(split):,}, {told}")
         if problems:
             raise DataError([*problems, f"the other captions are kept in {path}, and the same command goes on"])

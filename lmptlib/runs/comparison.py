@@ -72,10 +72,8 @@ def mean_texts(table: pd.DataFrame) -> pd.DataFrame:
 
 def _resampled(run: Run | Ensemble, ranking: str) -> pd.DataFrame:
     """mAP in percent, total and by group: row 0 as measured, the others `resampled_means` of the test images."""
-    labels, scores = run.ranking_scores(ranking)
-    groups = run.class_rows["group"].to_numpy()
     measured = run.metrics["scores"][ranking]
-    resampled = pd.DataFrame(run.measure.resampled_means(labels, scores, groups)) * 100
+    resampled = pd.DataFrame(run.resampled_means(ranking)) * 100
     return pd.concat([pd.DataFrame([{name: measured[name] for name in resampled}]), resampled], ignore_index=True)
 
 

@@ -124,6 +124,11 @@ class Ensemble:
             logits = logits + weight * run.config["logit_scale"] * scores
         return labels, ranking_scores(logits, ranking, 1.0)
 
+    def resampled_means(self, ranking: str) -> dict[str, np.ndarray]:
+        """As `Run.resampled_means`."""
+        labels, scores = self.ranking_scores(ranking)
+        return self.measure.resampled_means(labels, scores, self.class_rows["group"].to_numpy())
+
     @cached_property
     def metrics(self) -> dict[str, Any]:
         labels, logits = self.ranking_scores("logit")

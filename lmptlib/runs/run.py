@@ -260,7 +260,25 @@ class Run:
         `scores` is what the run ranks by: the cosine of image and prompt, or a probe's logit. The sigmoid of `logits` is
         its probability.
         """
+        if (self.folder / "test_scores.npy").exists():
+            told = (
+                f"scores of {self.config['n_test']:,} images by {len(self.class_rows):,} classes are not read at once"
+            )
+            opened = "numpy.load(..., mmap_mode='r') opens test_scores.npy, a row a class"
+            raise ValueError(f"{self.folder.name}: {told}: {opened}")
         return version_0_1.scores(read_arrays(self.folder / "scores.npz", ["labels"]), self._tensors)
+
+    def resampled_means(self, ranking: str) -> dict[str, np.ndarray]:
+        """What differences of means to other runs on the same test images have their intervals from, in [0, 1], by group.
+
+        Draws of the images (`lmptlib.evaluation.intervals.resampled_means`), or the spread of influences where they are very
+        many (`lmptlib.evaluation.by_class`).
+        """
+        if (path := self.folder / "spread.npz").exists():
+            spread = read_arrays(path, [f"{ranking}_total"])
+            return {group: spread[f"{ranking}_{group}"].astype(float) for group in ("total", *GROUPS)}
+        labels, scores = self.ranking_scores(ranking)
+        return self.measure.resampled_means(labels, scores, self.class_rows["group"].to_numpy())
 
     def prompts(self) -> dict[str, Tensor]:
         """The method's weights by name, and text features (a probe's weights) (C, D) `before` and `after` training."""

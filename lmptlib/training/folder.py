@@ -4,6 +4,8 @@ outputs/<run>/config.json            the resolved configuration, fingerprints, v
               history.jsonl          a line an epoch: losses, learning rate, gradient norms, seconds
               checkpoint.pt          after each epoch, where the run goes on from; gone when it is finished
               probabilities.npz      mean probabilities of positives and negatives per class (PG Eq. 6)
+              test_scores.npy        in place of these where there are very many: scores (classes, images), memory-mapped
+              spread.npz             with it, from which differences to other runs have their intervals
               scores.npz             scores, logits and labels of test and validation images; those of training images out
                                      of fold, and their folds, where folds chose
               prompts.safetensors    what was learned, text features before and after
@@ -100,7 +102,9 @@ class RunFolder:
 
     def begin(self, record: dict[str, Any]) -> None:
         """Write what the run will be, and take away what an earlier one of this name has left."""
-        self._clear("metrics.json", "checkpoint.pt", "history.jsonl", "tuned.safetensors")
+        self._clear(
+            "metrics.json", "checkpoint.pt", "history.jsonl", "tuned.safetensors", "test_scores.npy", "spread.npz"
+        )
         self._write_json("config.json", record)
         write_atomically(self.path / "history.jsonl", b"")
 
@@ -156,6 +160,20 @@ class RunFolder:
         self._write_json("metrics.json", metrics)
         if not record.get("stopped_after"):
             (self.path / "checkpoint.pt").unlink(missing_ok=True)
+
+    @contextmanager
+    def drafted(self, name: str) -> Iterator[Path]:
+        """Where to write a file that takes its name when the block ends well, and vanishes when it does not."""
+        draft = self.path / f".{name}.draft"
+        try:
+            yield draft
+            draft.replace(self.path / name)
+        finally:
+            draft.unlink(missing_ok=True)
+
+    def write_spread(self, spread: dict[str, np.ndarray]) -> None:
+        """Write what the intervals of differences to other runs are made of."""
+        self._write_arrays("spread.npz", {name: values.astype(np.float32) for name, values in spread.items()})
 
     def write_fetched(self, table: pd.DataFrame) -> None:
         """Write which images from a pool it was trained on."""

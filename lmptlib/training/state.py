@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -22,6 +23,7 @@ from lmptlib.evaluation.rankings import ranking_scores
 from lmptlib.losses import ClassificationLoss, class_logits, make_loss
 from lmptlib.methods import METHODS
 from lmptlib.methods.base import Batch, Learning, Method, Phase, Problem
+from lmptlib.paths import check_room
 from lmptlib.training.events import EDITABLE, Event, edited
 from lmptlib.training.inputs import Inputs
 from lmptlib.training.recorder import Recorder
@@ -306,14 +308,28 @@ class TrainState:
 
         While towers are tuned, of whole images as they stand.
         """
+        scores, logits = (torch.cat(each).cpu().numpy() for each in zip(*self._ranked(split)))
+        return scores, logits
+
+    @torch.no_grad()
+    def write_scores(self, split: str, path: Path) -> np.ndarray:
+        """The scores of `evaluate` as a memory-mapped file, a row a class: (C, N), float32. Raises DiskError."""
+        shape = self.inputs.dataset.splits[split].shown.shape[::-1]
+        check_room(path.parent, 4 * math.prod(shape))
+        written, done = np.lib.format.open_memmap(path, "w+", np.float32, shape), 0
+        for scores, _ in self._ranked(split):
+            written[:, done : done + len(scores)] = scores.T.cpu().numpy()
+            done += len(scores)
+        return written
+
+    def _ranked(self, split: str) -> Iterator[tuple[Tensor, Tensor]]:
+        """Scores and logits (B, C) of the images of a split, some at once."""
         self.method.eval()
         live = self.method.tuned() if self.phases and "pixels" in self.phase.needs else None
-        batches = [self.inputs.seen_live(live, split)] if live else self.inputs.scored(split)
         text = self.encoded()
-        parts = [self.method.ranked(batch, text) for batch in batches]
+        for batch in [self.inputs.seen_live(live, split)] if live else self.inputs.scored(split):
+            yield self.method.ranked(batch, text)
         self.method.train()
-        scores, logits = (torch.cat(each).cpu().numpy() for each in zip(*parts))
-        return scores, logits
 
     def mean_ap(self, split: str, ranking: str = "softmax") -> float:
         """mAP (of single labels accuracy) in percent of the live weights on a split: val, train or, which is leakage where it

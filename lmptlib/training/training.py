@@ -1,5 +1,6 @@
 """A run is `train(config) -> folder`. One that was stopped or killed goes on when it is called again."""
 
+import math
 import platform
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from lmptlib.clip.loading import load_clip
 from lmptlib.clip.tackle import fetched_table
 from lmptlib.clip.text import cut_texts
 from lmptlib.config import Config
+from lmptlib.evaluation.by_class import judge
 from lmptlib.evaluation.measures import MEASURES
 from lmptlib.evaluation.metrics import OUT_OF_FOLD, evaluate, evaluate_folds
 from lmptlib.methods import METHODS
@@ -27,6 +29,9 @@ from lmptlib.training.mapped import inputs_of
 from lmptlib.training.plan import Plan, plan_run
 from lmptlib.training.selection import in_words
 from lmptlib.training.state import TrainState
+
+# Test images x classes up to which all scores are in memory at once: 1 GB.
+DENSE = 250_000_000
 
 
 def train(
@@ -144,7 +149,7 @@ def _write(plan: Plan, state: TrainState, seconds: float) -> dict[str, Any]:
     record = _record(plan, state) | {"seconds": round(seconds, 2), "selected_epoch": state.selected_epoch}
     record |= {} if state.finished else {"stopped_after": state.epoch}
     record |= {"chosen": state.selection.chosen} if state.selection else {}
-    metrics, scores = _evaluate(state)
+    metrics, scores = _evaluate(state, plan.folder)
     directions = {"before": state.before, "after": state.directions()}
     tensors = state.method.state_dict() | {name: tensor for name, tensor in directions.items() if tensor is not None}
     if plan.pool:
@@ -197,20 +202,23 @@ def _record(plan: Plan, state: TrainState) -> dict[str, Any]:
     }
 
 
-def _evaluate(state: TrainState) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Metrics of the test images and out of fold, and scores, logits and labels of test, validation and training images."""
+def _evaluate(state: TrainState, folder: RunFolder) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Metrics of the test images and out of fold, and scores, logits and labels of test, validation and training images.
+
+    Scores of more than DENSE test images x classes go to files of the folder, and those of so many validation images nowhere.
+    """
     dataset = state.inputs.dataset
     found: dict[str, np.ndarray] = {}
-    for split, prefix in (("test", ""), ("val", "val_")):
-        if split in dataset.splits:
-            scores, logits = state.evaluate(split)
-            found |= {
-                f"{prefix}scores": scores,
-                f"{prefix}logits": logits,
-                f"{prefix}labels": state.inputs.labels(split),
-            }
+    for name, prefix in (("test", ""), ("val", "val_")):
+        if name in dataset.splits and math.prod(dataset.splits[name].shown.shape) <= DENSE:
+            scores, logits = state.evaluate(name)
+            labels = state.inputs.labels(name)
+            found |= {f"{prefix}scores": scores, f"{prefix}logits": logits, f"{prefix}labels": labels}
     of_data = dataset.class_names, dataset.groups, dataset.task.kind
-    metrics = evaluate(found["labels"], found["scores"], state.method.logit_scale, *of_data)
+    if "scores" in found:
+        metrics = evaluate(found["labels"], found["scores"], state.method.logit_scale, *of_data)
+    else:
+        metrics = _evaluate_by_class(state, folder)
     if selection := state.selection:
         labels = dataset.train.labels[dataset.train.listed]
         found |= {"fold_scores": selection.scores, "fold_logits": selection.logits, "fold_labels": labels}
@@ -220,6 +228,21 @@ def _evaluate(state: TrainState) -> tuple[dict[str, Any], dict[str, np.ndarray]]
     if state.method.chosen and state.phases:
         metrics["on_validation"] = {"chosen": state.method.chosen, "trials": state.method.trials}
     return metrics, found
+
+
+def _evaluate_by_class(state: TrainState, folder: RunFolder) -> dict[str, Any]:
+    """Metrics of the test images by scores on the disk, which the folder keeps with the spread of the means."""
+    dataset = state.inputs.dataset
+    with folder.drafted("test_scores.npy") as draft:
+        scores, scale = state.write_scores("test", draft), state.method.logit_scale
+        found = judge(dataset.test.shown, scores, scale, dataset.groups, dataset.task.kind)
+    of_means = {
+        f"{ranking}_{group}": spread
+        for ranking, judged in found.judged.items()
+        for group, spread in judged.spread.items()
+    }
+    folder.write_spread(of_means)
+    return found.metrics(dataset.class_names)
 
 
 def _line(state: TrainState) -> str:

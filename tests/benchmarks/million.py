@@ -1,21 +1,22 @@
 """Training and evaluation beyond memory: a million images of a thousand classes, by features that are made up.
 
-    python tests/benchmarks/million.py FOLDER [--images 1000000] [--classes 1000] [--width 512] [-p NAME VALUE ...]
+    python tests/benchmarks/million.py FOLDER [--images 1000000] [--tests 20000] [--classes 1000] [--width 512]
+                                              [-p NAME VALUE ...]
 
-The images are hard links to a few small pictures, which are read and hashed as any are; their features, in place of a
-tower's, are the mean of the directions of their classes and noise, written as `lmpt features` writes them. Then a process
-of its own trains one epoch as `lmpt run train` does, and evaluates 20,000 more images. Told are the seconds of 200 steps,
-the epoch that they let expect and the epoch as it was, and the memory of the process: what it holds (RssAnon), and with
-the pages of mapped files, which the system takes back when it needs them (RSS).
+The images are small JPEG files, no two of the same bytes, which are read and hashed as any are; their features, in place of
+a tower's, are the mean of the directions of their classes and noise, written as `lmpt features` writes them. Processes of
+their own then take 200 steps, and train and evaluate one epoch. Told are the seconds of the steps, the epoch that they
+let expect and the epoch as it was, and the memory of each process: what it holds (RssAnon), and with the pages of mapped
+files, which the system takes back when it needs them (RSS).
 """
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,19 +26,17 @@ import torch.nn.functional as F
 from PIL import Image
 from safetensors.torch import save_file
 
-PICTURES = 200
-N_TEST = 20_000
+NOISE = 6.0
 
 
-def make_files(folder: Path, n_images: int, n_classes: int) -> None:
-    """The pictures, their links, and a CSV file; three classes an image, class c in proportion to (c + 10)^-1."""
+def make_files(folder: Path, n_images: int, n_tests: int, n_classes: int) -> None:
+    """One picture, its number behind it in each file, and a CSV file; three classes an image, class c as (c + 10)^-1."""
     rng = np.random.default_rng(0)
-    (folder / "pictures").mkdir(parents=True)
-    for i in range(PICTURES):
-        pixels = rng.integers(0, 256, (4, 4, 3), np.uint8)
-        Image.fromarray(pixels).resize((32, 32)).save(folder / "pictures" / f"{i}.jpg")
+    folder.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (32, 32), "grey").save(folder / "picture.jpg")
+    picture = (folder / "picture.jpg").read_bytes()
     chances = 1 / (np.arange(n_classes) + 10)
-    total = n_images + N_TEST
+    total = n_images + n_tests
     classes = rng.choice(n_classes, (total, 3), p=chances / chances.sum())
     # every class has an image on both sides
     classes[:n_classes, 0] = classes[-n_classes:, 0] = np.arange(n_classes)
@@ -47,7 +46,7 @@ def make_files(folder: Path, n_images: int, n_classes: int) -> None:
             name = f"images/{i // 1000:05d}/{i:07d}.jpg"
             if i % 1000 == 0:
                 (folder / name).parent.mkdir(parents=True)
-            os.link(folder / "pictures" / f"{i % PICTURES}.jpg", folder / name)
+            (folder / name).write_bytes(picture + str(i).encode())
             labels = ";".join(f"thing {c:04d}" for c in sorted(set(classes[i])))
             file.write(f"{name},{labels},{'train' if i < n_images else 'test'}\n")
 
@@ -82,7 +81,7 @@ def plant(settings: dict) -> None:
             shown = torch.from_numpy(stretch.split.shown.toarray()).float()
             means = F.normalize(shown @ directions, dim=1)
             noisy = {
-                each: F.normalize(means + torch.randn(means.shape, generator=generator) * 1.5 / width**0.5, dim=1)
+                each: F.normalize(means + torch.randn(means.shape, generator=generator) * NOISE / width**0.5, dim=1)
                 for each in stretch.names
             }
             store_part(noisy, part_path(cache, clip, stretch))
@@ -109,6 +108,7 @@ def steps(settings: dict, n_steps: int = 200) -> None:
     state = TrainState(config, inputs)
     state.begin_epoch()
     told = []
+    n_steps = min(n_steps, state.n_steps - 20)
     for step in range(n_steps + 20):
         if step in (20, n_steps + 19):
             told.append((time.perf_counter(), memory()))
@@ -125,6 +125,24 @@ def steps(settings: dict, n_steps: int = 200) -> None:
     )
     print(f"memory after 20 steps {in_words(told[0][1])}; after {n_steps + 20} {in_words(told[1][1])}")
     print(f"an epoch of {state.n_steps:,} steps, extrapolated: {seconds * state.n_steps:.0f} s")
+
+
+def epoch(settings: dict, out: Path) -> None:
+    """A run of one epoch, and its evaluation."""
+    from lmptlib.config import resolve
+    from lmptlib.runs.run import Run
+    from lmptlib.training.training import train
+
+    lines: list[tuple[float, str]] = []
+
+    def log(line: str) -> None:
+        lines.append((time.perf_counter(), line))
+        print(line.split(" (")[0], in_words(memory()), flush=True)
+
+    run = Run(train(resolve(**settings), out, force=True, log=log))
+    trained = next(at for at, line in lines if line.startswith("epoch"))
+    print(f"the epoch: {run.history['seconds'].sum():.0f} s; its evaluation: {lines[-1][0] - trained:.0f} s")
+    print(json.dumps({name: run.metrics["scores"]["logit"][name] for name in ("total", "ci95")}))
 
 
 def in_words(held: dict[str, float]) -> str:
@@ -157,10 +175,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--images", type=int, default=1_000_000)
+    parser.add_argument("--tests", type=int, default=20_000)
     parser.add_argument("--classes", type=int, default=1_000)
     parser.add_argument("--width", type=int, default=512)
     parser.add_argument("-p", dest="pairs", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
-    parser.add_argument("--part", choices=("plant", "steps"), help=argparse.SUPPRESS)
+    parser.add_argument("--part", choices=("plant", "steps", "epoch"), help=argparse.SUPPRESS)
     given = parser.parse_args()
     folder = given.folder.absolute()
     places = {"dataset": "data.csv", "model": "model.json", "weights": "model.safetensors", "cache": "cache"}
@@ -170,20 +189,19 @@ def main() -> None:
 
     settings |= read_settings(dict(given.pairs))
     if given.part:
-        {"plant": plant, "steps": steps}[given.part](settings)
+        whole = partial(epoch, out=folder / "outputs")
+        {"plant": plant, "steps": steps, "epoch": whole}[given.part](settings)
         return
     if not (folder / "model.safetensors").exists():
-        print(f"{given.images:,} images of {given.classes:,} classes", flush=True)
-        make_files(folder, given.images, given.classes)
+        print(f"{given.images:,} images and {given.tests:,} for testing, of {given.classes:,} classes", flush=True)
+        make_files(folder, given.images, given.tests, given.classes)
         make_model(folder, given.width)
         print("features", flush=True)
         watched([sys.executable, __file__, str(folder), "--part", "plant"])
     pairs = [part for pair in given.pairs for part in ("-p", *pair)]
-    print("steps", flush=True)
-    watched([sys.executable, __file__, str(folder), "--part", "steps", *pairs])
-    print("an epoch, and its evaluation", flush=True)
-    asked = [part for name, value in settings.items() for part in ("-p", name, str(value))]
-    watched(["lmpt", "run", "train", *asked, "--out", str(folder / "outputs"), "--force"])
+    for part in ("steps", "epoch"):
+        print(part, flush=True)
+        watched([sys.executable, __file__, str(folder), "--part", part, *pairs])
 
 
 if __name__ == "__main__":

@@ -1,18 +1,24 @@
 """Inputs on the disk give the run that inputs in memory give."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
+from pandas.testing import assert_frame_equal
 from scipy.sparse import csr_array
 from torch.testing import assert_close
 
+from lmptlib import paths
 from lmptlib.clip import features
 from lmptlib.data.dataset import Split
 from lmptlib.data.loading import load_dataset
 from lmptlib.data.samplers import SAMPLERS, epoch_order
 from lmptlib.losses import mean_probabilities
+from lmptlib.paths import DiskError
+from lmptlib.runs.comparison import compare
 from lmptlib.runs.run import Run
-from lmptlib.training import inputs, mapped, state
+from lmptlib.training import inputs, mapped, state, training
 from lmptlib.training.recorder import Recorder
 
 METHODS = {
@@ -81,6 +87,33 @@ def features_of(tiny):
     from lmptlib.clip.loading import load_clip
 
     return load_clip(log=lambda line: None), load_dataset(str(tiny.path))
+
+
+def test_very_many_scores_stay_on_the_disk_and_say_the_same(make_run, monkeypatch, tmp_path):
+    settings = {"method": "linear_probe", "lr": 0.1}
+    held = [make_run(seed=seed, **settings) for seed in (0, 1)]
+    monkeypatch.setattr(training, "DENSE", 12 * 4 - 1)
+    wide = [make_run(tmp_path / "disk", seed=seed, **settings) for seed in (0, 1)]
+    for one, other in zip(wide, held):
+        scores = np.load(one.folder / "test_scores.npy", mmap_mode="r")
+        np.testing.assert_array_equal(scores, other.scores()["scores"].T)
+        assert not list(one.folder.glob(".*.draft"))
+        for ranking, entry in other.metrics["scores"].items():
+            found = one.metrics["scores"][ranking]
+            assert found["per_class"] == pytest.approx(entry["per_class"], abs=1e-4)
+            assert found["total"] == pytest.approx(entry["total"], abs=1e-4)
+        with pytest.raises(ValueError, match="12 images by 4 classes are not read at once"):
+            one.scores()
+    table = compare({"ours": wide[:1], "theirs": wide[1:]}, "theirs")
+    expected = compare({"ours": held[:1], "theirs": held[1:]}, "theirs")
+    assert_frame_equal(table[["row", "group", "mean", "difference"]], expected[["row", "group", "mean", "difference"]])
+
+
+def test_a_disk_without_room_for_the_scores_is_said_before_they_are_written(make_run, monkeypatch):
+    monkeypatch.setattr(training, "DENSE", 0)
+    monkeypatch.setattr(paths.shutil, "disk_usage", lambda folder: SimpleNamespace(free=12 * 4 * 4 - 1))
+    with pytest.raises(DiskError, match="make room"):
+        make_run(method="linear_probe")
 
 
 def test_of_a_long_epoch_a_few_hundred_steps_are_recorded(make_run, monkeypatch, tmp_path):
