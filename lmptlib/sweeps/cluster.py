@@ -47,6 +47,7 @@ _ANSWERS = "10s"
 _LOOKS = 1
 # What numbers depend on beside data and weights.
 _ALIKE = ("lmptlib", "torch", "open_clip_torch")
+_NEEDED = "several workers need dask: pip install 'lmptlib[cluster]'"
 _LOST = "MISSING: its scheduler is out of reach"
 # How often a run is begun whose workers die.
 _TIMES = 3
@@ -94,7 +95,7 @@ def connected(workers: Workers, most: int) -> Iterator["Client"]:
         import dask
         from distributed import Client
     except ImportError:
-        raise ValueError("several workers need dask: pip install 'lmptlib[cluster]'") from None
+        raise ValueError(_NEEDED) from None
     # what a user has to know is said in a line
     for name in ("distributed", "distributed.client"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -130,7 +131,10 @@ def _local(n: int) -> Any:
 
 def _batch(path: Path) -> Any:
     """The cluster of a file: `system` slurm or pbs, `workers`, and arguments of dask-jobqueue's cluster of that system."""
-    import dask_jobqueue
+    try:
+        import dask_jobqueue
+    except ImportError:
+        raise ValueError(_NEEDED) from None
     from distributed import Status
 
     cores = " ".join(f"{name}=${{SLURM_CPUS_PER_TASK:-${{NCPUS:-1}}}}" for name in _THREADS)

@@ -231,6 +231,17 @@ def test_what_is_no_scheduler_and_no_batch_system_is_named(tmp_path, monkeypatch
             pass
 
 
+@pytest.mark.parametrize("package", ["distributed", "dask_jobqueue"])
+def test_what_workers_need_is_named(tmp_path, monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    (tmp_path / "batch.yaml").write_text("system: slurm\nworkers: 1")
+    with (
+        pytest.raises(ValueError, match=r"^several workers need dask: pip install 'lmptlib\[cluster\]'$"),
+        connected(Workers(batch=tmp_path / "batch.yaml"), 1),
+    ):
+        pass
+
+
 def test_a_batch_system_that_refuses_a_job_is_heard(tmp_path, monkeypatch):
     sbatch = tmp_path / "sbatch"
     sbatch.write_text("#!/bin/sh\necho 'sbatch: error: no such partition' >&2\nexit 1\n")
