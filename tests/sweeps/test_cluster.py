@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import cloudpickle
@@ -16,7 +17,7 @@ from tiny import make_tiny
 
 from lmptlib.config import resolve
 from lmptlib.sweeps import cluster
-from lmptlib.sweeps.cluster import Workers, connected
+from lmptlib.sweeps.cluster import RunTask, Workers, connected
 from lmptlib.sweeps.engine import run_sweep, train_quietly
 from lmptlib.sweeps.grid import read_sweep
 from lmptlib.training.plan import Plan, plan_run
@@ -139,10 +140,11 @@ def test_a_scheduler_that_runs(grid, tmp_path):
 def test_a_folder_comes_home_from_other_disks(card, tmp_path):
     config = resolve(dataset=str(card), epochs=2, batch_size=8, method="coop")
     plan = plan_run(config, tmp_path / "here")
+    task = RunTask(plan, train_quietly, force=False)
 
     class Future:
         def result(self):
-            return cluster._make(plan.config, plan.key, Path("/no/such/place/.draft"), train_quietly, False)
+            return cluster._make(task.order(), Path("/no/such/place/.draft"))
 
         def release(self):
             pass
@@ -150,7 +152,7 @@ def test_a_folder_comes_home_from_other_disks(card, tmp_path):
     # begun here, and not ended
     train(plan.config, plan=plan, log=quiet, on_epoch_end=lambda state: False)
     assert not plan.folder.finished and (plan.path / "checkpoint.pt").exists()
-    run = cluster._come_home(plan, Future(), force=False)
+    run = cluster._come_home(task, Future())
     assert (run.error, plan.folder.finished) == ("", True) and run.seconds > 0
     alone = plan_run(config, tmp_path / "alone")
     train_quietly(alone, False)
@@ -160,7 +162,8 @@ def test_a_folder_comes_home_from_other_disks(card, tmp_path):
 
 def test_other_data_on_a_worker_are_refused(card, tmp_path):
     plan = plan_run(resolve(dataset=str(card), epochs=1, method="coop"), tmp_path)
-    error, *_ = cluster._make(plan.config, "another key", tmp_path / ".draft", train_quietly, False)
+    other = replace(plan, key="another key")
+    error, *_ = cluster._make(RunTask(other, train_quietly, force=False).order(), tmp_path / ".draft")
     assert error.startswith("FAILED: data, weights or library on ") and not plan.folder.finished
 
 
