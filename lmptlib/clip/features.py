@@ -107,7 +107,7 @@ def image_parts(
     image of the split that cannot be decoded.
     """
     stretches = image_stretches(split, flipped, cache)
-    return _parts(clip, stretches, split, f"image features of {split.source.name}", cache, log)
+    return _parts(clip, stretches, split, f"image features of {split.source.name}", "images", cache, log)
 
 
 def caption_features(clip: Clip, split: Split, cache: Path | None = None, log: Callable = print) -> Tensor:
@@ -117,7 +117,7 @@ def caption_features(clip: Clip, split: Split, cache: Path | None = None, log: C
 
 def caption_parts(clip: Clip, split: Split, cache: Path | None = None, log: Callable = print) -> Parts:
     """`caption_features`, mapped into memory."""
-    return _parts(clip, caption_stretches(split), split, "caption features", cache, log)["captions"]
+    return _parts(clip, caption_stretches(split), split, "caption features", "captions", cache, log)["captions"]
 
 
 def image_stretches(split: Split, flipped: bool, cache: Path | None = None) -> list[Stretch]:
@@ -153,13 +153,13 @@ def _content(stretches: Sequence[Stretch]) -> list[str]:
 
 
 def _parts(
-    clip: Clip, stretches: Sequence[Stretch], split: Split, label: str, cache: Path | None, log: Callable
+    clip: Clip, stretches: Sequence[Stretch], split: Split, label: str, unit: str, cache: Path | None, log: Callable
 ) -> dict[str, Parts]:
     """The features of stretches that make up a split, by name; those that are missing are computed."""
     paths = [part_path(cache, clip, stretch) for stretch in stretches]
     found = [load_part(path, stretch.names, len(stretch), log) for path, stretch in zip(paths, stretches)]
     missing = [i for i, part in enumerate(found) if part is None]
-    progress = Progress(label, sum(len(stretches[i]) for i in missing), log)
+    progress = Progress(label, sum(len(stretches[i]) for i in missing), log, unit)
     for i in missing:
         found[i] = make_part(clip, stretches[i], paths[i], progress.add, split)
     if missing:

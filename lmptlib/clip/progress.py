@@ -17,8 +17,13 @@ def duration(seconds: float) -> str:
 class Progress:
     """A printed line now and then (a bar would be saved half-drawn in a batch notebook)."""
 
-    def __init__(self, label: str, total: int, log: Callable):
-        self.label, self.total, self.log, self.done = label, total, log, 0
+    def __init__(self, label: str, total: int, log: Callable[[str], None], unit: str = "images"):
+        self.label, self.log, self.unit = label, log, unit
+        self.begin(total)
+
+    def begin(self, total: int) -> None:
+        """From now on so many units are to be done."""
+        self.total, self.done = total, 0
         self.started = self.last = time.monotonic()
 
     def add(self, n: int) -> None:
@@ -33,5 +38,5 @@ class Progress:
 
     def __str__(self) -> str:
         rate = max(self.done, 1) / (time.monotonic() - self.started)
-        left = (self.total - self.done) / rate
-        return f"{self.done:,} of {self.total:,}, {rate:,.0f} a second, {duration(left)} left"
+        left = duration((self.total - self.done) / rate)
+        return f"{self.done:,} of {self.total:,} {self.unit}, {rate:,.0f}/s, {left} left"

@@ -1,4 +1,4 @@
-"""Where the runs of a sweep are made: by processes of this machine, of a running scheduler, or of a batch system.
+"""Where runs, and parts of features, are made: by processes of this machine, of a running scheduler, or of a batch system.
 
 All of it is dask.distributed's (extra `cluster`): tasks of a worker that dies go to another, at most twice more.
 """
@@ -11,18 +11,18 @@ import tarfile
 import tempfile
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from uuid import uuid4
 
 import torch
 
 from lmptlib.config import Config
-from lmptlib.errors import first_line, read_yaml
+from lmptlib.errors import DataError, first_line, read_yaml
 from lmptlib.paths import DiskError, writing
 from lmptlib.training.plan import Plan, plan_run
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from distributed import Client
 
 Runner = Callable[[Plan, bool], object]  # makes the run of a plan, anew where the flag says so
+# Makes something on a worker, in a folder, for a job of this name: the path of what it made.
+Work = Callable[[Path, str], Path]
 
 _SYSTEMS = {"slurm": "SLURMCluster", "pbs": "PBSCluster"}
 _SETTINGS = {
@@ -72,17 +74,78 @@ class Workers:
         return self.n == 1 and not self.scheduler and not self.batch
 
 
+class Task(Protocol):
+    """What is to be made: a run, or a part of features."""
+
+    @property
+    def key(self) -> str:
+        """What tells it from others."""
+
+    @property
+    def name(self) -> str:
+        """What it is called where it is told of."""
+
+    @property
+    def home(self) -> Path:
+        """The folder that is to hold what is made."""
+
+    def make(self) -> object:
+        """Make it in this process."""
+
+    def order(self) -> Work:
+        """How a worker makes it: in its home, or, where that is not on the worker's disks, in another folder."""
+
+    def unpack(self, content: bytes) -> None:
+        """Write what came from such a folder to its home: the bytes of a file, or the packed files of a folder."""
+
+
 class Made(NamedTuple):
-    """What became of a run: what went wrong, in a line, or nothing; on which machine it was made, in how many seconds.
+    """What became of a task: what went wrong, or nothing; on which machine it was made, in how many seconds.
 
     missing: nobody knows, as those that made it are out of reach.
     """
 
-    plan: Plan
+    task: Task
     error: str
     where: str = ""
     seconds: float = float("nan")
     missing: bool = False
+
+    @property
+    def state(self) -> str:
+        return "missing" if self.missing else "failed" if self.error else "done"
+
+
+@dataclass(frozen=True)
+class RunTask:
+    """The run of a plan, by a runner; anew where `force` says so."""
+
+    plan: Plan
+    runner: Runner
+    force: bool
+
+    @property
+    def key(self) -> str:
+        return self.plan.key
+
+    @property
+    def name(self) -> str:
+        return self.plan.path.name
+
+    @property
+    def home(self) -> Path:
+        return self.plan.path.parent
+
+    def make(self) -> object:
+        return self.runner(self.plan, self.force)
+
+    def order(self) -> Work:
+        config = self.plan.config.model_copy(update={"cache": str(self.plan.cache.absolute())})
+        return partial(_make_run, config, self.plan.key, self.runner, self.force)
+
+    def unpack(self, content: bytes) -> None:
+        if self.force or not self.plan.folder.finished:
+            _unpack(content, self.plan)
 
 
 @contextmanager
@@ -169,27 +232,25 @@ async def _submitted(cluster: Any) -> None:
     await cluster
 
 
-def made(
-    client: "Client", missing: list[Plan], runner: Runner, force: bool, log: Callable[[str], None]
-) -> Iterator[Made]:
-    """Runs as they come from the workers, whose folders are here then. Where the workers write to other disks, they come with
-    the result.
+def made(client: "Client", missing: Sequence[Task], log: Callable[[str], None]) -> Iterator[Made]:
+    """Tasks, which have one home, as they come from the workers; what they made is there then. Where the workers write to
+    other disks, it comes with the result.
 
-    A worker has one run at a time, which alone is to blame where it dies.
+    A worker has one task at a time, which alone is to blame where it dies.
     """
     from distributed import CancelledError, wait
 
-    out = missing[0].path.parent.absolute()
-    out.mkdir(parents=True, exist_ok=True)
-    mark = out / f".{uuid4().hex}.draft"
+    home = missing[0].home.absolute()
+    home.mkdir(parents=True, exist_ok=True)
+    mark = home / f".{uuid4().hex}.draft"
     mark.touch()
-    left, waiting, deaths, told = deque(missing), dict[Any, tuple[Plan, str]](), Counter[str](), False
+    left, waiting, deaths, told = deque(missing), dict[Any, tuple[Task, str]](), Counter[str](), False
     known = set[str]()
     try:
         while left or waiting:
             if client.status != "running":
                 yield from (
-                    Made(plan, _LOST, missing=True) for plan in [*(plan for plan, _ in waiting.values()), *left]
+                    Made(task, _LOST, missing=True) for task in [*(task for task, _ in waiting.values()), *left]
                 )
                 return
             there = _workers(client)
@@ -199,26 +260,24 @@ def made(
             if new := set(there) - known:
                 _compare_versions(client, new, log)
                 known |= new
-            for task, (plan, worker) in list(waiting.items()):
-                if task.done():
-                    yield _come_home(plan, task, force)
+            for future, (task, worker) in list(waiting.items()):
+                if future.done():
+                    yield _come_home(task, future)
                 elif worker not in there:
-                    task.cancel()
-                    deaths[plan.key] += 1
-                    if deaths[plan.key] == _TIMES:
-                        yield Made(plan, f"FAILED: {_TIMES} workers died of it (out of memory?)")
+                    future.cancel()
+                    deaths[task.key] += 1
+                    if deaths[task.key] == _TIMES:
+                        yield Made(task, f"FAILED: {_TIMES} workers died of it (out of memory?)")
                     else:
-                        log(f"the worker of {plan.path.name} died, another goes on with it")
-                        left.append(plan)
+                        log(f"the worker of {task.name} died, another goes on with it")
+                        left.append(task)
                 else:
                     continue
-                del waiting[task]
+                del waiting[future]
             busy = {worker for _, worker in waiting.values()}
             for worker in [worker for worker in there if worker not in busy][: len(left)]:
-                plan = left.popleft()
-                config = plan.config.model_copy(update={"cache": str(plan.cache.absolute())})
-                task = client.submit(_make, config, plan.key, mark, runner, force, workers=[worker], pure=False)
-                waiting[task] = plan, worker
+                task = left.popleft()
+                waiting[client.submit(_make, task.order(), mark, workers=[worker], pure=False)] = task, worker
             if waiting:
                 # cancelled where the scheduler is out of reach
                 with suppress(TimeoutError, CancelledError):
@@ -256,55 +315,68 @@ def _compare_versions(client: "Client", workers: set[str], log: Callable[[str], 
                 log(f"note: {worker} has {others}: its numbers may differ")
 
 
-def _make(config: Config, key: str, mark: Path, runner: Runner, force: bool) -> tuple[str, str, float, bytes | None]:
-    """Make a run on a worker: what went wrong, its machine, the seconds, and the packed folder where that of `mark` is not on
-    its disks."""
+def _make(work: Work, mark: Path) -> tuple[str, str, float, bytes | None]:
+    """Make something on a worker: what went wrong, its machine, the seconds, and what was made where the folder of `mark` is not
+    on its disks."""
     started, where, error, content = time.monotonic(), socket.gethostname(), "", None
     with ExitStack() as stack:
         shared = mark.exists()
-        out = mark.parent if shared else Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lmptlib-")))
+        folder = mark.parent if shared else Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lmptlib-")))
         try:
-            plan = plan_run(config, out, _memory(mark.name))
-            if plan.key != key:
-                raise ValueError(f"data, weights or library on {where} are not those of the machine that asks")
-            runner(plan, force)
-            content = None if shared else _packed(plan.path)
-        except Exception as reason:  # whatever stops one run, the others go on; it is named at the end
+            there = work(folder, mark.name)
+            content = None if shared else _packed(there)
+        except Exception as reason:  # whatever stops one task, the others go on; it is named at the end
             # but where their disk is full
             if shared and isinstance(reason, DiskError):
                 raise
-            error = f"FAILED: {first_line(reason)}"
+            error = failed(reason)
     return error, where, time.monotonic() - started, content
 
 
-def _packed(folder: Path) -> bytes:
+def failed(reason: Exception) -> str:
+    """What a task failed by: in a line, or one for each thing that is wrong with its data."""
+    return f"FAILED: {reason if isinstance(reason, DataError) else first_line(reason)}"
+
+
+def _make_run(config: Config, key: str, runner: Runner, force: bool, out: Path, sweep: str) -> Path:
+    plan = plan_run(config, out, _memory(sweep))
+    if plan.key != key:
+        raise ValueError(f"data, weights or library on {socket.gethostname()} are not those of the machine that asks")
+    runner(plan, force)
+    return plan.path
+
+
+def _packed(path: Path) -> bytes:
+    """A file's bytes; of a folder its files in an archive."""
+    if path.is_file():
+        return path.read_bytes()
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w") as archive:
-        for path in sorted(folder.glob("[!.]*")):
-            archive.add(path, path.name)
+        for file in sorted(path.glob("[!.]*")):
+            archive.add(file, file.name)
     return content.getvalue()
 
 
-def _come_home(plan: Plan, task: Any, force: bool) -> Made:
-    """What a worker tells of a run, whose folder is unpacked here where it comes with it. Raises DiskError."""
+def _come_home(task: Task, future: Any) -> Made:
+    """What a worker tells of a task; what it made is written here where it comes with it. Raises DiskError."""
     from distributed import CancelledError, KilledWorker
     from distributed.comm import CommClosedError
 
     try:
-        error, where, seconds, content = task.result()
-        if content and (force or not plan.folder.finished):
-            _unpack(content, plan)
+        error, where, seconds, content = future.result()
+        if content:
+            task.unpack(content)
     except (CancelledError, CommClosedError):
-        return Made(plan, _LOST, missing=True)
+        return Made(task, _LOST, missing=True)
     except KilledWorker:
-        return Made(plan, "FAILED: its workers died (out of memory?)")
+        return Made(task, "FAILED: its workers died (out of memory?)")
     except DiskError:
         raise
     except Exception as reason:  # what a worker cannot tell or do, as where lmptlib is missing there
-        return Made(plan, f"FAILED: {first_line(reason)}")
+        return Made(task, f"FAILED: {first_line(reason)}")
     finally:
-        task.release()
-    return Made(plan, error, where, seconds)
+        future.release()
+    return Made(task, error, where, seconds)
 
 
 def _unpack(content: bytes, plan: Plan) -> None:

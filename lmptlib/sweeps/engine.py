@@ -1,17 +1,16 @@
 """Making the runs of a sweep, one after the other or side by side."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from lmptlib.clip.progress import duration
-from lmptlib.errors import first_line
 from lmptlib.paths import DiskError, check_writable, outputs_folder
 from lmptlib.runs.ensemble import Ensemble
 from lmptlib.runs.run import Run
-from lmptlib.sweeps.cluster import Made, Runner, Workers, connected, made
+from lmptlib.sweeps.cluster import Made, Runner, RunTask, Task, Workers, connected, failed, made
 from lmptlib.sweeps.grid import Sweep
 from lmptlib.training.plan import Plan, plan_run
 from lmptlib.training.training import train
@@ -48,24 +47,28 @@ def run_sweep(
         for config in configs
     }
     distinct = {plan.key: plan for plan in plans.values()}.values()
-    missing = [plan for plan in distinct if force or not plan.folder.finished or not (plan.path / leaves).exists()]
+    missing = [
+        RunTask(plan, runner, force)
+        for plan in distinct
+        if force or not plan.folder.finished or not (plan.path / leaves).exists()
+    ]
     if missing:
         check_writable(outputs_folder(out))
     log(f"{sweep.name}: {len(distinct)} runs, {len(distinct) - len(missing)} finished, {len(missing)} to make")
-    started, attempts = time.monotonic(), []
+    started, runs_made = time.monotonic(), []
     try:
-        for done, run in enumerate(_attempts(missing, runner, force, workers, log), 1):
-            name, left = names[run.plan.key], (time.monotonic() - started) / done * (len(missing) - done)
+        for done, run in enumerate(attempts(missing, workers, log), 1):
+            name, left = names[run.task.key], (time.monotonic() - started) / done * (len(missing) - done)
             told = run.error or f"done in {duration(run.seconds)}{'' if workers.here else f' on {run.where}'}"
             log(f"[{done}/{len(missing)}] {name}  {told}  ({duration(left)} left)")
-            attempts.append(run)
+            runs_made.append(run)
     except KeyboardInterrupt as interrupt:
         others = "; the scheduler's workers end the runs that they have" if workers.scheduler else ""
-        there = f"{len(attempts)} of {len(missing)} runs are made, the same call goes on{others}"
+        there = f"{len(runs_made)} of {len(missing)} runs are made, the same call goes on{others}"
         raise KeyboardInterrupt(f"{str(interrupt) or 'stopped'}; {there}") from interrupt
-    if attempts and not workers.here:
-        log(_summary(attempts))
-    failures = [f"{names[run.plan.key]}: {run.error}" for run in attempts if run.error]
+    if runs_made and not workers.here:
+        log(_summary(runs_made))
+    failures = [f"{names[run.task.key]}: {run.error}" for run in runs_made if run.error]
     if failures:
         raise RuntimeError(
             "\n".join([f"{len(failures)} of {len(missing)} runs failed, the others are there:", *failures])
@@ -74,38 +77,38 @@ def run_sweep(
     return runs | {row: _average(weights, runs) for row, weights in sweep.ensembles.items()}
 
 
-def _attempts(missing: list[Plan], runner: Runner, force: bool, workers: Workers, log: Callable) -> Iterator[Made]:
-    """Runs as they are made, here one after the other, or by workers."""
+def attempts(missing: Sequence[Task], workers: Workers, log: Callable[[str], None]) -> Iterator[Made]:
+    """Tasks as they are made, here one after the other, or by workers."""
     if workers.here or not missing:
-        for plan in missing:
-            yield _attempt(plan, runner, force)
+        for task in missing:
+            yield _attempt(task)
         return
     with connected(workers, len(missing)) as client:
         log(f"workers: {client.dashboard_link}")
-        yield from made(client, missing, runner, force, log)
+        yield from made(client, missing, log)
 
 
-def _attempt(plan: Plan, runner: Runner, force: bool) -> Made:
+def _attempt(task: Task) -> Made:
     started, error = time.monotonic(), ""
     try:
-        runner(plan, force)
+        task.make()
     except DiskError:
         raise
-    except Exception as reason:  # whatever stops one run, the others go on; it is named at the end
-        error = f"FAILED: {first_line(reason)}"
-    return Made(plan, error, "here", time.monotonic() - started)
+    except Exception as reason:  # whatever stops one task, the others go on; it is named at the end
+        error = failed(reason)
+    return Made(task, error, "here", time.monotonic() - started)
 
 
-def _summary(attempts: list[Made]) -> str:
+def _summary(runs: list[Made]) -> str:
     """A table of the runs that workers made: how each ended, where, and in how many seconds."""
     rows = [
         {
-            "run": run.plan.path.name,
-            "state": "missing" if run.missing else "failed" if run.error else "done",
+            "run": run.task.name,
+            "state": run.state,
             "where": run.where,
             "seconds": round(run.seconds, 1),
         }
-        for run in attempts
+        for run in runs
     ]
     return pd.DataFrame(rows, columns=["run", "state", "where", "seconds"]).to_string(index=False, na_rep="")
 

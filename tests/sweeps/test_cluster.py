@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import cloudpickle
@@ -17,7 +18,7 @@ from tiny import make_tiny
 from lmptlib.config import resolve
 from lmptlib.paths import DiskError
 from lmptlib.sweeps import cluster
-from lmptlib.sweeps.cluster import Workers, connected
+from lmptlib.sweeps.cluster import RunTask, Workers, connected
 from lmptlib.sweeps.engine import run_sweep, train_quietly
 from lmptlib.sweeps.grid import read_sweep
 from lmptlib.training.plan import Plan, plan_run
@@ -141,10 +142,11 @@ def test_a_scheduler_that_runs(grid, tmp_path):
 def test_a_folder_comes_home_from_other_disks(card, tmp_path):
     config = resolve(dataset=str(card), epochs=2, batch_size=8, method="coop")
     plan = plan_run(config, tmp_path / "here")
+    task = RunTask(plan, train_quietly, force=False)
 
     class Future:
         def result(self):
-            return cluster._make(plan.config, plan.key, Path("/no/such/place/.draft"), train_quietly, False)
+            return cluster._make(task.order(), Path("/no/such/place/.draft"))
 
         def release(self):
             pass
@@ -152,7 +154,7 @@ def test_a_folder_comes_home_from_other_disks(card, tmp_path):
     # begun here, and not ended
     train(plan.config, plan=plan, log=quiet, on_epoch_end=lambda state: False)
     assert not plan.folder.finished and (plan.path / "checkpoint.pt").exists()
-    run = cluster._come_home(plan, Future(), force=False)
+    run = cluster._come_home(task, Future())
     assert (run.error, plan.folder.finished) == ("", True) and run.seconds > 0
     alone = plan_run(config, tmp_path / "alone")
     train_quietly(alone, False)
@@ -162,7 +164,8 @@ def test_a_folder_comes_home_from_other_disks(card, tmp_path):
 
 def test_other_data_on_a_worker_are_refused(card, tmp_path):
     plan = plan_run(resolve(dataset=str(card), epochs=1, method="coop"), tmp_path)
-    error, *_ = cluster._make(plan.config, "another key", tmp_path / ".draft", train_quietly, False)
+    other = replace(plan, key="another key")
+    error, *_ = cluster._make(RunTask(other, train_quietly, force=False).order(), tmp_path / ".draft")
     assert error.startswith("FAILED: data, weights or library on ") and not plan.folder.finished
 
 
@@ -186,15 +189,15 @@ def test_a_full_disk_of_a_worker_stops_the_sweep(card, tmp_path):
     def full(plan, force):
         raise DiskError(f"{plan.path}: the disk is full: make room")
 
-    mark = tmp_path / ".draft"
-    error, *_ = cluster._make(plan.config, plan.key, mark, full, False)
+    task, mark = RunTask(plan, full, force=False), tmp_path / ".draft"
+    error, *_ = cluster._make(task.order(), mark)
     assert error.startswith("FAILED: ") and "the disk is full" in error
     mark.touch()
     with pytest.raises(DiskError, match="the disk is full") as error:
-        cluster._make(plan.config, plan.key, mark, full, False)
+        cluster._make(task.order(), mark)
     with pytest.raises(DiskError, match="the disk is full"):
-        cluster._come_home(plan, Told(error.value), force=False)
-    run = cluster._come_home(plan, Told(ModuleNotFoundError("No module named 'lmptlib'")), force=False)
+        cluster._come_home(task, Told(error.value))
+    run = cluster._come_home(task, Told(ModuleNotFoundError("No module named 'lmptlib'")))
     assert (run.error, run.missing) == ("FAILED: No module named 'lmptlib'", False)
 
 

@@ -454,7 +454,7 @@ def test_the_command_runs_a_sweep_and_leaves_its_table(made, card):
         (["loses"], "loses: no sweep of this name. Did you mean 'losses'?"),
         (["losses", "--seeds", "a"], "--seeds takes whole numbers"),
         (["losses", "--workers", "0"], "--workers must be at least 1"),
-        (["losses", "--workers", "2", "--scheduler", "tcp://x"], "say who makes the runs: give one of them"),
+        (["losses", "--workers", "2", "--scheduler", "tcp://x"], "say who does the work: give one of them"),
         (["losses", "-p", "epoch", "1"], "unknown setting 'epoch'. Did you mean 'epochs'?"),
         (["losses", "--notebook", "trian"], "no notebook 'trian'"),
     ],

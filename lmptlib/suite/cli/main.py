@@ -9,6 +9,7 @@ from lmptlib import __version__
 from lmptlib.suite.cli.answers import answers
 from lmptlib.suite.cli.data import data
 from lmptlib.suite.cli.demo import demo
+from lmptlib.suite.cli.features import features
 from lmptlib.suite.cli.info import info
 from lmptlib.suite.cli.label import label
 from lmptlib.suite.cli.recipes import recipes
@@ -69,7 +70,7 @@ def main() -> None:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
-for command in (run, demo, results, label, report, answers, info, sweep, recipes, settings, data):
+for command in (run, demo, results, label, report, answers, info, sweep, recipes, settings, data, features):
     main.add_command(command)
 
 if __name__ == "__main__":

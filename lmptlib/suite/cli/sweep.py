@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from lmptlib.suite.cli.options import out_option
+from lmptlib.suite.cli.options import cluster_option, out_option, read_workers, scheduler_option
 
 
 @click.command()
@@ -14,10 +14,8 @@ from lmptlib.suite.cli.options import out_option
 @click.option("--seeds", metavar="0,1,2", help="Seeds of each row, in place of the grid's.")
 @click.option("--baseline", metavar="ROW", help="The row that the others are compared with, in place of the grid's.")
 @click.option("--workers", default=1, show_default=True, metavar="N", help="Runs side by side, each in a process.")
-@click.option("--scheduler", metavar="ADDRESS", help="The workers of a dask scheduler that runs, as tcp://host:8786.")
-@click.option(
-    "--cluster", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.yaml", help="Slurm or PBS jobs."
-)
+@scheduler_option
+@cluster_option
 @click.option("--notebook", metavar="NAME", help="Make each run as this notebook, executed (03_train).")
 @out_option
 def sweep(
@@ -44,7 +42,6 @@ def sweep(
     from lmptlib.config import read_settings
     from lmptlib.data.words import shown
     from lmptlib.paths import outputs_folder, safe_name, write_atomically
-    from lmptlib.sweeps.cluster import Workers
     from lmptlib.sweeps.engine import run_sweep
     from lmptlib.sweeps.grid import read_sweep
     from lmptlib.sweeps.tables import sweep_summary, sweep_table
@@ -54,15 +51,12 @@ def sweep(
         if not all(seed.strip().isdigit() for seed in seeds.split(",")):
             raise click.ClickException(f"--seeds takes whole numbers with commas between them, not '{seeds}'")
         given["seeds"] = [int(seed) for seed in seeds.split(",")]
-    if workers < 1:
-        raise click.ClickException(f"--workers must be at least 1, not {workers}")
-    if (workers > 1) + bool(scheduler) + bool(cluster) > 1:
-        raise click.ClickException("--workers, --scheduler and --cluster say who makes the runs: give one of them")
+    makers = read_workers(workers, scheduler, cluster)
     runner = _as_notebook(notebook) if notebook else {}
     chosen = read_sweep(grid, given, baseline)
     click.echo(chosen.about)
     try:
-        runs = run_sweep(chosen, out, Workers(workers, scheduler, cluster), click.echo, **runner)
+        runs = run_sweep(chosen, out, makers, click.echo, **runner)
     except RuntimeError as error:
         raise click.ClickException(str(error)) from error
     table = sweep_table(chosen, runs)
