@@ -152,7 +152,8 @@ class RunFolder:
     ) -> None:
         """Write what the run gave; metrics come last. A run that was stopped keeps its checkpoint."""
         self._write_arrays("probabilities.npz", probabilities)
-        self._write_arrays("scores.npz", scores)
+        if scores:
+            self._write_arrays("scores.npz", scores)
         self._write_tensors("prompts.safetensors", tensors)
         if towers:
             self._write_tensors("tuned.safetensors", towers)
