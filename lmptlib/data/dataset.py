@@ -141,8 +141,10 @@ class Split:
     _digests: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "shown", csr_array(self.shown, dtype=bool))
-        self.shown.sort_indices()
+        object.__setattr__(self, "shown", csr_array(self.shown, dtype=bool, copy=True))
+        # one entry a label, in order: entries are counted, and a table may name a label twice, or one that is not there
+        self.shown.sum_duplicates()
+        self.shown.eliminate_zeros()
 
     @cached_property
     def labels(self) -> np.ndarray:

@@ -146,6 +146,14 @@ def test_sparse_labels_give_the_order_that_a_table_gives(kind):
     assert torch.equal(orders[0], orders[1]) and torch.equal(orders[0], orders[2])
 
 
+def test_a_label_that_is_stored_twice_or_as_none_counts_as_it_is(tiny):
+    train = load_dataset(str(tiny.path)).train.rows(np.arange(2))
+    stored = [True, True, True, False], [2, 0, 2, 1], [0, 3, 4]
+    split = Split(train.source, train.places, train.names, train.paths, csr_array(stored, shape=(2, 4)))
+    assert split.shown.sum(0).tolist() == split.labels.sum(0).tolist() == [1, 0, 1, 0]
+    assert [split.classes(i) for i in range(2)] == [[0, 2], []]
+
+
 def test_labels_as_a_table_and_sparse_are_the_same_split(tiny):
     dataset = load_dataset(str(tiny.path))
     train = dataset.train
