@@ -1,5 +1,8 @@
 """Inputs on the disk give the run that inputs in memory give."""
 
+import errno
+import os
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -114,6 +117,36 @@ def test_a_disk_without_room_for_the_scores_is_said_before_they_are_written(make
     monkeypatch.setattr(paths.shutil, "disk_usage", lambda folder: SimpleNamespace(free=12 * 4 * 4 - 1))
     with pytest.raises(DiskError, match="make room"):
         make_run(method="linear_probe")
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="not on macOS")
+def test_a_disk_that_fills_up_meanwhile_is_said_and_leaves_no_draft(make_run, monkeypatch, tmp_path):
+    def full(file: int, start: int, size: int) -> None:
+        assert (start, size) == (0, os.fstat(file).st_size) and size > 12 * 4 * 4
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(training, "DENSE", 0)
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(DiskError, match="the disk is full"):
+        make_run(tmp_path / "full", method="linear_probe")
+    assert not list(tmp_path.glob("full/*/*.npy")) and not list(tmp_path.glob("full/*/.test_scores*"))
+
+
+def test_scores_are_on_the_disk_before_they_have_their_name(make_run, monkeypatch):
+    """As all that a run folder holds: or a machine that stops leaves metrics and no scores."""
+    synced, named, fsync, replace = [], {}, os.fsync, Path.replace
+
+    def note(path: Path, target: Path) -> Path:
+        named[target.name] = path.stat().st_ino in synced
+        # the number of a file that is gone may be another's soon
+        synced.clear()
+        return replace(path, target)
+
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.fstat(file).st_ino) or fsync(file))
+    monkeypatch.setattr(Path, "replace", note)
+    monkeypatch.setattr(training, "DENSE", 0)
+    make_run(method="linear_probe")
+    assert {"test_scores.npy", "spread.npz", "metrics.json"} <= named.keys() and all(named.values())
 
 
 def test_of_a_long_epoch_a_few_hundred_steps_are_recorded(make_run, monkeypatch, tmp_path):
