@@ -113,12 +113,17 @@ def usual_task(class_counts: np.ndarray, kind: str = "multi-label") -> Task:
     return Task(kind, usual)
 
 
-def label_table(shown: csr_array, name: str) -> np.ndarray:
-    """Sparse labels as a table (N, C). Raises DataError, one line that begins with `name`, where it takes more than a gigabyte."""
+def check_table(shown: csr_array, name: str) -> None:
+    """Raises DataError, one line that begins with `name`, where a table of sparse labels takes more than a gigabyte."""
     if (size := math.prod(shown.shape)) > _LARGEST_TABLE:
         many = "{:,} images of {:,} classes".format(*shown.shape)
         told = f"{name}: {many}: a table of their labels takes {size / 1e9:.1f} GB, and 1 GB is the most"
         raise DataError([f"{told}; methods that learn by steps need none"])
+
+
+def label_table(shown: csr_array, name: str) -> np.ndarray:
+    """Sparse labels as a table (N, C). Raises DataError as `check_table` does."""
+    check_table(shown, name)
     return shown.toarray()
 
 

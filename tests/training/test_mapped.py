@@ -14,9 +14,11 @@ from torch.testing import assert_close
 
 from lmptlib import paths
 from lmptlib.clip import features
+from lmptlib.data import dataset
 from lmptlib.data.dataset import Split
 from lmptlib.data.loading import load_dataset
 from lmptlib.data.samplers import SAMPLERS, epoch_order
+from lmptlib.errors import DataError
 from lmptlib.losses import mean_probabilities
 from lmptlib.paths import DiskError
 from lmptlib.runs.comparison import compare
@@ -90,6 +92,23 @@ def features_of(tiny):
     from lmptlib.clip.loading import load_clip
 
     return load_clip(log=lambda line: None), load_dataset(str(tiny.path))
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"method": "lda"}, "train.txt: 24 images of 4 classes"),
+        ({"method": "coop", "select": "folds", "trials": "lr: [1e-3]"}, "train.txt: 24 images of 4 classes"),
+        ({"method": "coop", "select": "test"}, "test.txt: 12 images of 4 classes"),
+    ],
+)
+def test_a_table_of_labels_that_is_too_large_is_said_before_features_are_computed(
+    make_run, monkeypatch, settings, told
+):
+    monkeypatch.setattr(dataset, "_LARGEST_TABLE", 12 * 4 - 1)
+    monkeypatch.setattr(training, "inputs_of", None)
+    with pytest.raises(DataError, match=told):
+        make_run(**settings)
 
 
 def test_very_many_scores_stay_on_the_disk_and_say_the_same(make_run, monkeypatch, tmp_path):
