@@ -68,6 +68,17 @@ def check_room(folder: Path, size: int) -> None:
         raise DiskError(f"{folder}: a file of {size / 1e9:.1f} GB, and the disk has {free / 1e9:.1f} GB: make room")
 
 
+def take_room(path: Path) -> None:
+    """Take the disk's room for all of a file that has its size already. Raises DiskError.
+
+    A mapped file that finds its disk full when it is written ends the process, without a word.
+    """
+    # macOS has no such call
+    if hasattr(os, "posix_fallocate"):
+        with writing(path.parent), path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+
+
 def write_atomically(path: Path, content: bytes | memoryview) -> None:
     """Write a file so that it is never seen half-written: whoever reads, even after a kill, finds the old one or the new.
 

@@ -28,7 +28,7 @@ from lmptlib.clip.parts import PART, Parts, load_part, store_part
 from lmptlib.clip.progress import Progress
 from lmptlib.data.dataset import Dataset, Split
 from lmptlib.data.images import READING
-from lmptlib.paths import cache_folder, write_atomically
+from lmptlib.paths import cache_folder, held, write_atomically
 
 # Raise it when the same file, weights and preprocessing give other features than before: when an image is flipped
 # otherwise, a caption is cut otherwise, or what a cache file holds changes. Old files are then not found. (What is raised
@@ -161,26 +161,27 @@ def _parts(
     missing = [i for i, part in enumerate(found) if part is None]
     progress = Progress(label, sum(len(stretches[i]) for i in missing), log, unit)
     for i in missing:
-        found[i] = make_part(clip, stretches[i], paths[i], progress.add, split)
+        found[i] = make_part(clip, stretches[i], paths[i], progress.add, split, log)
     if missing:
         progress.end()
     write_index(cache, clip, stretches)
     return {name: Parts([part[name] for part in found if part]) for name in stretches[0].names}
 
 
-def make_part(clip: Clip, stretch: Stretch, path: Path, count: Count, split: Split | None = None) -> dict[str, Tensor]:
+def make_part(
+    clip: Clip, stretch: Stretch, path: Path, count: Count, split: Split | None = None, log: Callable = print
+) -> dict[str, Tensor]:
     """The features of a stretch, by name, computed and mapped from its file. Where another process computes them already it
-    is waited for.
+    is waited for, after a line.
 
-    Raises DataError naming every image that cannot be decoded, of `split` where it is given, else of the stretch.
+    Raises DiskError, and DataError naming every image that cannot be decoded, of `split` where it is given, else of the stretch.
     """
 
     def load() -> dict[str, Tensor] | None:
         return load_part(path, stretch.names, len(stretch), log=lambda line: None)
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     lock = path.with_suffix(".lock")
-    with FileLock(lock):
+    with held(FileLock(lock), f"waiting for another process that computes {path}", log):
         try:
             found = load()
             if not found:

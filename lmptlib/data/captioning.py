@@ -18,7 +18,7 @@ from lmptlib.data.images import open_image
 from lmptlib.data.text import with_article
 from lmptlib.data.transfer import Progress
 from lmptlib.errors import DataError, first_line
-from lmptlib.paths import held, write_atomically
+from lmptlib.paths import held, write_atomically, writing
 
 # BLIP (Li et al., ICML 2022), fine-tuned on COCO's captions.
 MODEL = "Salesforce/blip-image-captioning-base"
@@ -114,7 +114,7 @@ def model_captions(
 
     path: a file of JSON lines where each is kept as it comes, by a digest of its image. What is there already is not made
     again. Batches are the same ones whether it was stopped or not, and so the captions are, too. force: begin anew where those
-    that are kept are by another model. Raises DataError, one line an image that cannot be decoded, when the others are done.
+    that are kept are by another model. Raises DataError, one line an image that cannot be decoded, when the others are done, and DiskError.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with held(FileLock(f"{path}.lock"), f"waiting for another process that writes {path}", log):
@@ -125,7 +125,7 @@ def model_captions(
         total, done, problems = sum(map(len, open_batches)), 0, list[str]()
         log(f"captions: {len(split) - total:,} of {len(split):,} are kept in {path}")
         progress, started = Progress(log), time.monotonic()
-        with ThreadPoolExecutor() as pool, path.open("a", encoding="utf-8") as file:
+        with writing(path.parent), ThreadPoolExecutor() as pool, path.open("a", encoding="utf-8") as file:
             for rows in open_batches:
                 opened = dict(zip(rows, pool.map(_opened, [split.paths[row] for row in rows])))
                 problems += [f"{split.where(row)}: {error}" for row, error in opened.items() if isinstance(error, str)]

@@ -113,12 +113,17 @@ def usual_task(class_counts: np.ndarray, kind: str = "multi-label") -> Task:
     return Task(kind, usual)
 
 
-def label_table(shown: csr_array, name: str) -> np.ndarray:
-    """Sparse labels as a table (N, C). Raises DataError, one line that begins with `name`, where it takes more than a gigabyte."""
+def check_table(shown: csr_array, name: str) -> None:
+    """Raises DataError, one line that begins with `name`, where a table of sparse labels takes more than a gigabyte."""
     if (size := math.prod(shown.shape)) > _LARGEST_TABLE:
         many = "{:,} images of {:,} classes".format(*shown.shape)
         told = f"{name}: {many}: a table of their labels takes {size / 1e9:.1f} GB, and 1 GB is the most"
         raise DataError([f"{told}; methods that learn by steps need none"])
+
+
+def label_table(shown: csr_array, name: str) -> np.ndarray:
+    """Sparse labels as a table (N, C). Raises DataError as `check_table` does."""
+    check_table(shown, name)
     return shown.toarray()
 
 
@@ -141,8 +146,10 @@ class Split:
     _digests: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "shown", csr_array(self.shown, dtype=bool))
-        self.shown.sort_indices()
+        object.__setattr__(self, "shown", csr_array(self.shown, dtype=bool, copy=True))
+        # one entry a label, in order: entries are counted, and a table may name a label twice, or one that is not there
+        self.shown.sum_duplicates()
+        self.shown.eliminate_zeros()
 
     @cached_property
     def labels(self) -> np.ndarray:

@@ -55,7 +55,7 @@ class PartTask:
         return self.path.parent
 
     def make(self) -> object:
-        return make_part(self.opened(), self.stretch, self.path, self.progress.add)
+        return make_part(self.opened(), self.stretch, self.path, self.progress.add, log=self.progress.log)
 
     def order(self) -> Work:
         return partial(_make_part, self.config, self.stretch, self.path.name)
@@ -143,7 +143,7 @@ def _make_part(config: Config, stretch: Stretch, file: str, folder: Path, job: s
     path = part_path(folder, clip, stretch)
     if path.name != file:
         raise ValueError(f"weights or library on {socket.gethostname()} are not those of the machine that asks")
-    make_part(clip, stretch, path, count=lambda n: None)
+    make_part(clip, stretch, path, count=lambda n: None, log=lambda line: None)
     return path
 
 

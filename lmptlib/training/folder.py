@@ -19,6 +19,7 @@ outputs/labels.json                  what a user calls configurations, where one
 import hashlib
 import io
 import json
+import os
 import pickle
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -164,10 +165,12 @@ class RunFolder:
 
     @contextmanager
     def drafted(self, name: str) -> Iterator[Path]:
-        """Where to write a file that takes its name when the block ends well, and vanishes when it does not."""
+        """Where to write a file that is on the disk under its name when the block ends well, and vanishes when it does not."""
         draft = self.path / f".{name}.draft"
         try:
             yield draft
+            with draft.open("rb") as file:
+                os.fsync(file.fileno())
             draft.replace(self.path / name)
         finally:
             draft.unlink(missing_ok=True)

@@ -130,9 +130,9 @@ class Inputs:
         }
         return Batch(self.targets, known=self.known, **{name: made[name]() for name in reads})  # type: ignore[arg-type]
 
-    def chunks(self, reads: tuple[str, ...] = ("images",)) -> Iterator[Batch]:
-        """The training set as `whole` gives it, in as many batches as it takes: here one."""
-        yield self.whole(reads)
+    def chunks(self) -> Iterator[Batch]:
+        """The training set, images plain, in as many batches as it takes: here one."""
+        yield self.whole()
 
     def scored(self, name: str) -> Iterator[Batch]:
         """The images of train, val or test as `to_score` gives them, some at once."""

@@ -49,12 +49,9 @@ class MappedInputs(Inputs):
             found["known"] = self.known[index.to(self.device)]
         return Batch(self._targets("train", rows).unflatten(0, index.shape), **found)
 
-    def chunks(self, reads: tuple[str, ...] = ("images",)) -> Iterator[Batch]:
+    def chunks(self) -> Iterator[Batch]:
         for rows in torch.arange(len(self.dataset.train)).split(AT_ONCE):
-            found = {name: self._read(name, rows, torch.zeros_like(rows)) for name in reads}
-            if self.known is not None:
-                found["known"] = self.known[rows.to(self.device)]
-            yield Batch(self._targets("train", rows), **found)
+            yield self.batch(("images",), rows, torch.zeros_like(rows))
 
     def scored(self, name: str) -> Iterator[Batch]:
         if self.views > 1:

@@ -23,7 +23,7 @@ from lmptlib.evaluation.rankings import ranking_scores
 from lmptlib.losses import ClassificationLoss, class_logits, make_loss
 from lmptlib.methods import METHODS
 from lmptlib.methods.base import Batch, Learning, Method, Phase, Problem
-from lmptlib.paths import check_room
+from lmptlib.paths import check_room, take_room
 from lmptlib.training.events import EDITABLE, Event, edited
 from lmptlib.training.inputs import Inputs
 from lmptlib.training.recorder import Recorder
@@ -317,6 +317,7 @@ class TrainState:
         shape = self.inputs.dataset.splits[split].shown.shape[::-1]
         check_room(path.parent, 4 * math.prod(shape))
         written, done = np.lib.format.open_memmap(path, "w+", np.float32, shape), 0
+        take_room(path)
         for scores, _ in self._ranked(split):
             written[:, done : done + len(scores)] = scores.T.cpu().numpy()
             done += len(scores)

@@ -16,6 +16,7 @@ from lmptlib.clip.loading import load_clip
 from lmptlib.clip.tackle import fetched_table
 from lmptlib.clip.text import cut_texts
 from lmptlib.config import Config
+from lmptlib.data.dataset import Dataset, check_table
 from lmptlib.evaluation.by_class import judge
 from lmptlib.evaluation.measures import MEASURES
 from lmptlib.evaluation.metrics import OUT_OF_FOLD, evaluate, evaluate_folds
@@ -78,6 +79,7 @@ def _work(
     captions = dataset.train.captions if METHODS[config.method].needs_captions(config.settings) else None
     for note in cut_texts(clip, dataset.class_names, captions or ()):
         log(f"note: {dataset.name}: {note}")
+    _check_tables(config, dataset)
     inputs = inputs_of(dataset, clip, plan.cache, log, config.views)
     for name in dataset.splits:
         inputs.read(name)  # what cannot be read is said before training, and before crops, which take longer
@@ -137,6 +139,14 @@ def _work(
     if interrupt:
         raise interrupt
     return plan.path
+
+
+def _check_tables(config: Config, dataset: Dataset) -> None:
+    """Raises DataError where a run is to need a table of labels that is too large: before features, which take long."""
+    method, select = METHODS[config.method], config.learning.select if config.learning else "last"
+    needed = {select, *(["train"] if method.reads or select == "folds" else []), *(["val"] if method.settles else [])}
+    for name in needed & dataset.splits.keys():
+        check_table(dataset.splits[name].shown, str(dataset.splits[name].source))
 
 
 def _go_on(state: TrainState, folder: RunFolder, checkpoint: dict[str, Any]) -> None:

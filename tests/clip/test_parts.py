@@ -1,11 +1,13 @@
 """Features in parts: the same as the whole, to the bit; what is damaged or changed is computed anew, it alone."""
 
+import errno
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from PIL import Image
 from safetensors.torch import load_file
 from tiny import make_pool
@@ -19,6 +21,7 @@ from lmptlib.data.dataset import Split
 from lmptlib.data.loading import load_dataset
 from lmptlib.data.pool import read_pool
 from lmptlib.errors import DataError
+from lmptlib.paths import DiskError
 
 
 def quiet(line: str) -> None:
@@ -86,6 +89,7 @@ def memory_of(kind: str) -> int:
     return int(lines[kind].split()[0]) // 1024
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux tells it there")
 def test_a_part_is_mapped_and_not_read(tmp_path):
     store_part({"plain": torch.rand(100_000, 256)}, tmp_path / "part.safetensors")
     own, mapped = memory_of("RssAnon"), memory_of("RssFile")
@@ -122,6 +126,33 @@ def test_a_changed_file_recomputes_its_part_alone(tiny, train, clip, tmp_path, c
     counted.clear()
     image_features(clip, changed, False, tmp_path, quiet)
     assert counted == []
+
+
+def test_a_part_that_another_process_computes_is_waited_for_and_said(train, clip, tmp_path):
+    """The other one is done when the line is told: nothing is computed twice."""
+    (stretch, *_), said = features.image_stretches(train, False, tmp_path), list[str]()
+    path = features.part_path(tmp_path, clip, stretch)
+    other = FileLock(path.with_suffix(".lock"))
+    other.acquire()
+
+    def log(line: str) -> None:
+        said.append(line)
+        store_part({"plain": torch.ones(8, 128)}, path)
+        other.release()
+
+    found = features.make_part(clip, stretch, path, lambda n: None, log=log)
+    assert said == [f"waiting for another process that computes {path}"] and bool((found["plain"] == 1).all())
+
+
+def test_a_cache_folder_that_takes_no_lock_is_named(train, clip, tmp_path, monkeypatch):
+    (stretch, *_) = features.image_stretches(train, False, tmp_path)
+
+    def refuse(*_, **__) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(FileLock, "acquire", refuse)
+    with pytest.raises(DiskError, match=f"^{tmp_path}: the disk is read-only"):
+        features.make_part(clip, stretch, features.part_path(tmp_path, clip, stretch), lambda n: None)
 
 
 def test_images_that_fail_are_all_named_and_parts_before_them_stay(train, clip, tmp_path, counted):

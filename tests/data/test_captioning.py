@@ -18,6 +18,7 @@ from lmptlib.data import captioning
 from lmptlib.data.captioning import NOTHING, TEMPLATES, Captioner, model_captions, template_caption
 from lmptlib.data.loading import captions_by, check_dataset, load_dataset
 from lmptlib.errors import DataError
+from lmptlib.paths import DiskError
 from lmptlib.suite.cli.main import main
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "photo", "of", "red", "green", "blue", "dog", "cat"]
@@ -100,6 +101,24 @@ def test_a_prompt_begins_every_caption_and_is_named(blip, pictures):
     said = captioner([Image.open(path) for path in load_dataset(str(pictures)).train.paths[:3]])
     assert all(text.startswith("a photo of") for text in said)
     assert captioner.name.endswith(", beginning with 'a photo of'")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_a_full_disk_is_named(pictures, tmp_path, monkeypatch):
+    split, path, opened = load_dataset(str(pictures)).train, tmp_path / "captions.jsonl", Path.open
+    path.write_text(json.dumps({"captions_by": "me"}) + "\n")
+
+    def describe(images):
+        return ["a photo"] * len(images)
+
+    describe.name = "me"
+    monkeypatch.setattr(
+        Path,
+        "open",
+        lambda self, mode="r", *more, **kw: opened(Path("/dev/full") if mode == "a" else self, mode, *more, **kw),
+    )
+    with pytest.raises(DiskError, match=f"^{tmp_path}: the disk is full"):
+        model_captions(split, describe, path, 4, lambda line: None, cache=tmp_path / "cache")
 
 
 def test_stopped_anywhere_it_goes_on_to_the_same_file(blip, pictures, tmp_path):

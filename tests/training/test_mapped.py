@@ -1,5 +1,8 @@
 """Inputs on the disk give the run that inputs in memory give."""
 
+import errno
+import os
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,9 +14,11 @@ from torch.testing import assert_close
 
 from lmptlib import paths
 from lmptlib.clip import features
+from lmptlib.data import dataset
 from lmptlib.data.dataset import Split
 from lmptlib.data.loading import load_dataset
 from lmptlib.data.samplers import SAMPLERS, epoch_order
+from lmptlib.errors import DataError
 from lmptlib.losses import mean_probabilities
 from lmptlib.paths import DiskError
 from lmptlib.runs.comparison import compare
@@ -89,6 +94,23 @@ def features_of(tiny):
     return load_clip(log=lambda line: None), load_dataset(str(tiny.path))
 
 
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"method": "lda"}, "train.txt: 24 images of 4 classes"),
+        ({"method": "coop", "select": "folds", "trials": "lr: [1e-3]"}, "train.txt: 24 images of 4 classes"),
+        ({"method": "coop", "select": "test"}, "test.txt: 12 images of 4 classes"),
+    ],
+)
+def test_a_table_of_labels_that_is_too_large_is_said_before_features_are_computed(
+    make_run, monkeypatch, settings, told
+):
+    monkeypatch.setattr(dataset, "_LARGEST_TABLE", 12 * 4 - 1)
+    monkeypatch.setattr(training, "inputs_of", None)
+    with pytest.raises(DataError, match=told):
+        make_run(**settings)
+
+
 def test_very_many_scores_stay_on_the_disk_and_say_the_same(make_run, monkeypatch, tmp_path):
     settings = {"method": "linear_probe", "lr": 0.1}
     held = [make_run(seed=seed, **settings) for seed in (0, 1)]
@@ -114,6 +136,36 @@ def test_a_disk_without_room_for_the_scores_is_said_before_they_are_written(make
     monkeypatch.setattr(paths.shutil, "disk_usage", lambda folder: SimpleNamespace(free=12 * 4 * 4 - 1))
     with pytest.raises(DiskError, match="make room"):
         make_run(method="linear_probe")
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="not on macOS")
+def test_a_disk_that_fills_up_meanwhile_is_said_and_leaves_no_draft(make_run, monkeypatch, tmp_path):
+    def full(file: int, start: int, size: int) -> None:
+        assert (start, size) == (0, os.fstat(file).st_size) and size > 12 * 4 * 4
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(training, "DENSE", 0)
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(DiskError, match="the disk is full"):
+        make_run(tmp_path / "full", method="linear_probe")
+    assert not list(tmp_path.glob("full/*/*.npy")) and not list(tmp_path.glob("full/*/.test_scores*"))
+
+
+def test_scores_are_on_the_disk_before_they_have_their_name(make_run, monkeypatch):
+    """As all that a run folder holds: or a machine that stops leaves metrics and no scores."""
+    synced, named, fsync, replace = [], {}, os.fsync, Path.replace
+
+    def note(path: Path, target: Path) -> Path:
+        named[target.name] = path.stat().st_ino in synced
+        # the number of a file that is gone may be another's soon
+        synced.clear()
+        return replace(path, target)
+
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.fstat(file).st_ino) or fsync(file))
+    monkeypatch.setattr(Path, "replace", note)
+    monkeypatch.setattr(training, "DENSE", 0)
+    make_run(method="linear_probe")
+    assert {"test_scores.npy", "spread.npz", "metrics.json"} <= named.keys() and all(named.values())
 
 
 def test_of_a_long_epoch_a_few_hundred_steps_are_recorded(make_run, monkeypatch, tmp_path):
@@ -144,6 +196,14 @@ def test_sparse_labels_give_the_order_that_a_table_gives(kind):
         for labels in (targets, targets.float(), csr_array(targets.numpy()))
     ]
     assert torch.equal(orders[0], orders[1]) and torch.equal(orders[0], orders[2])
+
+
+def test_a_label_that_is_stored_twice_or_as_none_counts_as_it_is(tiny):
+    train = load_dataset(str(tiny.path)).train.rows(np.arange(2))
+    stored = [True, True, True, False], [2, 0, 2, 1], [0, 3, 4]
+    split = Split(train.source, train.places, train.names, train.paths, csr_array(stored, shape=(2, 4)))
+    assert split.shown.sum(0).tolist() == split.labels.sum(0).tolist() == [1, 0, 1, 0]
+    assert [split.classes(i) for i in range(2)] == [[0, 2], []]
 
 
 def test_labels_as_a_table_and_sparse_are_the_same_split(tiny):
