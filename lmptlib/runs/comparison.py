@@ -88,6 +88,10 @@ def _difference(
         pairs = [(ours[our_seeds.index(seed)], theirs[their_seeds.index(seed)]) for seed in both]
     if not pairs:
         raise ValueError(f"no seed in common to compare on: {our_seeds} and {their_seeds}")
+    if len({len(table) for pair in pairs for table in pair}) > 1:
+        raise ValueError(
+            "some of these runs were judged class by class and others at once: make the others anew (--force)"
+        )
     gaps = np.array([(a[name] - b[name]).to_numpy(float) for a, b in pairs])  # (seeds, 1 + R)
     gap = gaps[:, 0].mean()
     over_seeds = _over_seeds(gaps[:, 0]) if len(gaps) > 1 else 0.0

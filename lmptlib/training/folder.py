@@ -103,9 +103,8 @@ class RunFolder:
 
     def begin(self, record: dict[str, Any]) -> None:
         """Write what the run will be, and take away what an earlier one of this name has left."""
-        self._clear(
-            "metrics.json", "checkpoint.pt", "history.jsonl", "tuned.safetensors", "test_scores.npy", "spread.npz"
-        )
+        self._clear("metrics.json", "checkpoint.pt", "history.jsonl", "tuned.safetensors")
+        self._clear("scores.npz", "test_scores.npy", "spread.npz")
         self._write_json("config.json", record)
         write_atomically(self.path / "history.jsonl", b"")
 

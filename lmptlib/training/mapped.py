@@ -14,15 +14,16 @@ from lmptlib.data.dataset import Dataset
 from lmptlib.methods.base import Batch
 from lmptlib.training.inputs import AT_ONCE, Inputs
 
-# Bytes of features and targets of training images that a run holds in memory.
+# Bytes of features and targets of training images that a run holds in memory; on a GPU half of what is free there, if that is more.
 HELD = 2 * 10**9
 
 
 def inputs_of(dataset: Dataset, clip: Clip, cache: Path, log: Callable[[str], None], views: int = 1) -> Inputs:
-    """Inputs in memory, or on the disk where the training images' features and targets take more than HELD bytes."""
+    """Inputs in memory, or on the disk where the training images' features and targets take more bytes than are to be held."""
     mapped = MappedInputs(dataset, clip, cache, log, views)
     (n_images, n_classes), numbers = dataset.train.shown.shape, 2 * mapped.width
-    return mapped if 4 * n_images * (numbers + n_classes) > HELD else Inputs(dataset, clip, cache, log, views)
+    held = max(HELD, torch.cuda.mem_get_info()[0] // 2) if clip.device == "cuda" else HELD
+    return mapped if 4 * n_images * (numbers + n_classes) > held else Inputs(dataset, clip, cache, log, views)
 
 
 class MappedInputs(Inputs):

@@ -202,7 +202,7 @@ def _record(plan: Plan, state: TrainState) -> dict[str, Any]:
         "n_val": len(dataset.val) if dataset.val else 0,
         "n_test": len(dataset.test),
         "logit_scale": state.method.logit_scale,
-        **({"recorded_every": state.recorded_every} if state.recorded_every > 1 else {}),
+        **({"recorded_every": state.recorder.every} if state.recorder.every > 1 else {}),
         "grouping": dataset.task.grouping,
         "warnings": dataset.warnings,
         "marks": plan.marks,

@@ -162,6 +162,8 @@ def main() -> None:
     reader.add_argument("--workers", type=int, default=1)
     reader.add_argument("--kill-after", type=float)
     given = reader.parse_args()
+    if given.random and not given.weights:
+        reader.error("--random writes the weights to --weights: name a file")
     if given.random and not Path(given.weights).exists():
         save_file(open_clip.create_model(given.model, load_weights=False).state_dict(), given.weights)
     started = time.monotonic()

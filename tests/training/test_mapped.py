@@ -128,6 +128,8 @@ def test_very_many_scores_stay_on_the_disk_and_say_the_same(make_run, monkeypatc
             one.scores()
     table = compare({"ours": wide[:1], "theirs": wide[1:]}, "theirs")
     expected = compare({"ours": held[:1], "theirs": held[1:]}, "theirs")
+    with pytest.raises(ValueError, match="class by class and others at once"):
+        compare({"ours": wide[:1], "theirs": held[:1]}, "theirs")
     assert_frame_equal(table[["row", "group", "mean", "difference"]], expected[["row", "group", "mean", "difference"]])
 
 
