@@ -5,9 +5,13 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import requests
 import torch
 from filelock import FileLock
 from PIL import Image
@@ -68,13 +72,10 @@ class Captioner:
     """
 
     def __init__(self, model: str = MODEL, prompt: str = ""):
+        if find_spec("transformers") is None:
+            raise ValueError("captions by a model need transformers: pip install 'lmptlib[captions]'")
         try:
-            from transformers import AutoModelForImageTextToText, AutoProcessor
-        except ImportError:
-            raise ValueError("captions by a model need transformers: pip install 'lmptlib[captions]'") from None
-        try:
-            self.processor = AutoProcessor.from_pretrained(model)
-            network: Any = AutoModelForImageTextToText.from_pretrained(model)
+            self.processor, network = _opened_model(model)
         except (OSError, ValueError, ImportError) as error:
             raise ValueError(f"{model}: cannot be opened to make captions: {first_line(error)}") from None
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -90,6 +91,35 @@ class Captioner:
         inputs = self.processor(images=list(pictures), return_tensors="pt", **text).to(self.device)
         tokens = self.network.generate(**inputs, do_sample=False, num_beams=1, max_new_tokens=_LONGEST)
         return [one_line(caption) for caption in self.processor.batch_decode(tokens, skip_special_tokens=True)]
+
+
+def _opened_model(model: str) -> tuple[Any, Any]:
+    """The processor and the network of a folder, or of a name, from this machine where they are on it.
+
+    Raises ValueError where no network is reached, which transformers tries for minutes, and what that raises.
+    """
+    from huggingface_hub import constants
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    def opened(**where: bool) -> tuple[Any, Any]:
+        return AutoProcessor.from_pretrained(model, **where), AutoModelForImageTextToText.from_pretrained(
+            model, **where
+        )
+
+    if Path(model).is_dir():
+        return opened()
+    if model.startswith(("/", ".", "~")):
+        raise ValueError("there is no such folder")
+    with suppress(OSError):
+        return opened(local_files_only=True)
+    try:
+        requests.head(constants.ENDPOINT, timeout=10)
+    except requests.RequestException:
+        host = urlsplit(constants.ENDPOINT).netloc
+        raise ValueError(
+            f"it is not on this machine, and {host} cannot be reached: name a folder, or --templates"
+        ) from None
+    return opened()
 
 
 def _fingerprint(network: torch.nn.Module) -> str:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pooch
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import InvalidHeader
+from urllib3.exceptions import InvalidHeader, NameResolutionError
 from urllib3.util import Retry
 
 from lmptlib.errors import DataError, first_line, shorten
@@ -123,7 +123,9 @@ class Transfer:
                 failures = 0 if _size(part) > furthest else failures + 1
                 furthest = max(furthest, _size(part))
                 asked = _asked(error)
-                if not _passes(error) or failures == self.tries or asked > self.longest:
+                # without a network no name is resolved, however often one asks
+                tries = min(2, self.tries) if _unresolved(error) else self.tries
+                if not _passes(error) or failures >= tries or asked > self.longest:
                     raise
                 wait = asked or self.backoff * 2**failures
                 self.log(f"{part.stem}: {urlsplit(url).hostname}: {_reason(error)}; tries again in {wait:.3g} s")
@@ -168,6 +170,10 @@ def _passes(error: requests.RequestException) -> bool:
     return isinstance(error, _BROKEN)
 
 
+def _unresolved(error: requests.RequestException) -> bool:
+    return any(isinstance(getattr(reason, "reason", None), NameResolutionError) for reason in error.args)
+
+
 def _asked(error: requests.RequestException) -> float:
     """Seconds that the server asks to wait, 0 where it says nothing."""
     said = error.response.headers.get("Retry-After") if error.response is not None else None
@@ -181,4 +187,4 @@ def _reason(error: requests.RequestException) -> str:
     if isinstance(error, requests.HTTPError) and error.response is not None:
         asked = _asked(error)
         return f"status {error.response.status_code}" + (f", wait {asked:,.0f} s" if asked else "")
-    return shorten(first_line(error), 200)
+    return "its name is not resolved (no network?)" if _unresolved(error) else shorten(first_line(error), 200)

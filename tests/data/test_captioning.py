@@ -5,6 +5,7 @@ import re
 import sys
 from pathlib import Path
 
+import huggingface_hub
 import numpy as np
 import pytest
 import torch
@@ -194,6 +195,12 @@ def test_no_transformers_no_model_and_no_captioning_model_are_a_line_each(pictur
     for folder in ("none", "clip"):
         told = caption(*args, "--model", tmp_path / folder, code=1)
         assert told.count("\n") == 1 and f"{folder}: cannot be opened to make captions: " in told
+        assert ("there is no such folder" in told) == (folder == "none")
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:1")
+    told = caption(*args, "--model", "nobody/has-this", code=1)
+    assert (
+        told.count("\n") == 1 and "it is not on this machine, and 127.0.0.1:1 cannot be reached: name a folder" in told
+    )
     monkeypatch.setitem(sys.modules, "transformers", None)
     told = caption(*args, code=1)
     assert told == "Error: captions by a model need transformers: pip install 'lmptlib[captions]'\n"

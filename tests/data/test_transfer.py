@@ -98,6 +98,11 @@ def test_redirects_without_end_and_no_server_are_refused(server, tmp_path):
     with pytest.raises(DataError, match="Invalid URL"):
         Patient().fetch(["http:///file"], tmp_path / "file", **KINDS["archive"])
     patient = Patient(tries=3, backoff=0.5)
+    with pytest.raises(DataError, match=r"its name is not resolved \(no network\?\)"):
+        patient.fetch(["http://nobody.invalid/file"], tmp_path / "file", **KINDS["archive"])
+    assert patient.pauses == [1]
+    patient.pauses.clear()
+    patient.lines.clear()
     with pytest.raises(DataError, match=r"127\.0\.0\.1"):
         patient.fetch(["http://127.0.0.1:1/file"], tmp_path / "file", **KINDS["archive"])
     assert patient.pauses == [1, 2]

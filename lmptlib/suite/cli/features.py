@@ -24,7 +24,8 @@ def features(
     scheduler: str | None,
     cluster: Path | None,
 ) -> None:
-    """Compute the features of DATASET, a name or a path, that runs would compute at their start, in parts of 8,192 images.
+    """Compute the features of DATASET, a name or a path, that runs would compute at their start, in parts of 8,192 images,
+    or fewer where a split has fewer.
 
     Training images are seen plain and flipped, others plain. -p takes data_root, cache, model, weights, preprocess and
     device. Parts that are there are not computed again: what was stopped goes on when it is called again, and where a file

@@ -59,6 +59,7 @@ def main() -> None:
     Start here:   lmpt demo
     Train:        lmpt run train -p method lmpt -p seed 1
     Settings:     lmpt settings, lmpt settings lmpt
+    Your data:    lmpt data check photos.csv, lmpt data make, lmpt features
     Your photos:  lmpt run own_data -p dataset photos.csv -p model ViT-B-16 -p weights openai
     Compare:      lmpt sweep losses, lmpt results
     Name a run:   lmpt label RUN "my baseline"
