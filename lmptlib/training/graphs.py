@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from lmptlib.training.inputs import Inputs
 from lmptlib.training.state import TrainState
 
 # A step of runs that train together: how many images, whether it is diagnosed, whether it is recorded.
@@ -63,4 +62,4 @@ class Launcher:
 
 def _stays(state: TrainState) -> bool:
     """Whether all that a run's step reads is on the GPU."""
-    return state.inputs.device == "cuda" and type(state.inputs) is Inputs and "pixels" not in state.phase.needs
+    return state.inputs.device == "cuda" and state.inputs.on_device and "pixels" not in state.phase.needs

@@ -262,7 +262,8 @@ class TrainState:
         if culprit := self.recorder.broke():
             raise NonFiniteLoss(self._explain(*culprit))
         self._record_epoch(text)
-        settings, row = self.learning, {"epoch": self.epoch + 1, **self.recorder.read(), "lr": self.lr}
+        settings = self.learning
+        row: dict[str, Any] = {"epoch": self.epoch + 1, **self.recorder.read(), "lr": self.lr}
         row |= {name: value.item() for name, value in self.diagnosis.items()}
         chooses = settings.select != "last" and self.ends[self.number] == self.epochs
         if split := settings.select if chooses else self._watched:
