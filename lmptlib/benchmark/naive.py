@@ -19,8 +19,9 @@ CONTEXT = "a photo of a"
 class NaiveLoop:
     """LMPT on an open_clip model: `[SOT] [V]_1 .. [V]_M [class name] . [EOT]`, a context for each class.
 
-    model, tokenizer: open_clip's, which come without types; frozen, on its device. loss, cse: of logits, and of captions and prompts. bias: where the logits'
-    bias starts. lam: weight of the classification loss. n_steps: of the whole training, for the cosine.
+    model, tokenizer: open_clip's, which come without types; frozen, on its device. loss, cse: of logits, and of captions
+    and prompts. bias: where the logits' bias starts. lam: weight of the classification loss. n_steps: of the whole
+    training, for the cosine.
     """
 
     def __init__(
