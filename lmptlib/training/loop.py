@@ -8,12 +8,16 @@ from lmptlib.errors import NonFiniteLoss
 from lmptlib.training.state import TrainState
 
 
-def fit(states: Sequence[TrainState], on_epoch_end: Callable[[TrainState], bool | None]) -> None:
+def fit(
+    states: Sequence[TrainState],
+    on_epoch_end: Callable[[TrainState], bool | None],
+    on_failure: Callable[[TrainState, NonFiniteLoss], None] | None = None,
+) -> None:
     """Train runs to their last epoch; one for which `on_epoch_end` gives False after an epoch goes no further.
 
     The prompts of all runs are encoded in one pass of the text tower. A run in company gets the numbers that it gets alone.
-    Raises ValueError for runs that do not go together, and NonFiniteLoss after the epoch in which a loss was not finite;
-    the others have that epoch then.
+    `on_failure` sees a run whose loss was not finite, after the epoch in which it was not; the others go on. Without it that
+    is raised: NonFiniteLoss; the others have that epoch then. Raises ValueError for runs that do not go together.
     """
     going = [state for state in states if not state.finished]
     while going:
@@ -41,13 +45,15 @@ def fit(states: Sequence[TrainState], on_epoch_end: Callable[[TrainState], bool 
         whole, failures = [], []
         for state in going:
             try:
-                state.end_epoch()
+                state.end_epoch(len(going))
                 whole.append(state)
             except NonFiniteLoss as error:
-                failures.append(error)
+                failures.append((state, error))
         going = [state for state in whole if on_epoch_end(state) is not False and not state.finished]
-        if failures:
-            raise failures[0]
+        for state, reason in failures:
+            if on_failure is None:
+                raise reason
+            on_failure(state, reason)
 
 
 def _check_company(states: Sequence[TrainState]) -> None:

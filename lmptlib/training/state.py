@@ -215,10 +215,10 @@ class TrainState:
         # AveragedModel of torch.optim.swa_utils asks the device at each step whether it has averaged yet.
         torch._foreach_lerp_(self.average, [p.detach() for p in self.learned], 1 - self.learning.ema)
 
-    def end_epoch(self) -> None:
+    def end_epoch(self, company: int = 1) -> None:
         """Read what the epoch recorded, add its line to the history, and keep its weights if they are the best so far.
 
-        Raises NonFiniteLoss.
+        company: how many runs share the seconds of the epoch. Raises NonFiniteLoss.
         """
         self.pixels = iter(())  # whoever read them ends
         if culprit := self.recorder.broke():
@@ -233,7 +233,7 @@ class TrainState:
             if chooses and row[f"{split}_map"] > self.best:
                 self.best, self.selected = row[f"{split}_map"], row["epoch"]
                 self.best_weights = [average.clone() for average in self.average]
-        row["seconds"] = time.perf_counter() - self.started
+        row["seconds"] = (time.perf_counter() - self.started) / company
         self.history.append(row)
 
     @property
