@@ -3,20 +3,18 @@
 import copy
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lmptlib.clip.chunks import recomputed
+from lmptlib.clip.text_tower import Prompts, Shape, TextTower, bytes_a_token, layout_of
 
-@dataclass(frozen=True)
-class Prompts:
-    """Prompts as token embeddings (P, L, W), before positions are added, and the places of their end-of-text tokens (P,)."""
-
-    embeddings: Tensor
-    end: Tensor
+# Bytes that the text tower keeps for the gradients of prompts that are encoded at once; on a GPU half of what is free.
+KEPT = 2 * 10**9
 
 
 class Clip:
@@ -35,6 +33,8 @@ class Clip:
         self.logit_scale = model.logit_scale.exp().item()
         self.width = self.text.token_embedding.weight.shape[1]
         self.context_length = self.text.positional_embedding.shape[0]
+        # Prompts that are encoded at once, where that is not left to the memory that there is.
+        self.prompts_at_once: int | None = None
         # (V,): which tokens have an embedding
         self._vocabulary = self.text.token_embedding.weight.isfinite().all(1).cpu()
 
@@ -104,16 +104,42 @@ class Clip:
     def encode_prompts(self, prompts: Sequence[Prompts | None]) -> list[Tensor | None]:
         """Unit features (P, D) of each set of prompts, all of them in one pass of the tower; None stays None.
 
-        Shorter prompts are padded behind their end: the tower is causal, so this changes nothing.
+        Where their gradients would take more than KEPT bytes, in as many passes as it takes: features and gradients are the
+        same, memory is that of `prompts_at_once`, and time a third more.
         """
         sets = [each for each in prompts if each is not None]
         if not sets:
             return [None] * len(prompts)
-        length = max(each.embeddings.shape[1] for each in sets)
-        embeddings = [F.pad(each.embeddings, (0, 0, 0, length - each.embeddings.shape[1])) for each in sets]
-        features = self.encode_embeddings(torch.cat(embeddings), torch.cat([each.end for each in sets]))
-        parts = iter(features.split([len(each.end) for each in sets]))
-        return [None if each is None else next(parts) for each in prompts]
+        sizes = [len(each.shape.ends) for each in sets]
+        at_once = self.prompts_at_once or self._room(sets)
+        if sum(sizes) <= at_once:
+            together = torch.cat([each.tokens for each in sets]), tuple(each.shape for each in sets)
+            features = self._encode_packed(*together).split(sizes)
+        else:
+            features = tuple(
+                torch.cat([recomputed(self._encode_packed, part.tokens, (part.shape,)) for part in each.parts(at_once)])
+                for each in sets
+            )
+        found = iter(features)
+        return [None if each is None else next(found) for each in prompts]
+
+    def _room(self, sets: Sequence[Prompts]) -> int:
+        """How many prompts of the kind can be encoded at once."""
+        kept = torch.cuda.mem_get_info()[0] // 2 if self.device == "cuda" else KEPT
+        n_prompts = sum(len(each.shape.ends) for each in sets)
+        n_tokens = sum(len(each.tokens) for each in sets)
+        return max(kept * n_prompts // (n_tokens * bytes_a_token(self.text)), 1)
+
+    def _encode_packed(self, tokens: Tensor, shapes: tuple[Shape, ...]) -> Tensor:
+        """Unit features (P, D) of sets of prompts, packed (T, W)."""
+        layout = layout_of(shapes, tokens.device)
+        if self._tower is None:
+            return self.encode_embeddings(tokens[layout.places].unflatten(0, (len(layout.ends), -1)), layout.ends)
+        return F.normalize(self._project(self._tower(tokens, layout)).float(), dim=-1)
+
+    @cached_property
+    def _tower(self) -> TextTower | None:
+        return TextTower(self.text) if TextTower.supports(self.text) else None
 
     def encode_embeddings(self, embeddings: Tensor, end: Tensor) -> Tensor:
         """Unit features (B, D) of token embeddings (B, L, W) whose end-of-text token is at `end` (B,).

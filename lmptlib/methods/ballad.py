@@ -1,6 +1,5 @@
 """BALLAD: both towers tuned on pictures and texts, then frozen, with a linear adapter learned on balanced classes."""
 
-from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
@@ -8,8 +7,8 @@ import torch.nn.functional as F
 from pydantic import Field, field_validator
 from pydantic_core.core_schema import ValidationInfo
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
+from lmptlib.clip.chunks import encode_in_chunks
 from lmptlib.clip.model import Clip
 from lmptlib.clip.text import HAND_WRITTEN, prompt_name, template_features
 from lmptlib.methods.base import Batch, Learning, Phase, Problem
@@ -50,19 +49,6 @@ def _direction(logits: Tensor, positives: Tensor) -> Tensor:
     counts = positives.sum(1)
     terms = -logits.log_softmax(1).masked_fill(~positives, 0.0).sum(1) / counts.clamp(min=1)
     return terms.sum() / (counts > 0).sum().clamp(min=1)
-
-
-def encode_in_chunks(encode: Callable[[Tensor], Tensor], inputs: Tensor, chunk: int) -> Tensor:
-    """Features (N, D) of inputs (N, ...), `chunk` at a time, with the gradient of all at once; 0: all at once.
-
-    What a chunk's gradient needs is computed again when it is its turn (Chen et al., arXiv 1604.06174): memory is that of one
-    chunk, time a third more.
-    """
-    if chunk == 0 or len(inputs) <= chunk:
-        return encode(inputs)
-    # nothing random happens in the towers, and to keep the state of a device's generator would wait for the device
-    parts = [checkpoint(encode, part, use_reentrant=False, preserve_rng_state=False) for part in inputs.split(chunk)]
-    return torch.cat(parts)
 
 
 class Ballad(CosineMethod):

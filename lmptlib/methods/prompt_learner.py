@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from lmptlib.clip.model import Clip, Prompts
 from lmptlib.clip.text import prompt_name
+from lmptlib.clip.text_tower import Shape
 
 
 class PromptLearner(nn.Module):
@@ -16,9 +17,8 @@ class PromptLearner(nn.Module):
     Contexts are kept in fp32. Calling it gives the prompts, to be encoded.
     """
 
-    fixed: Tensor  # (C, L - M, W)
-    order: Tensor  # (C, L, 1)
-    end: Tensor  # (C,)
+    fixed: Tensor  # (T, W): the prompts' tokens, packed
+    free: Tensor  # those of them whose places context tokens take
 
     def __init__(
         self,
@@ -36,25 +36,37 @@ class PromptLearner(nn.Module):
         n_ctx = context.shape[1]
         tokens = clip.tokenize([f"{name}." for name in names])  # (C, 77): SOT, name, '.', EOT, padding
         name_length = clip.tokenize(names).argmax(-1) - 1
-        end = tokens.argmax(-1) + n_ctx
-        for name, position in zip(names, end.tolist()):
+        ends = (tokens.argmax(-1) + n_ctx).tolist()
+        for name, position in zip(names, ends):
             if position >= clip.context_length:
                 raise ValueError(
                     f"class '{name}' with {n_ctx} context tokens does not fit {clip.context_length} tokens"
                 )
-        length = int(end.max()) + 1
-        fixed = clip.embed(tokens[:, : length - n_ctx]).float()
         before = {"end": n_ctx, "front": 0, "middle": n_ctx // 2}[class_position]  # context tokens before the name
-        order = [_order(length, n_ctx, before, words) for words in name_length.tolist()]
+        # of one context for all, what stands before the name is the same in all prompts, as the start token always is
+        self.n_shared = 0 if class_specific else before
+        sequences = [  # None is a context token
+            [
+                row[0],
+                *[None] * before,
+                *row[1 : 1 + words],
+                *[None] * (n_ctx - before),
+                *row[1 + words : end - n_ctx + 1],
+            ]
+            for row, words, end in zip(tokens.tolist(), name_length.tolist(), ends)
+        ]
+        self.shape = Shape(tuple(ends), 1 + self.n_shared)
+        packed = sequences[0][: self.shape.shared] + [token for row in sequences for token in row[self.shape.shared :]]
+        free = [place for place, token in enumerate(packed) if token is None]
         self.context = nn.Parameter(context.to(clip.device))
+        self.register_buffer("free", torch.tensor(free, device=clip.device), persistent=False)
+        fixed = clip.embed(torch.tensor([token or 0 for token in packed], device=clip.device)).float()
         self.register_buffer("fixed", fixed, persistent=False)
-        self.register_buffer("order", torch.tensor(order, device=clip.device)[..., None], persistent=False)
-        self.register_buffer("end", end, persistent=False)
 
     def forward(self) -> Prompts:
-        context = self.context.expand(len(self.fixed), -1, -1)
-        tokens = torch.cat([self.fixed, context], 1)
-        return Prompts(tokens.gather(1, self.order.expand_as(tokens)), self.end)
+        shared, own = self.context[0, : self.n_shared], self.context[:, self.n_shared :]
+        context = torch.cat([shared, own.expand(len(self.shape.ends), -1, -1).flatten(0, 1)])
+        return Prompts(self.fixed.index_copy(0, self.free, context), self.shape)
 
 
 def _first_context(
@@ -70,10 +82,3 @@ def _first_context(
     if n_ctx not in (None, context.shape[1]) or not context.shape[1]:
         raise ValueError(f"ctx_init '{ctx_init}' is {context.shape[1]} tokens, n_ctx is {n_ctx or 'not given'}")
     return context
-
-
-def _order(length: int, n_ctx: int, before: int, words: int) -> list[int]:
-    """Where each of a prompt's tokens stands in [SOT, name, '.', EOT, padding, context]."""
-    fixed, context = list(range(length - n_ctx)), list(range(length - n_ctx, length))
-    name, rest = fixed[1 : 1 + words], fixed[1 + words :]
-    return [0, *context[:before], *name, *context[before:], *rest]

@@ -43,22 +43,9 @@ def test_cut_prompts_equal_open_clips_full_ones(which, request):
     texts = [f"a photo of a {name.replace('_', ' ')}." for name in VOC_NAMES]
     full = clip.model.encode_text(clip.tokenizer(texts), normalize=True)
     prompts = PromptLearner(clip, VOC_NAMES)
-    assert prompts.order.shape[1] < 20
+    assert len(prompts.fixed) < 9 * len(VOC_NAMES)
     torch.testing.assert_close(encoded(clip, prompts), full, atol=1e-5, rtol=0)
     torch.testing.assert_close(clip.encode_texts(texts), full, atol=1e-5, rtol=0)
-
-
-def test_cut_prompts_give_the_gradient_of_full_ones(clip):
-    cut, full = (PromptLearner(clip, VOC_NAMES) for _ in range(2))
-    n_fixed, width, missing = full.fixed.shape[1], clip.width, 77 - full.order.shape[1]
-    behind = torch.arange(n_fixed, n_fixed + missing)[:, None].expand(len(VOC_NAMES), -1, 1)  # anything behind the EOT
-    shifted = full.order + missing * (full.order >= n_fixed)
-    full.fixed = torch.cat([full.fixed, torch.randn(len(VOC_NAMES), missing, width)], 1)
-    full.order = torch.cat([shifted, behind], 1)
-    target = torch.nn.functional.normalize(torch.randn(len(VOC_NAMES), encoded(clip, cut).shape[1]), dim=-1)
-    for prompts in (cut, full):
-        (encoded(clip, prompts) * target).sum().backward()
-    torch.testing.assert_close(cut.context.grad, full.context.grad, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("position", ["end", "front", "middle"])

@@ -186,7 +186,7 @@ class TextAsImages(Method):
         return [Phase(groups, "shuffle", self.settings.epochs, ("caption_tokens", "captions"), over="captions")]
 
     def prompts(self, batch):
-        return Prompts(self.words, self.end)
+        return Prompts.padded(self.words, self.end.tolist())
 
     def losses(self, batch, text):
         similarity = batch.caption_tokens @ text.T  # (B, 77, C)
