@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import torch
+from torch import Tensor
 
 from lmptlib.errors import NonFiniteLoss
 from lmptlib.training.state import TrainState
@@ -33,9 +34,10 @@ def fit(
             terms = [state.method.losses(batch, text) for state, batch, text in zip(going, batches, texts)]
             for state, batch, text, losses in zip(going, batches, texts, terms):
                 state.recorder.step(losses, batch.targets, batch.known)
-                if step == 0:
-                    state.diagnose(batch, text, losses)
                 state.optimizer.zero_grad()
+            if step == 0:
+                for state, batch, text, gradients in zip(going, batches, texts, _gradients(going, terms)):
+                    state.diagnose(batch, text, gradients)
             # Each run's loss reaches its own parameters alone: their sum moves all of them at once.
             torch.stack([losses["loss"] for losses in terms]).sum().backward()
             for state in going:
@@ -54,6 +56,18 @@ def fit(
             if on_failure is None:
                 raise reason
             on_failure(state, reason)
+
+
+def _gradients(states: Sequence[TrainState], terms: Sequence[dict[str, Tensor]]) -> list[dict[str, Tensor | None]]:
+    """Gradients of each run's terms on what moves first in it; of all runs in one pass for a term."""
+    found: list[dict[str, Tensor | None]] = [{} for _ in states]
+    for name in dict.fromkeys(name for of_run in terms for name in of_run if name.startswith("loss_")):
+        having = [run for run, of_run in enumerate(terms) if name in of_run]
+        total = torch.stack([terms[run][name] for run in having]).sum()
+        moved = [states[run].learned[0] for run in having]
+        for run, gradient in zip(having, torch.autograd.grad(total, moved, retain_graph=True, allow_unused=True)):
+            found[run][name] = gradient
+    return found
 
 
 def _check_company(states: Sequence[TrainState]) -> None:

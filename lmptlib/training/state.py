@@ -199,13 +199,11 @@ class TrainState:
             batch = replace(batch, pixels=next(self.pixels).unflatten(0, index.shape))
         return batch
 
-    def diagnose(self, batch: Batch, text: Tensor | None, terms: dict[str, Tensor]) -> None:
+    def diagnose(self, batch: Batch, text: Tensor | None, gradients: dict[str, Tensor | None]) -> None:
         """Norms of the terms' gradients on what moves first, and the method's own numbers; read after the epoch."""
-        for name in terms:
-            if name.startswith("loss_"):
-                gradient = torch.autograd.grad(terms[name], self.learned[0], retain_graph=True, allow_unused=True)[0]
-                norm = torch.zeros((), device=self.inputs.device) if gradient is None else gradient.norm()
-                self.diagnosis[name.replace("loss_", "grad_")] = norm
+        for name, gradient in gradients.items():
+            norm = torch.zeros((), device=self.inputs.device) if gradient is None else gradient.norm()
+            self.diagnosis[name.replace("loss_", "grad_")] = norm
         self.diagnosis |= self.method.diagnostics(batch, text)
 
     def update(self) -> None:
