@@ -54,8 +54,13 @@ class PartTask:
     def home(self) -> Path:
         return self.path.parent
 
-    def make(self) -> object:
-        return make_part(self.opened(), self.stretch, self.path, self.progress.add, log=self.progress.log)
+    @property
+    def parts(self) -> list["PartTask"]:
+        return [self]
+
+    def make(self) -> list[Path]:
+        make_part(self.opened(), self.stretch, self.path, self.progress.add, log=self.progress.log)
+        return [self.path]
 
     def order(self) -> Work:
         return partial(_make_part, self.config, self.stretch, self.path.name)
@@ -126,7 +131,7 @@ def _make(
     sizes = {task.key: len(task.stretch) for task in tasks}
     progress.begin(sum(sizes.values()))
     states, failures, behind = {}, list[str](), 0
-    for number, part in enumerate(attempts(tasks, workers, log), 1):
+    for number, part in enumerate(attempts(lambda n: tasks, len(tasks), workers, log), 1):
         states[part.task.key] = part.state
         behind += sizes[part.task.key]
         progress.done = behind
@@ -137,14 +142,14 @@ def _make(
     return states, failures
 
 
-def _make_part(config: Config, stretch: Stretch, file: str, folder: Path, job: str) -> Path:
+def _make_part(config: Config, stretch: Stretch, file: str, folder: Path, job: str) -> list[Path]:
     """Make a part on a worker, under the name that whoever asks has for it."""
     clip = _opened(config.model, config.weights, config.device, config.preprocess, job)
     path = part_path(folder, clip, stretch)
     if path.name != file:
         raise ValueError(f"weights or library on {socket.gethostname()} are not those of the machine that asks")
     make_part(clip, stretch, path, count=lambda n: None, log=lambda line: None)
-    return path
+    return [path]
 
 
 @lru_cache(maxsize=1)

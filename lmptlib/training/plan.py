@@ -12,7 +12,7 @@ import torch
 from lmptlib.clip.loading import EMBEDDED, weights_fingerprint
 from lmptlib.clip.model import Clip
 from lmptlib.clip.tackle import enriched
-from lmptlib.config import Config, resolve
+from lmptlib.config import COMMON, Config, resolve
 from lmptlib.data.checks import repeated_pictures
 from lmptlib.data.dataset import Dataset, Split
 from lmptlib.data.loading import load_dataset
@@ -69,6 +69,13 @@ class Plan:
     @property
     def folder(self) -> RunFolder:
         return RunFolder(self.path, self.key)
+
+    @property
+    def reads(self) -> tuple:
+        """What its inputs are made of: runs that have this alike can share a CLIP and inputs."""
+        own = ("recipe", "method", "pool")
+        common = {name: getattr(self.config, name) for name in COMMON if name not in own}
+        return (*common.items(), self.cache, *self.fingerprints.items())
 
     def enriched(self, clip: Clip, log: Callable[[str], None] = print) -> Dataset:
         """Its data set as it is trained on: with what this CLIP finds in the pool, where there is one."""

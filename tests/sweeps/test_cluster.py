@@ -19,7 +19,7 @@ from lmptlib.config import resolve
 from lmptlib.paths import DiskError
 from lmptlib.sweeps import cluster
 from lmptlib.sweeps.cluster import RunTask, Workers, connected
-from lmptlib.sweeps.engine import run_sweep, train_quietly
+from lmptlib.sweeps.engine import run_sweep
 from lmptlib.sweeps.grid import read_sweep
 from lmptlib.training.plan import Plan, plan_run
 from lmptlib.training.training import train
@@ -30,6 +30,10 @@ cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 def quiet(line: str) -> None:
     pass
+
+
+def train_quietly(plan: Plan, force: bool) -> None:
+    train(plan.config, force=force, log=quiet, plan=plan)
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +136,7 @@ def test_a_scheduler_that_runs(grid, tmp_path):
                 started[0].kill()
 
         with pytest.raises(RuntimeError, match=r"1 of 2 runs failed(.|\n)*MISSING: its scheduler is out of reach"):
-            run_sweep(read_sweep(grid, {"seeds": [1]}), tmp_path / "out", Workers(scheduler=host), kill)
+            run_sweep(read_sweep(grid, {"seeds": [1]}), tmp_path / "out", Workers(scheduler=host), kill, stack=1)
     finally:
         for process in started:
             os.killpg(process.pid, signal.SIGKILL)
@@ -142,11 +146,11 @@ def test_a_scheduler_that_runs(grid, tmp_path):
 def test_a_folder_comes_home_from_other_disks(card, tmp_path):
     config = resolve(dataset=str(card), epochs=2, batch_size=8, method="coop")
     plan = plan_run(config, tmp_path / "here")
-    task = RunTask(plan, train_quietly, force=False)
+    task = RunTask((plan,))
 
     class Future:
         def result(self):
-            return cluster._make(task.order(), Path("/no/such/place/.draft"))
+            return cluster._make(task.order(), 1, Path("/no/such/place/.draft"))
 
         def release(self):
             pass
@@ -154,7 +158,7 @@ def test_a_folder_comes_home_from_other_disks(card, tmp_path):
     # begun here, and not ended
     train(plan.config, plan=plan, log=quiet, on_epoch_end=lambda state: False)
     assert not plan.folder.finished and (plan.path / "checkpoint.pt").exists()
-    run = cluster._come_home(task, Future())
+    (run,) = cluster._come_home(task, Future())
     assert (run.error, plan.folder.finished) == ("", True) and run.seconds > 0
     alone = plan_run(config, tmp_path / "alone")
     train_quietly(alone, False)
@@ -165,7 +169,7 @@ def test_a_folder_comes_home_from_other_disks(card, tmp_path):
 def test_other_data_on_a_worker_are_refused(card, tmp_path):
     plan = plan_run(resolve(dataset=str(card), epochs=1, method="coop"), tmp_path)
     other = replace(plan, key="another key")
-    error, *_ = cluster._make(RunTask(other, train_quietly, force=False).order(), tmp_path / ".draft")
+    ((error, _),), *_ = cluster._make(RunTask((other,)).order(), 1, tmp_path / ".draft")
     assert error.startswith("FAILED: data, weights or library on ") and not plan.folder.finished
 
 
@@ -189,15 +193,15 @@ def test_a_full_disk_of_a_worker_stops_the_sweep(card, tmp_path):
     def full(plan, force):
         raise DiskError(f"{plan.path}: the disk is full: make room")
 
-    task, mark = RunTask(plan, full, force=False), tmp_path / ".draft"
-    error, *_ = cluster._make(task.order(), mark)
+    task, mark = RunTask((plan,), runner=full), tmp_path / ".draft"
+    ((error, _),), *_ = cluster._make(task.order(), 1, mark)
     assert error.startswith("FAILED: ") and "the disk is full" in error
     mark.touch()
     with pytest.raises(DiskError, match="the disk is full") as error:
-        cluster._make(task.order(), mark)
+        cluster._make(task.order(), 1, mark)
     with pytest.raises(DiskError, match="the disk is full"):
         cluster._come_home(task, Told(error.value))
-    run = cluster._come_home(task, Told(ModuleNotFoundError("No module named 'lmptlib'")))
+    (run,) = cluster._come_home(task, Told(ModuleNotFoundError("No module named 'lmptlib'")))
     assert (run.error, run.missing) == ("FAILED: No module named 'lmptlib'", False)
 
 

@@ -26,14 +26,20 @@ from lmptlib.runs.tables import class_table, f1_table
 from lmptlib.suite import notebooks
 from lmptlib.suite.cli.main import main
 from lmptlib.suite.figures import class_ap, group_ap, paper
-from lmptlib.sweeps.engine import run_sweep, train_quietly
+from lmptlib.sweeps.engine import run_sweep
 from lmptlib.sweeps.grid import read_sweep, sweep_names
 from lmptlib.sweeps.tables import step_table, sweep_summary, sweep_table
 from lmptlib.training.folder import RunFolder
+from lmptlib.training.plan import Plan
+from lmptlib.training.training import train
 
 
 def quiet(line: str) -> None:
     pass
+
+
+def train_quietly(plan: Plan, force: bool) -> None:
+    train(plan.config, force=force, log=quiet, plan=plan)
 
 
 @pytest.fixture(scope="module")

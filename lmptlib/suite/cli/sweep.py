@@ -14,6 +14,9 @@ from lmptlib.suite.cli.options import cluster_option, out_option, read_workers, 
 @click.option("--seeds", metavar="0,1,2", help="Seeds of each row, in place of the grid's.")
 @click.option("--baseline", metavar="ROW", help="The row that the others are compared with, in place of the grid's.")
 @click.option("--workers", default=1, show_default=True, metavar="N", help="Runs side by side, each in a process.")
+@click.option(
+    "--stack", type=click.IntRange(1), metavar="N", help="Runs that train at once, 1: one by one. [default: automatic]"
+)
 @scheduler_option
 @cluster_option
 @click.option("--notebook", metavar="NAME", help="Make each run as this notebook, executed (03_train).")
@@ -24,6 +27,7 @@ def sweep(
     seeds: str | None,
     baseline: str | None,
     workers: int,
+    stack: int | None,
     scheduler: str | None,
     cluster: Path | None,
     notebook: str | None,
@@ -56,7 +60,7 @@ def sweep(
     chosen = read_sweep(grid, given, baseline)
     click.echo(chosen.about)
     try:
-        runs = run_sweep(chosen, out, makers, click.echo, **runner)
+        runs = run_sweep(chosen, out, makers, click.echo, stack=stack, **runner)
     except RuntimeError as error:
         raise click.ClickException(str(error)) from error
     table = sweep_table(chosen, runs)
