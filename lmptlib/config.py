@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic.fields import FieldInfo
 
 from lmptlib.clip.features import VIEWS
+from lmptlib.clip.model import precision_of
 from lmptlib.clip.preprocessing import check_preprocess
 from lmptlib.data.loading import BUILT_IN
 from lmptlib.data.pool import DRAWN
@@ -67,6 +68,9 @@ class Config(BaseModel):
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="where it computes; auto: cuda where there is one"
     )
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="of the towers' matrices; auto: bf16 on cuda, fp32 on cpu, where bf16 may be quicker"
+    )
     settings: Settings = Field(description="the method's own")
 
     @property
@@ -115,6 +119,8 @@ class Config(BaseModel):
             del settings["tackle_to"], settings["tackle_tau"]
         if settings.get("logit_map") == "raw":
             settings.pop("lr_logit_map", None)
+        if precision_of(self.device, self.precision) == precision_of(self.device, "auto"):
+            del settings["precision"]
         for name in self.settings.idle():
             settings.pop(name, None)
         return settings

@@ -65,7 +65,8 @@ def load_clip(
     folder as the hub has it. `clip-emoji` needs neither. A tag whose weights were trained with QuickGELU (OpenAI's) takes
     that variant of the model by itself; for a file the name decides. preprocess: `clip` shows images as the model was
     trained on them, a tag as that tag's weights were; `imagenet` squashes them to a square and takes ImageNet's
-    statistics. precision: of its matrices, fp32, bf16 or auto. Raises ValueError, one line, when the model or its weights are not what they should be.
+    statistics. precision: of its matrices, fp32, bf16 or auto. Raises ValueError, one line, when the model or its weights
+    are not what they should be.
     """
     fingerprint = weights_fingerprint(model, weights)
     model, weights = locate(model, weights)

@@ -40,10 +40,9 @@ class Classifier:
             )
         if weights_fingerprint(settings["model"], settings["weights"]) != self.run.config["fingerprints"]["clip"]:
             raise ValueError(f"{name}: its model or weights have changed since ({settings['weights']})")
-        self.clip = clip or load_clip(
-            settings["model"], settings["weights"], pick_device(device), lambda line: None, settings["preprocess"]
-        )
         self.config = self.run.trained_config
+        opened = settings["model"], settings["weights"], pick_device(device), lambda line: None
+        self.clip = clip or load_clip(*opened, self.config.preprocess, self.config.precision)
         classes, device = self.run.class_rows, self.clip.device
         self.class_names = tuple(classes["class"])
         tensors = {name: tensor.to(device) for name, tensor in self.run.prompts().items()}

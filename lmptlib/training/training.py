@@ -203,7 +203,8 @@ def _open_inputs(plan: Plan, opened: dict, log: Callable[[str], None]) -> Inputs
     if not found:
         # the last one makes room for the next
         opened.clear()
-    clip = found.clip if found else load_clip(config.model, config.weights, config.device, log, config.preprocess)
+    towers = config.model, config.weights, config.device, log, config.preprocess, config.precision
+    clip = found.clip if found else load_clip(*towers)
     dataset = found.dataset if found else plan.enriched(clip, log)
     captions = dataset.train.captions if METHODS[config.method].needs_captions(config.settings) else None
     for note in cut_texts(clip, dataset.class_names, captions or ()):
