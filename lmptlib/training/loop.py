@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from lmptlib.errors import NonFiniteLoss
+from lmptlib.training.graphs import Launcher
 from lmptlib.training.state import TrainState
 
 
@@ -21,33 +22,24 @@ def fit(
     is raised: NonFiniteLoss; the others have that epoch then. Raises ValueError for runs that do not go together.
     """
     going = [state for state in states if not state.finished]
+    launch = Launcher(_step)
     while going:
         for state in going:
             state.begin_epoch()
         _check_company(going)
 
         # Inside an epoch nothing is read back from the device: it never waits.
-        for step in range(going[0].n_steps):
-            batches = [state.batch(step) for state in going]
-            prompts = [state.method.prompts(batch) for state, batch in zip(going, batches)]  # (P, L, W) each
-            texts = going[0].inputs.clip.encode_prompts(prompts)  # (P, D) each
-            terms = [state.method.losses(batch, text) for state, batch, text in zip(going, batches, texts)]
-            for state, batch, text, losses in zip(going, batches, texts, terms):
-                state.recorder.step(losses, batch.targets, batch.known)
-                state.optimizer.zero_grad()
-            if step == 0:
-                for state, batch, text, gradients in zip(going, batches, texts, _gradients(going, terms)):
-                    state.diagnose(batch, text, gradients)
-            # Each run's loss reaches its own parameters alone: their sum moves all of them at once.
-            torch.stack([losses["loss"] for losses in terms]).sum().backward()
+        for step, size in enumerate(going[0].sizes):
+            launch(going, size, step == 0, step % going[0].recorded_every == 0)
             for state in going:
-                state.update()
+                state.advance()
 
         # Here the device is read: losses, probabilities and whether all was finite.
+        texts = encode(going)
         whole, failures = [], []
-        for state in going:
+        for state, text in zip(going, texts):
             try:
-                state.end_epoch(len(going))
+                state.end_epoch(text, len(going))
                 whole.append(state)
             except NonFiniteLoss as error:
                 failures.append((state, error))
@@ -56,6 +48,24 @@ def fit(
             if on_failure is None:
                 raise reason
             on_failure(state, reason)
+
+
+def _step(states: Sequence[TrainState], size: int, diagnosed: bool, recorded: bool) -> None:
+    """A step of all runs, over the next `size` images of each."""
+    batches = [state.batch(size) for state in states]
+    prompts = [state.method.prompts(batch) for state, batch in zip(states, batches)]
+    texts = states[0].inputs.clip.encode_prompts(prompts)  # (P, D) each
+    terms = [state.method.losses(batch, text) for state, batch, text in zip(states, batches, texts)]
+    for state, batch, losses in zip(states, batches, terms):
+        state.recorder.step(losses, batch.targets, batch.known, recorded)
+        state.optimizer.zero_grad()
+    if diagnosed:
+        for state, batch, text, gradients in zip(states, batches, texts, _gradients(states, terms)):
+            state.diagnose(batch, text, gradients)
+    # Each run's loss reaches its own parameters alone: their sum moves all of them at once.
+    torch.stack([losses["loss"] for losses in terms]).sum().backward()
+    for state in states:
+        state.update()
 
 
 def _gradients(states: Sequence[TrainState], terms: Sequence[dict[str, Tensor]]) -> list[dict[str, Tensor | None]]:
@@ -68,6 +78,12 @@ def _gradients(states: Sequence[TrainState], terms: Sequence[dict[str, Tensor]])
         for run, gradient in zip(having, torch.autograd.grad(total, moved, retain_graph=True, allow_unused=True)):
             found[run][name] = gradient
     return found
+
+
+@torch.no_grad()
+def encode(states: Sequence[TrainState]) -> list[Tensor | None]:
+    """Features (P, D) of the runs' prompts as they stand."""
+    return states[0].inputs.clip.encode_prompts([state.method.prompts(None) for state in states])
 
 
 def _check_company(states: Sequence[TrainState]) -> None:

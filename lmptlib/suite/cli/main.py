@@ -7,6 +7,7 @@ import click
 
 from lmptlib import __version__
 from lmptlib.suite.cli.answers import answers
+from lmptlib.suite.cli.bench import bench
 from lmptlib.suite.cli.data import data
 from lmptlib.suite.cli.demo import demo
 from lmptlib.suite.cli.features import features
@@ -71,7 +72,7 @@ def main() -> None:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
-for command in (run, demo, results, label, report, answers, info, sweep, recipes, settings, data, features):
+for command in (run, demo, results, label, report, answers, info, sweep, bench, recipes, settings, data, features):
     main.add_command(command)
 
 if __name__ == "__main__":
