@@ -220,12 +220,12 @@ class _Block:
     def _normal(self, number: int, x: Tensor) -> Tensor:
         return self.norms[number](x).to(self.dtype)
 
-    def _heads(self, values: Tensor, n: int, layout: Layout) -> tuple[Tensor, ...]:
+    def _heads(self, values: Tensor, n: int, layout: Layout) -> list[Tensor]:
         """n of query, key and value, each (P, heads, L, W / heads), of packed ones (T, n * W)."""
         spread = _Spread.apply(values, layout).view(
             len(layout.last), -1, n, self.n_heads, values.shape[1] // (n * self.n_heads)
         )
-        return spread.permute(2, 0, 3, 1, 4).unbind(0)
+        return [each.transpose(1, 2) for each in spread.unbind(2)]
 
     def _rest(self, x: Tensor, read: Tensor) -> Tensor:
         """What follows attention, for tokens x (T, W) and what they have read."""

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from lmptlib.errors import NonFiniteLoss
-from lmptlib.training.graphs import Launcher
+from lmptlib.methods.base import Batch
+from lmptlib.training.graphs import Launcher, beside
 from lmptlib.training.state import TrainState
 
 
@@ -52,20 +53,23 @@ def fit(
 
 def _step(states: Sequence[TrainState], size: int, diagnosed: bool, recorded: bool) -> None:
     """A step of all runs, over the next `size` images of each."""
-    batches = [state.batch(size) for state in states]
-    prompts = [state.method.prompts(batch) for state, batch in zip(states, batches)]
+    batches = beside(lambda state: state.batch(size), states)
+    prompts = beside(lambda state, batch: state.method.prompts(batch), states, batches)
     texts = states[0].inputs.clip.encode_prompts(prompts)  # (P, D) each
-    terms = [state.method.losses(batch, text) for state, batch, text in zip(states, batches, texts)]
-    for state, batch, losses in zip(states, batches, terms):
+
+    def learn(state: TrainState, batch: Batch, text: Tensor | None) -> dict[str, Tensor]:
+        losses = state.method.losses(batch, text)
         state.recorder.step(losses, batch.targets, batch.known, recorded)
         state.optimizer.zero_grad()
+        return losses
+
+    terms = beside(learn, states, batches, texts)
     if diagnosed:
         for state, batch, text, gradients in zip(states, batches, texts, _gradients(states, terms)):
             state.diagnose(batch, text, gradients)
     # Each run's loss reaches its own parameters alone: their sum moves all of them at once.
     torch.stack([losses["loss"] for losses in terms]).sum().backward()
-    for state in states:
-        state.update()
+    beside(lambda state: state.update(), states)
 
 
 def _gradients(states: Sequence[TrainState], terms: Sequence[dict[str, Tensor]]) -> list[dict[str, Tensor | None]]:

@@ -231,7 +231,11 @@ class TrainState:
     def update(self) -> None:
         """Move what the phase moves, along the gradients that are there."""
         self.optimizer.step()
-        # AveragedModel of torch.optim.swa_utils asks the device at each step whether it has averaged yet.
+        if self.learning.ema:
+            self._average()
+
+    def _average(self) -> None:
+        # AveragedModel of torch.optim.swa_utils asks the device at each step whether it has averaged yet
         torch._foreach_lerp_(self.average, [p.detach() for p in self.learned], 1 - self.learning.ema)
 
     def advance(self) -> None:
@@ -254,10 +258,12 @@ class TrainState:
     def end_epoch(self, text: Tensor | None, company: int = 1) -> None:
         """Read what the epoch recorded, add its line to the history, and keep its weights if they are the best so far.
 
-        text: features (P, D) of the method's prompts as they stand. company: how many runs share the seconds of
-        the epoch. Raises NonFiniteLoss.
+        text: features (P, D) of the method's prompts as they stand. company: how many runs share the seconds of the epoch. Raises
+        NonFiniteLoss.
         """
         self.pixels = iter(())  # whoever read them ends
+        if not self.learning.ema:
+            self._average()
         if culprit := self.recorder.broke():
             raise NonFiniteLoss(self._explain(*culprit))
         self._record_epoch(text)

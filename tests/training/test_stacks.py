@@ -166,7 +166,8 @@ def test_a_stack_that_waits_holds_no_lock_behind_the_one_it_waits_for(plan):
     """So that no two processes wait for each other, whatever the order of their runs."""
     first, last = sorted((plan(seed=1), plan(seed=2)), key=lambda each: each.path)
     first.path.mkdir(parents=True)
-    lines = f"import filelock; filelock.FileLock({str(first.path / '.lock')!r}).acquire(); print('held', flush=True); input()"
+    path = str(first.path / ".lock")
+    lines = f"import filelock; lock = filelock.FileLock({path!r}); lock.acquire(); print('held', flush=True); input()"
     other = subprocess.Popen([sys.executable, "-c", lines], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert other.stdout.readline() == "held\n"
     held = []
