@@ -6,7 +6,7 @@ from lmptlib.methods import METHODS
 from lmptlib.training.plan import Plan
 
 # Prompts that a pass of the text tower has at most, where several runs have a part in it. [ours]
-PROMPTS = {"cpu": 512, "cuda": 4096}
+PROMPTS = {"cpu": 256, "cuda": 4096}
 
 
 def stacks(plans: Sequence[Plan], most: int | None = None) -> list[list[Plan]]:

@@ -29,7 +29,7 @@ from lmptlib.training.folds import choose
 from lmptlib.training.inputs import Inputs
 from lmptlib.training.loop import fit
 from lmptlib.training.mapped import inputs_of
-from lmptlib.training.plan import Plan, plan_run
+from lmptlib.training.plan import Plan, once, plan_run
 from lmptlib.training.selection import in_words
 from lmptlib.training.state import TrainState
 
@@ -207,7 +207,7 @@ def _open_inputs(plan: Plan, opened: dict, log: Callable[[str], None]) -> Inputs
     clip = found.clip if found else load_clip(*towers)
     dataset = found.dataset if found else plan.enriched(clip, log)
     captions = dataset.train.captions if METHODS[config.method].needs_captions(config.settings) else None
-    for note in cut_texts(clip, dataset.class_names, captions or ()):
+    for note in once(opened, cut_texts, clip, dataset.class_names, captions or ()):
         log(f"note: {dataset.name}: {note}")
     _check_tables(config, dataset)
     inputs = opened[plan.reads] = found or inputs_of(dataset, clip, plan.cache, log, config.views)
