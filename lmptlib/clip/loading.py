@@ -56,6 +56,7 @@ def load_clip(
     device: str = "cpu",
     log: Callable = print,
     preprocess: str = "clip",
+    precision: str = "auto",
 ) -> Clip:
     """Open a frozen CLIP.
 
@@ -64,7 +65,7 @@ def load_clip(
     folder as the hub has it. `clip-emoji` needs neither. A tag whose weights were trained with QuickGELU (OpenAI's) takes
     that variant of the model by itself; for a file the name decides. preprocess: `clip` shows images as the model was
     trained on them, a tag as that tag's weights were; `imagenet` squashes them to a square and takes ImageNet's
-    statistics. Raises ValueError, one line, when the model or its weights are not what they should be.
+    statistics. precision: of its matrices, fp32, bf16 or auto. Raises ValueError, one line, when the model or its weights are not what they should be.
     """
     fingerprint = weights_fingerprint(model, weights)
     model, weights = locate(model, weights)
@@ -89,7 +90,7 @@ def load_clip(
             f"model {name}, weights {weights}, activation {_activation(network, model, tag)}, "
             f"images {images.input_size[1]} x {images.input_size[2]}, {in_words(asdict(images))}, from {origin}"
         )
-    return Clip(network, tokenizer, image_transform_v2(images, is_train=False), name, fingerprint, device)
+    return Clip(network, tokenizer, image_transform_v2(images, is_train=False), name, fingerprint, device, precision)
 
 
 def locate(model: str, weights: str | None) -> tuple[str, str]:

@@ -17,19 +17,38 @@ from lmptlib.clip.text_tower import Prompts, Shape, TextTower, bytes_a_token, la
 KEPT = 2 * 10**9
 
 
+def precision_of(device: str, precision: str) -> str:
+    """fp32 or bf16: `auto` is bf16 on a GPU."""
+    return ("bf16" if device == "cuda" else "fp32") if precision == "auto" else precision
+
+
 class Clip:
     """A frozen CLIP on one device.
 
     Attributes: name; logit_scale, exp of CLIP's learned logit scale; width of the text tower's tokens;
-    context_length; preprocess, from a PIL image to pixels (3, H, W); fingerprint of weights and preprocessing. Model and
-    tokenizer are open_clip's, which come without types.
+    context_length; preprocess, from a PIL image to pixels (3, H, W); precision, that of its matrices, fp32 or bf16 (auto: bf16
+    on a GPU); fingerprint of weights, preprocessing and another precision than the device's own. Model and tokenizer are
+    open_clip's, which come without types.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, preprocess: Callable, name: str, fingerprint: str, device: str):
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        preprocess: Callable,
+        name: str,
+        fingerprint: str,
+        device: str,
+        precision: str = "auto",
+    ):
         self.model = model.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
         self.text = getattr(model, "text", model)  # CustomTextCLIP keeps its text tower in a module of its own
         self.tokenizer, self.preprocess, self.name, self.device = tokenizer, preprocess, name, device
+        own = precision_of(device, "auto")
+        self.precision = precision_of(device, precision)
         self.fingerprint = hashlib.sha256(f"{fingerprint} {preprocess}".encode()).hexdigest()
+        if self.precision != own:
+            self.fingerprint = hashlib.sha256(f"{self.fingerprint} {self.precision}".encode()).hexdigest()
         self.logit_scale = model.logit_scale.exp().item()
         self.width = self.text.token_embedding.weight.shape[1]
         self.context_length = self.text.positional_embedding.shape[0]
@@ -125,10 +144,13 @@ class Clip:
 
     def _room(self, sets: Sequence[Prompts]) -> int:
         """How many prompts of the kind can be encoded at once."""
-        kept = torch.cuda.mem_get_info()[0] // 2 if self.device == "cuda" else KEPT
         n_prompts = sum(len(each.shape.ends) for each in sets)
         n_tokens = sum(len(each.tokens) for each in sets)
-        return max(kept * n_prompts // (n_tokens * bytes_a_token(self.text)), 1)
+        return max(self._kept * n_prompts // (n_tokens * bytes_a_token(self.text)), 1)
+
+    @cached_property
+    def _kept(self) -> int:
+        return torch.cuda.mem_get_info()[0] // 2 if self.device == "cuda" else KEPT
 
     def _encode_packed(self, tokens: Tensor, shapes: tuple[Shape, ...]) -> Tensor:
         """Unit features (P, D) of sets of prompts, packed (T, W)."""
@@ -139,7 +161,8 @@ class Clip:
 
     @cached_property
     def _tower(self) -> TextTower | None:
-        return TextTower(self.text) if TextTower.supports(self.text) else None
+        dtype = torch.bfloat16 if self.precision == "bf16" else torch.float32
+        return TextTower(self.text, dtype) if TextTower.supports(self.text) else None
 
     def encode_embeddings(self, embeddings: Tensor, end: Tensor) -> Tensor:
         """Unit features (B, D) of token embeddings (B, L, W) whose end-of-text token is at `end` (B,).
@@ -178,7 +201,7 @@ class Clip:
     def copy(self) -> "Clip":
         """The same CLIP with weights of its own."""
         model = copy.deepcopy(self.model)
-        return Clip(model, self.tokenizer, self.preprocess, self.name, self.fingerprint, self.device)
+        return Clip(model, self.tokenizer, self.preprocess, self.name, self.fingerprint, self.device, self.precision)
 
     def tuned(self, model: nn.Module) -> "Clip":
         """This CLIP with the weights of `model`, a copy of its own, under a fingerprint of their own."""
@@ -186,7 +209,9 @@ class Clip:
         for name, tensor in model.state_dict().items():
             digest.update(name.encode() + tensor.detach().float().cpu().numpy().tobytes())
         fingerprint = digest.hexdigest()
-        return Clip(copy.deepcopy(model), self.tokenizer, self.preprocess, self.name, fingerprint, self.device)
+        return Clip(
+            copy.deepcopy(model), self.tokenizer, self.preprocess, self.name, fingerprint, self.device, self.precision
+        )
 
     @torch.inference_mode()
     def encode_texts(self, texts: list[str], batch_size: int = 256) -> Tensor:
@@ -197,4 +222,4 @@ class Clip:
         return torch.cat(features)
 
     def _autocast(self) -> torch.autocast:
-        return torch.autocast("cuda", dtype=torch.bfloat16, enabled=self.device == "cuda")
+        return torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.precision == "bf16")

@@ -69,7 +69,7 @@ class Layout:
     most_shared: int  # S
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=1024)
 def layout_of(shapes: tuple[Shape, ...], device: torch.device) -> Layout:
     """The layout of sets that stand one behind the other."""
     length, most = max(max(shape.ends) for shape in shapes) + 1, max(shape.shared for shape in shapes)

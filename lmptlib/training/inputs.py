@@ -22,8 +22,11 @@ AT_ONCE = 4096
 class Inputs:
     """The inputs of runs that share a data set and a CLIP, on its device. Each is made when it is first asked for.
 
-    views: what images are scored by, 1 for the whole image alone, 5 or 14 with crops.
+    views: what images are scored by, 1 for the whole image alone, 5 or 14 with crops. on_device: whether what steps read
+    but pixels is on the device.
     """
+
+    on_device = True
 
     def __init__(self, dataset: Dataset, clip: Clip, cache: Path, log: Callable[[str], None], views: int = 1):
         self.dataset, self.clip, self.cache, self.log, self.views = dataset, clip, cache, log, views

@@ -29,6 +29,8 @@ def inputs_of(dataset: Dataset, clip: Clip, cache: Path, log: Callable[[str], No
 class MappedInputs(Inputs):
     """The same batches, from memory-mapped features and sparse labels. What asks for the whole training set still gets it."""
 
+    on_device = False
+
     @property
     def width(self) -> int:
         return self._parts("train")["plain"].shape[1]

@@ -19,42 +19,58 @@ class Recorder:
     """
 
     def __init__(self, n_classes: int, batch_size: int, device: str, over_classes: bool = False, every: int = 1):
-        self.n_classes, self.batch_size, self.device, self.over_classes = n_classes, batch_size, device, over_classes
-        self.every = every
+        self.n_classes, self.device, self.over_classes, self.every = n_classes, device, over_classes, every
         self.probabilities: dict[str, list[np.ndarray]] = {track: [] for track in TRACKS}
-        self._pending: dict[str, list[Tensor]] = {track: [] for track in TRACKS}
-        self.begin_epoch()
-
-    def begin_epoch(self) -> None:
+        self._of_epochs: list[Tensor] = []
         self._sums: dict[str, Tensor] = {}
-        self._shown = self._step = 0
-        self._broken = torch.zeros((), dtype=torch.bool, device=self.device)
+        self._n_rows = self._shown = 0
+        self._rows = torch.zeros(0, 2, n_classes, device=device)
+        # What a step writes stays where it is from one to the next: a CUDA graph of a step knows places, not names.
+        self._row = torch.zeros(1, dtype=torch.long, device=device)
+        self._broken = torch.zeros((), dtype=torch.bool, device=device)
         # Logits and targets of the first step that broke, with rows of a short batch left at zero.
-        self._culprit = torch.zeros(2, self.batch_size, self.n_classes, device=self.device)
+        self._culprit = torch.zeros(2, batch_size, n_classes, device=device)
 
-    def step(self, terms: dict[str, Tensor], targets: Tensor, known: Tensor | None = None) -> None:
-        """Take the terms of a step's loss, as `Method.losses` gives them, with its targets and which of them are known."""
+    def begin_epoch(self, n_steps: int, n_shown: int) -> None:
+        """Begin an epoch of so many steps and images."""
+        self._shown = n_shown
+        self._n_rows = -(-n_steps // self.every)
+        if len(self._rows) != self._n_rows:
+            self._rows = torch.empty(self._n_rows, 2, self.n_classes, device=self.device)
+        self._rows.fill_(torch.nan)
+        for tensor in (self._row, self._broken, self._culprit, *self._sums.values()):
+            tensor.zero_()
+
+    def forget_terms(self) -> None:
+        """A phase with other terms begins."""
+        self._sums.clear()
+
+    def step(
+        self, terms: dict[str, Tensor], targets: Tensor, known: Tensor | None = None, recorded: bool = True
+    ) -> None:
+        """Take the terms of a step's loss, as `Method.losses` gives them, with its targets and which of them are known.
+
+        recorded: whether mean probabilities are taken too.
+        """
         n = targets.shape[-2]
-        self._shown += n
-        taken, self._step = self._step % self.every == 0, self._step + 1
         for name, term in terms.items():
             if name != "logits":
-                so_far = self._sums.get(name)
-                added = n * term.detach().double()
-                self._sums[name] = added if so_far is None else so_far + added
+                if name not in self._sums:
+                    self._sums[name] = torch.zeros((), dtype=torch.float64, device=self.device)
+                self._sums[name] += n * term.detach().double()
         breaks = ~terms["loss"].detach().isfinite() & ~self._broken
-        self._broken = self._broken | breaks
-        if "logits" not in terms:
-            if taken:
-                self._add("iteration", self._nothing())
-            return
-        logits, targets = terms["logits"].detach().float(), targets.float()
-        if logits.dim() == 2:
-            self._culprit[:, :n] = torch.where(breaks, torch.stack([logits, targets]), self._culprit[:, :n])
-        if taken:
-            known = None if known is None else known.flatten(0, -2)
-            logits = class_logits(logits) if self.over_classes else logits
-            self._add("iteration", mean_probabilities(logits.flatten(0, -2), targets.flatten(0, -2), known))
+        self._broken |= breaks
+        if "logits" in terms:
+            logits, targets = terms["logits"].detach().float(), targets.float()
+            if logits.dim() == 2:
+                self._culprit[:, :n] = torch.where(breaks, torch.stack([logits, targets]), self._culprit[:, :n])
+            if recorded:
+                logits = class_logits(logits) if self.over_classes else logits
+                known = None if known is None else known.flatten(0, -2)
+                means = mean_probabilities(logits.flatten(0, -2), targets.flatten(0, -2), known)
+                self._rows.index_copy_(0, self._row, torch.stack(means)[None])
+        if recorded:
+            self._row += 1
 
     def epoch(self, chunks: Iterable[tuple[Tensor, Tensor, Tensor | None]]) -> None:
         """Take the logits of the whole training set at the end of an epoch, none where there are none.
@@ -64,21 +80,16 @@ class Recorder:
         sums = torch.zeros(2, 2, self.n_classes, dtype=torch.float64, device=self.device)
         for logits, targets, known in chunks:
             sums += probability_sums(class_logits(logits) if self.over_classes else logits, targets, known)
-        self._add("epoch", (sums[:, 0] / sums[:, 1]).float())
-
-    def _nothing(self) -> Tensor:
-        return torch.full((2, self.n_classes), torch.nan, device=self.device)
-
-    def _add(self, every: str, means: tuple[Tensor, Tensor] | Tensor) -> None:
-        for side, mean in zip(("positive", "negative"), means):
-            self._pending[f"{every}_{side}"].append(mean)
+        self._of_epochs.append((sums[:, 0] / sums[:, 1]).float())
 
     def read(self) -> dict[str, float]:
         """The mean of each term over the epoch's images; what was recorded since the last call goes into `probabilities`."""
-        for track, pending in self._pending.items():
-            if pending:
-                self.probabilities[track] += list(torch.stack(pending).cpu().numpy())
-                pending.clear()
+        for every, rows in (("iteration", self._rows[: self._n_rows]), ("epoch", self._of_epochs)):
+            for row in torch.stack(list(rows)).cpu().numpy() if len(rows) else ():
+                for side, means in zip(("positive", "negative"), row):
+                    self.probabilities[f"{every}_{side}"].append(means)
+        self._of_epochs.clear()
+        self._n_rows = 0
         return {name: total.item() / self._shown for name, total in self._sums.items()}
 
     def broke(self) -> tuple[Tensor, Tensor] | None:
@@ -96,5 +107,5 @@ class Recorder:
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         self.probabilities = {track: list(rows.cpu().numpy()) for track, rows in state.items()}
-        for pending in self._pending.values():
-            pending.clear()
+        self._of_epochs.clear()
+        self._n_rows = 0

@@ -73,7 +73,8 @@ class TrainState:
 
     history: a dict an epoch. recorder: mean probabilities. selected: the epoch whose weights are kept. selection: what
     folds chose, where they did. events: settings changed between epochs; those that are given are taken in their turn, and
-    `edit` adds one. config: the settings as they stand.
+    `edit` adds one. config: the settings as they stand. steps: those of the phase so far. changes: how often what a step
+    computes became another.
     """
 
     def __init__(
@@ -87,11 +88,17 @@ class TrainState:
         self.method = build_method(config, *of_data, most_labels=int(shown.sum(1).max()))
         self.generator = self.method.problem.generator
         self.history: list[dict[str, Any]] = []
-        self.best, self.selected = -1.0, 0
+        self.best: float = -1.0
+        self.selected = self.changes = 0
         self.best_weights: list[Tensor] | None = None
         self.phases = self.method.phases()
         self.ends = np.cumsum([phase.epochs for phase in self.phases]).tolist()  # whole epochs after each phase
         self.method.train()
+        self.number = 0
+        self.drawn, self.cursor = torch.empty(0), torch.zeros((), dtype=torch.long)
+        batch_size = config.learning.batch_size if config.learning else 1
+        over_classes, every = self.method.over_classes, self.recorded_every
+        self.recorder = Recorder(len(dataset.class_names), batch_size, inputs.device, over_classes, every)
         if self.phases:
             self._begin_phase(0)
         else:
@@ -99,10 +106,7 @@ class TrainState:
             if self.method.reads:
                 self.method.solve(inputs.whole(self.method.reads))
             self.selection = self._own_selection()
-        batch_size = config.learning.batch_size if config.learning else 1
-        over_classes, every = self.method.over_classes, self.recorded_every
-        self.recorder = Recorder(len(dataset.class_names), batch_size, inputs.device, over_classes, every)
-        self._record_epoch()
+        self._record_epoch(self.encoded())
         self.before = self.directions()
 
     # ---------------------------------------------------------------------------------------- phases and epochs
@@ -129,17 +133,20 @@ class TrainState:
         self.number, self.inputs = number, self._first_inputs
         if number and (tuned := self.method.tuned()):
             self.inputs = self.inputs.of_tuned(tuned)
-        phase, settings = self.phase, self.learning
+        phase, settings, on_gpu = self.phase, self.learning, self.inputs.device == "cuda"
         if phase.begin:
             phase.begin(self.inputs.chunks())
+        self.rates = [group["lr"] for group in phase.parameters]
         if settings.optimizer == "sgd":
-            self.optimizer: torch.optim.Optimizer = torch.optim.SGD(phase.parameters, momentum=settings.momentum)
+            self.optimizer: torch.optim.Optimizer = torch.optim.SGD(
+                phase.parameters, momentum=settings.momentum, fused=on_gpu
+            )
         else:  # fused: the plain one reads its step count back from the device at each step
-            self.optimizer = torch.optim.AdamW(phase.parameters, betas=(settings.momentum, 0.999), fused=True)
-        n_steps = max(phase.epochs * self.n_steps, 1)
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(
-            self.optimizer, lambda step: learning_rate(step, n_steps, settings.warmup)
-        )
+            betas = (settings.momentum, 0.999)
+            self.optimizer = torch.optim.AdamW(phase.parameters, betas=betas, fused=True, capturable=on_gpu)
+        self.steps, self.changes = 0, self.changes + 1
+        self.recorder.forget_terms()
+        self._set_rates()
         self.learned: list[nn.Parameter] = [p for group in phase.parameters for p in group["params"]]
         self.average = [parameter.detach().clone() for parameter in self.learned]
 
@@ -164,6 +171,12 @@ class TrainState:
         return -(-self.inputs.n_rows(self.phase.over) // self.learning.batch_size)
 
     @property
+    def sizes(self) -> list[int]:
+        """Images of each step of an epoch."""
+        n_rows, size = self.inputs.n_rows(self.phase.over), self.learning.batch_size
+        return [min(size, n_rows - first) for first in range(0, n_rows, size)]
+
+    @property
     def recorded_every(self) -> int:
         """Of how many steps the mean probabilities of one are recorded: an epoch has a few hundred records, however long."""
         return -(-self.n_steps // _RECORDS) if self.phases else 1
@@ -183,15 +196,23 @@ class TrainState:
             seeds = torch.randint(2**62, order.shape, generator=generator)
             drawn = torch.stack([order, flips, seeds])
             self.pixels = self.inputs.pixels(drawn, phase.augment, self.learning.batch_size)
-        self.order, self.flips = order.to(self.inputs.rows_on), flips.to(self.inputs.rows_on)
-        self.lr = self.optimizer.param_groups[0]["lr"]
-        self.diagnosis: dict[str, Tensor] = {}
-        self.recorder.begin_epoch()
+        self._show(torch.stack([order, flips]).to(self.inputs.rows_on))
+        self.lr = float(self.optimizer.param_groups[0]["lr"])
+        self.recorder.begin_epoch(self.n_steps, order.shape[1])
 
-    def batch(self, step: int) -> Batch:
-        """What a step reads: rows of the epoch's order; with several draws a first axis for them."""
-        size = self.learning.batch_size
-        index, flips = (drawn[:, step * size : (step + 1) * size] for drawn in (self.order, self.flips))
+    def _show(self, drawn: Tensor) -> None:
+        """Put rows and flips (2, draws, N) of the epoch where its steps read them, from the first on."""
+        if self.drawn.shape == drawn.shape:
+            self.drawn.copy_(drawn)
+            self.cursor.zero_()
+        else:
+            self.drawn, self.cursor = drawn, torch.zeros((), dtype=torch.long, device=drawn.device)
+
+    def batch(self, size: int) -> Batch:
+        """What a step reads: the next `size` rows of the epoch's order; with several draws a first axis for them."""
+        rows = self.cursor + torch.arange(size, device=self.cursor.device)
+        index, flips = self.drawn.index_select(2, rows)
+        self.cursor += size
         if len(self.phase.samplers) == 1:
             index, flips = index[0], flips[0]
         batch = self.inputs.batch(self.phase.needs, index, flips)
@@ -201,6 +222,7 @@ class TrainState:
 
     def diagnose(self, batch: Batch, text: Tensor | None, terms: dict[str, Tensor]) -> None:
         """Norms of the terms' gradients on what moves first, and the method's own numbers; read after the epoch."""
+        self.diagnosis: dict[str, Tensor] = {}
         for name in terms:
             if name.startswith("loss_"):
                 gradient = torch.autograd.grad(terms[name], self.learned[0], retain_graph=True, allow_unused=True)[0]
@@ -211,20 +233,37 @@ class TrainState:
     def update(self) -> None:
         """Move what the phase moves, along the gradients that are there."""
         self.optimizer.step()
-        self.schedule.step()
         # AveragedModel of torch.optim.swa_utils asks the device at each step whether it has averaged yet.
         torch._foreach_lerp_(self.average, [p.detach() for p in self.learned], 1 - self.learning.ema)
 
-    def end_epoch(self) -> None:
+    def advance(self) -> None:
+        """Set the learning rates of the next step."""
+        self.steps += 1
+        self._set_rates()
+
+    def _set_rates(self) -> None:
+        n_steps = max(self.phase.epochs * self.n_steps, 1)
+        factor = learning_rate(self.steps, n_steps, self.learning.warmup)
+        for group, highest in zip(self.optimizer.param_groups, self.rates):
+            rate = highest * factor
+            if self.inputs.device == "cpu":
+                group["lr"] = rate
+            elif isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:  # a tensor, which stays where it is: a CUDA graph of a step reads it there
+                group["lr"] = torch.tensor(rate, device=self.inputs.device)
+
+    def end_epoch(self, text: Tensor | None) -> None:
         """Read what the epoch recorded, add its line to the history, and keep its weights if they are the best so far.
 
-        Raises NonFiniteLoss.
+        text: features (P, D) of the method's prompts as they stand. Raises NonFiniteLoss.
         """
         self.pixels = iter(())  # whoever read them ends
         if culprit := self.recorder.broke():
             raise NonFiniteLoss(self._explain(*culprit))
-        self._record_epoch()
-        settings, row = self.learning, {"epoch": self.epoch + 1, **self.recorder.read(), "lr": self.lr}
+        self._record_epoch(text)
+        settings = self.learning
+        row: dict[str, Any] = {"epoch": self.epoch + 1, **self.recorder.read(), "lr": self.lr}
         row |= {name: value.item() for name, value in self.diagnosis.items()}
         chooses = settings.select != "last" and self.ends[self.number] == self.epochs
         if split := settings.select if chooses else self._watched:
@@ -262,11 +301,8 @@ class TrainState:
         method.settings = self.config.settings
         method.problem = with_loss(method.problem, self.learning, self.inputs.dataset.task.cutoffs)
         self.phases = method.phases()
-        factor = learning_rate(self.schedule.last_epoch, self.phase.epochs * self.n_steps, self.learning.warmup)
-        rates = [group["lr"] for group in self.phase.parameters]
-        self.schedule.base_lrs = rates
-        for group, rate in zip(self.optimizer.param_groups, rates):
-            group["initial_lr"], group["lr"] = rate, rate * factor
+        self.rates, self.changes = [group["lr"] for group in self.phase.parameters], self.changes + 1
+        self._set_rates()
 
     def finish(self) -> None:
         """Put the weights in place that are kept: the averaged ones, or those of the best epoch."""
@@ -345,7 +381,7 @@ class TrainState:
         return float(100 * np.nanmean(measure.by_class(labels, ranked)))
 
     @torch.no_grad()
-    def _record_epoch(self) -> None:
+    def _record_epoch(self, text: Tensor | None) -> None:
         """Exact probabilities over the training set, of the method as it trains, or out of fold. Raises NonFiniteLoss."""
         if (logits := self.method.out_of_fold) is not None:
             judged = self.inputs.whole(("folds",)).judged()
@@ -353,11 +389,10 @@ class TrainState:
         elif self.phases and "pixels" in self.phase.needs:
             self.recorder.epoch([])
         else:
-            self.recorder.epoch(self._logits())
+            self.recorder.epoch(self._logits(text))
 
-    def _logits(self) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+    def _logits(self, text: Tensor | None) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
         """Logits of the training images with their targets and which of these are known, chunk by chunk. Raises NonFiniteLoss."""
-        text = self.encoded()
         for batch in self.inputs.chunks():
             logits = self.method.logits(batch, text)
             if not logits.isfinite().all():
@@ -384,8 +419,10 @@ class TrainState:
         """All that the next epochs depend on, copied."""
         names = ("average", "best_weights", "best", "selected", "history")
         state = {name: copy.deepcopy(getattr(self, name)) for name in names}
-        moving = {name: getattr(self, name).state_dict() for name in ("method", "optimizer", "schedule", "recorder")}
-        return state | copy.deepcopy(moving) | {"generator": self.generator.get_state()}
+        moving = {name: copy.deepcopy(getattr(self, name).state_dict()) for name in ("method", "optimizer", "recorder")}
+        for group in moving["optimizer"]["param_groups"]:
+            group["lr"] = float(group["lr"])
+        return state | moving | {"schedule": {"last_epoch": self.steps}, "generator": self.generator.get_state()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up a training where its checkpoint was made."""
@@ -403,8 +440,10 @@ class TrainState:
             self._on_device(state["average"]),
             state["best_weights"] and self._on_device(state["best_weights"]),
         )
-        for name in ("method", "optimizer", "schedule", "recorder"):
+        for name in ("method", "optimizer", "recorder"):
             getattr(self, name).load_state_dict(state[name])
+        self.steps, self.changes = state["schedule"]["last_epoch"], self.changes + 1
+        self._set_rates()
         self.generator.set_state(state["generator"].cpu())
 
     def _on_device(self, values: list[Tensor]) -> list[Tensor]:

@@ -112,13 +112,14 @@ def steps(settings: dict, n_steps: int = 200) -> None:
     for step in range(n_steps + 20):
         if step in (20, n_steps + 19):
             told.append((time.perf_counter(), memory()))
-        batch = state.batch(step)
+        batch = state.batch(state.learning.batch_size)
         (text,) = clip.encode_prompts([state.method.prompts(batch)])
         terms = state.method.losses(batch, text)
-        state.recorder.step(terms, batch.targets, batch.known)
+        state.recorder.step(terms, batch.targets, batch.known, step % state.recorded_every == 0)
         state.optimizer.zero_grad()
         terms["loss"].backward()
         state.update()
+        state.advance()
     seconds = (told[1][0] - told[0][0]) / (n_steps - 1)
     print(
         f"{type(inputs).__name__}: {n_steps} steps of {state.learning.batch_size} images, {1000 * seconds:.1f} ms each"

@@ -139,7 +139,7 @@ def test_phase_a_compares_a_batchs_images_with_its_texts(inputs, settings):
     """The whole of a step, from pictures and texts encoded one by one."""
     run = state(inputs, **settings, crop_area=1.0)
     run.begin_epoch()
-    batch, rows = run.batch(0), run.order[0, :8].tolist()
+    batch, rows = run.batch(8), run.drawn[0, 0, :8].tolist()
     found, clip, train_split = run.method.losses(batch, None), inputs.clip, inputs.dataset.train
     f = live_features(clip, train_split)[rows]
     shown = [c for c in range(4) if batch.targets[:, c].any()]
@@ -161,7 +161,7 @@ def test_phase_a_compares_a_batchs_images_with_its_texts(inputs, settings):
 def test_code_compares_with_all_classes(inputs):
     run = state(inputs, contrast="code")
     run.begin_epoch()
-    batch = run.batch(0)
+    batch = run.batch(8)
     found = run.method.losses(batch, None)
     shares = batch.targets / batch.targets.sum(1, keepdim=True)
     assert found["logits"].shape == (8, 4)
@@ -173,7 +173,7 @@ def test_code_compares_with_all_classes(inputs):
 
 def gradients(run: TrainState) -> list[torch.Tensor]:
     run.begin_epoch()
-    loss = run.method.losses(run.batch(0), None)["loss"]
+    loss = run.method.losses(run.batch(run.sizes[0]), None)["loss"]
     return [torch.zeros(1) if g is None else g for g in torch.autograd.grad(loss, run.learned, allow_unused=True)]
 
 
@@ -267,7 +267,7 @@ def test_b_starts_where_a_ended(inputs):
 def test_four_images_of_a_class_in_turn(inputs):
     run = state(inputs, tune_epochs=0, sampler="class_aware")
     run.begin_epoch()
-    labels = inputs.dataset.train.labels[run.order[0].numpy()]
+    labels = inputs.dataset.train.labels[run.drawn[0, 0].numpy()]
     turns = labels.reshape(-1, 4, 4)  # turn, image, class
     assert (turns.all(1).sum(1) >= 1).all(), "the four of a turn share a class"
     threes = labels[:21].reshape(7, 3, 4)
@@ -379,10 +379,10 @@ def test_pictures_do_not_depend_on_workers(inputs, monkeypatch):
         torch.manual_seed(workers)
         before = torch.get_rng_state()
         run.begin_epoch()
-        found.append([run.batch(step).pixels for step in range(3)])
+        found.append([run.batch(size).pixels for size in run.sizes])
         assert torch.equal(torch.get_rng_state(), before)
         run.begin_epoch()
-        assert not torch.equal(run.batch(0).pixels, found[-1][0])
+        assert not torch.equal(run.batch(10).pixels, found[-1][0])
     assert [len(step) for step in found[0]] == [10, 10, 4]
     assert all(torch.equal(a, b) for a, b in zip(*found))
 
@@ -403,12 +403,12 @@ def test_a_picture_that_is_gone_is_told_in_one_line(tiny, inputs, monkeypatch, w
 def test_without_crops_pictures_are_as_they_are(inputs):
     run = state(inputs, crop_area=1.0)
     run.begin_epoch()
-    batch = run.batch(0)
+    batch = run.batch(8)
     seen = inputs.clip.encode_images(batch.pixels)
-    assert_close(seen, live_features(inputs.clip, inputs.dataset.train)[run.order[0, :8]])
+    assert_close(seen, live_features(inputs.clip, inputs.dataset.train)[run.drawn[0, 0, :8]])
     run = state(inputs)
     run.begin_epoch()
-    assert not torch.equal(run.batch(0).pixels, batch.pixels)
+    assert not torch.equal(run.batch(8).pixels, batch.pixels)
 
 
 def test_a_run_stopped_in_phase_a_is_scored_by_its_towers(card, cache, tmp_path):

@@ -131,13 +131,14 @@ def test_cuda_never_waits_inside_an_epoch(tiny, cache):
     run.begin_epoch()
     torch.cuda.set_sync_debug_mode("error")
     try:
-        for step in range(run.n_steps):
-            batch = run.batch(step)
+        for size in run.sizes:
+            batch = run.batch(size)
             (text,) = inputs.clip.encode_prompts([run.method.prompts(batch)])
             terms = run.method.losses(batch, text)
             run.recorder.step(terms, batch.targets)
             terms["loss"].backward()
             run.update()
+            run.advance()
     finally:
         torch.cuda.set_sync_debug_mode("default")
 
@@ -273,9 +274,9 @@ def test_what_the_doubles_read(doubles, inputs, tiny, cache):
     )
     for run in (two, text, tuned):
         run.begin_epoch()
-    assert two.batch(0).images.shape == (2, 8, 128) and two.batch(0).targets.shape == (2, 8, 4)
-    assert text.batch(0).caption_tokens.shape == (8, 77, 128) and text.batch(0).images is None
-    assert tuned.batch(0).pixels.shape[:2] == (8, 3)
+    assert (batch := two.batch(8)).images.shape == (2, 8, 128) and batch.targets.shape == (2, 8, 4)
+    assert (batch := text.batch(8)).caption_tokens.shape == (8, 77, 128) and batch.images is None
+    assert tuned.batch(8).pixels.shape[:2] == (8, 3)
     before = inputs.images.clone()
     fit([tuned], lambda _: None)
     assert tuned.inputs.clip.fingerprint != inputs.clip.fingerprint, "its features have a fingerprint of their own"
@@ -287,10 +288,10 @@ def test_an_interrupt_in_a_later_phase_takes_back_its_epoch(doubles, tiny, cache
     whole = Run(train(config, tmp_path / "whole", log=silent))
     batch = TrainState.batch
 
-    def interrupt(run, step):
-        if run.epoch == 1 and step == 1:  # the first epoch of the second phase
+    def interrupt(run, size):
+        if run.epoch == 1 and run.steps == 1:  # the first epoch of the second phase
             raise KeyboardInterrupt
-        return batch(run, step)
+        return batch(run, size)
 
     monkeypatch.setattr(TrainState, "batch", interrupt)
     with pytest.raises(KeyboardInterrupt):

@@ -1,0 +1,65 @@
+"""Steps as CUDA graphs: a GPU is done with a step's hundreds of small kernels sooner than Python has launched them."""
+
+import logging
+from collections.abc import Callable, Sequence
+
+import torch
+
+from lmptlib.training.state import TrainState
+
+# A step of runs that train together: how many images, whether it is diagnosed, whether it is recorded.
+Step = Callable[[Sequence[TrainState], int, bool, bool], None]
+
+
+class Launcher:
+    """Takes steps; on a GPU, one of a kind that it has taken before as a CUDA graph.
+
+    The first step of a kind runs as it stands, for libraries prepare themselves then; the second is recorded, and from then
+    on all its kernels are launched at once. What reads the host inside a step, pixels and features on the disk, or a loss
+    that does, is always run as it stands. So are all where a run's phase, loss or company became another, until they were
+    seen again.
+    """
+
+    def __init__(self, step: Step):
+        self._step = step
+        self._of: list[tuple[int, int]] = []
+        self._graphs: dict[tuple[int, bool, bool], torch.cuda.CUDAGraph | None] = {}
+        self._able = True
+
+    def __call__(self, states: Sequence[TrainState], size: int, diagnosed: bool, recorded: bool) -> None:
+        kind = size, diagnosed, recorded
+        if not self._able or not all(map(_stays, states)):
+            self._step(states, *kind)
+            return
+        if (of := [(id(state), state.changes) for state in states]) != self._of:
+            self._of, self._graphs = of, {}
+        if kind not in self._graphs:
+            self._graphs[kind] = None
+            self._step(states, *kind)
+            return
+        graph = self._graphs[kind] or self._record(states, kind)
+        if graph:
+            self._graphs[kind] = graph
+            graph.replay()
+        else:
+            self._step(states, *kind)
+
+    def _record(self, states: Sequence[TrainState], kind: tuple[int, bool, bool]) -> torch.cuda.CUDAGraph | None:
+        """A step's graph, which has not run yet; None where the step waits for the device."""
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.graph(graph):
+                self._step(states, *kind)
+        except RuntimeError as error:
+            if "captur" not in str(error):
+                raise
+            torch.cuda.synchronize()
+            self._able = False
+            logging.getLogger(__name__).warning("steps run without a CUDA graph: a loss reads the device (%s)", error)
+            return None
+        return graph
+
+
+def _stays(state: TrainState) -> bool:
+    """Whether all that a run's step reads is on the GPU."""
+    return state.inputs.device == "cuda" and state.inputs.on_device and "pixels" not in state.phase.needs
