@@ -26,7 +26,7 @@ def run(
 ) -> None:
     """Run NOTEBOOK in batch: its name (03_train or train) or a path.
 
-    Parameters are checked before anything starts; relative paths are taken from the current folder. A training run that
+    Parameters are checked before a cell runs; relative paths are taken from the current folder. A training run that
     is finished already (same settings, data and weights) is not repeated. Files that it leaves: the run's
     folder, with the executed notebook in it; the other notebooks go to outputs/notebooks/.
     """
