@@ -15,9 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import open_clip
 import torch
-import torchvision
 from filelock import FileLock
 from PIL import Image
 from torch import Tensor
@@ -296,5 +294,8 @@ def _encode_texts(clip: Clip, texts: Sequence[str], count: Count) -> Tensor:
 
 def _key(clip: Clip | Towers, content: list[str]) -> str:
     """Under which name the features of this content lie. open_clip and torchvision preprocess and encode: theirs are in it."""
+    import open_clip
+    import torchvision
+
     versions = [FORMAT, open_clip.__version__, torchvision.__version__]
     return hashlib.sha256(repr([versions, clip.fingerprint, clip.device, content]).encode()).hexdigest()[:32]
