@@ -96,7 +96,8 @@ class Tryouts:
             plan = plan_run(self._config, self.out)
             config, log = plan.config, self.lines.append
             clip = load_clip(config.model, config.weights, config.device, log, config.preprocess)
-            self._inputs = inputs_of(plan.enriched(clip, log), clip, plan.cache, log, config.views)
+            dataset = plan.enriched(clip, log)
+            self._inputs = inputs_of(dataset, clip, plan.cache, log, config.views, config.extraction)
         return self._inputs
 
 

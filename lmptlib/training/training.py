@@ -80,7 +80,7 @@ def _work(
     for note in cut_texts(clip, dataset.class_names, captions or ()):
         log(f"note: {dataset.name}: {note}")
     _check_tables(config, dataset)
-    inputs = inputs_of(dataset, clip, plan.cache, log, config.views)
+    inputs = inputs_of(dataset, clip, plan.cache, log, config.views, config.extraction)
     for name in dataset.splits:
         inputs.read(name)  # what cannot be read is said before training, and before crops, which take longer
     for name in dataset.splits:

@@ -63,7 +63,7 @@ def read_inputs(configs: Mapping[str, Config], out: str | Path | None = None) ->
         kind = (config.model, config.weights, config.preprocess, config.views, *enrichment)
         if kind not in shared:
             clip = load_clip(config.model, config.weights, plan.config.device, print, config.preprocess)
-            shared[kind] = Inputs(plan.enriched(clip), clip, plan.cache, print, config.views)
+            shared[kind] = Inputs(plan.enriched(clip), clip, plan.cache, print, config.views, config.extraction)
         found[row] = shared[kind]
     return found
 
