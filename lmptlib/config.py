@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
+from lmptlib.clip.extraction import Decoding, Extraction, Stored
 from lmptlib.clip.features import VIEWS
 from lmptlib.clip.model import precision_of
 from lmptlib.clip.preprocessing import check_preprocess
@@ -49,6 +50,11 @@ class Config(BaseModel):
     views: Annotated[int, OneOf(tuple(VIEWS))] = Field(
         1, description="what an image is scored by: itself (1), and four crops (5), and nine smaller ones (14)"
     )
+    decoding: Decoding = Field(
+        "full",
+        description="whole images as they are (full), or JPEGs of many times the model's size at a part of it (reduced)",
+    )
+    features: Stored = Field("float32", description="numbers of features on disk: float16 takes half the room")
     pool: Literal["max", "mean", "softmax"] = Field(
         "max",
         description="what crops add to a class's score: the best one's, their mean, or a mean that leans to the best",
@@ -88,6 +94,11 @@ class Config(BaseModel):
         """Whether classes are filled up from a pool, where they have few training images."""
         return self.tackle is not None and self.tackle_to > 0
 
+    @property
+    def extraction(self) -> Extraction:
+        """How features are made and kept."""
+        return Extraction(self.decoding, self.features)
+
     def flat(self) -> dict[str, Any]:
         """All settings by name, those of every run first."""
         return {name: getattr(self, name) for name in COMMON} | dict(self.settings)
@@ -113,6 +124,9 @@ class Config(BaseModel):
             )
         if not settings.get("trials"):
             settings.pop("trials", None)
+        for name in ("decoding", "features"):
+            if settings[name] == COMMON[name].default:
+                del settings[name]
         if self.views == 1:
             del settings["views"], settings["pool"]
         if not self.enriches:

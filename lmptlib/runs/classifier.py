@@ -82,7 +82,9 @@ class Classifier:
         names: what errors call them (default: picture 0, picture 1, ...).
         """
         names = names or [f"picture {i}" for i in range(len(images))]
-        opened = [open_image(image, name) for image, name in zip(images, names)]
+        # crops are cut from the picture as it is
+        least = self.config.extraction.least(self.clip) if self.config.views == 1 else None
+        opened = [open_image(image, name, least) for image, name in zip(images, names)]
         views = [pictures_of(image, self.config.views, self.clip.preprocess) for image in opened]
         return torch.stack([self.clip.encode_images(view) for view in torch.stack(views, dim=1)], dim=1)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from lmptlib.clip.extraction import Extraction
 from lmptlib.clip.features import (
     Stretch,
     Towers,
@@ -31,7 +32,7 @@ from lmptlib.sweeps.engine import attempts
 from lmptlib.training.plan import check_model, pick_device
 
 # What a feature depends on, and where things lie.
-SETTINGS = ("data_root", "cache", "model", "weights", "preprocess", "device", "precision")
+SETTINGS = ("data_root", "cache", "model", "weights", "preprocess", "decoding", "features", "precision", "device")
 _HERE = Workers()
 
 
@@ -92,7 +93,7 @@ def extract_features(
     towers = Towers(clip.fingerprint_on(device, config.precision), device)
     folder = cache_folder(config.cache).absolute()
     del clip
-    splits = _stretches(dataset, captions, folder)
+    splits = _stretches(dataset, captions, folder, config.extraction)
     paths = {split: [part_path(folder, towers, stretch) for stretch in found] for split, found in splits.items()}
     progress = Progress(f"features of {dataset.name}", 0, log, "images and captions" if captions else "images")
     tasks = {
@@ -119,10 +120,10 @@ def extract_features(
     return table
 
 
-def _stretches(dataset: Dataset, captions: bool, cache: Path) -> dict[str, list[Stretch]]:
+def _stretches(dataset: Dataset, captions: bool, cache: Path, extraction: Extraction) -> dict[str, list[Stretch]]:
     """What runs read of a data set, by its splits."""
-    found = {name: image_stretches(split, name == "train", cache) for name, split in dataset.splits.items()}
-    return found | ({"captions": caption_stretches(dataset.train)} if captions else {})
+    found = {name: image_stretches(split, name == "train", cache, extraction) for name, split in dataset.splits.items()}
+    return found | ({"captions": caption_stretches(dataset.train, extraction)} if captions else {})
 
 
 def _make(

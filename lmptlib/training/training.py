@@ -210,7 +210,7 @@ def _open_inputs(plan: Plan, opened: dict, log: Callable[[str], None]) -> Inputs
     for note in once(opened, cut_texts, clip, dataset.class_names, captions or ()):
         log(f"note: {dataset.name}: {note}")
     _check_tables(config, dataset)
-    inputs = opened[plan.reads] = found or inputs_of(dataset, clip, plan.cache, log, config.views)
+    inputs = opened[plan.reads] = found or inputs_of(dataset, clip, plan.cache, log, config.views, config.extraction)
     for name in dataset.splits:
         inputs.read(name)  # what cannot be read is said before training, and before crops, which take longer
     for name in dataset.splits:

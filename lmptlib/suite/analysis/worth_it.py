@@ -64,7 +64,7 @@ def read_inputs(configs: Mapping[str, Config], out: str | Path | None = None) ->
         if kind not in shared:
             towers = config.model, config.weights, plan.config.device, print, config.preprocess, config.precision
             clip = load_clip(*towers)
-            shared[kind] = Inputs(plan.enriched(clip), clip, plan.cache, print, config.views)
+            shared[kind] = Inputs(plan.enriched(clip), clip, plan.cache, print, config.views, config.extraction)
         found[row] = shared[kind]
     return found
 
