@@ -8,8 +8,9 @@ from torch import Tensor
 
 from lmptlib.clip.model import Clip
 
-# So many times the size of a model's pictures the shorter side of a reduced one has at least: docs/performance.md has what
-# features differ by.
+# So many times the size of a model's pictures the shorter side of a reduced one has at least. Features of photographs then have
+# a cosine of 0.9998 with those of the full decoding, of 0.998 at least; a texture as fine as the pixels may be seen otherwise
+# altogether, which is why reduced is not the default.
 ROOM = 3
 
 Decoding = Literal["full", "reduced"]
