@@ -67,4 +67,4 @@ def test_its_commands_say_what_is_here(command):
 def test_a_command_that_needs_more_says_so():
     done = alone(COMMAND, "run", "train")
     assert done.returncode == 1
-    assert done.stderr == "Error: nbformat is not installed: 'lmpt info' says what to install\n"
+    assert done.stderr == "Error: jupyter_client is not installed: 'lmpt info' says what to install\n"

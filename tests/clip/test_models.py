@@ -21,6 +21,7 @@ def shorten(tiny):
         (tiny.folder / file).write_text("".join(lines[:6]))
 
 
+@pytest.mark.usefixtures("forked_kernels")
 @pytest.mark.parametrize("name", ["ViT-B-16-quickgelu", "RN50-quickgelu"])
 def test_two_steps(name, tiny, tmp_path):
     torch.manual_seed(0)
