@@ -57,7 +57,7 @@ BARS = (
     Bar("cuda", VIT_COCO, TRAINING, "at most", 4),
     Bar("cuda", VIT_VOC, STACKED, "at most", 5),
     Bar("cuda", VIT_VOC, STACK_COST, "at most", 3),
-    Bar("cpu", "clip-emoji", MEMORY, "at most", 2),
+    Bar("cpu", "ViT-B-16", MEMORY, "at most", 2),
     Bar("cuda", "ViT-B-16", MEMORY, "at most", 2),
     Bar("cpu", "5,000 x 80", EVALUATION, "at most", 3),
     Bar("cpu", "emoji", LIVE, "at most", 2),

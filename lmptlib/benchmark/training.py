@@ -2,18 +2,17 @@
 
 import copy
 from dataclasses import dataclass, replace
-from typing import cast
 
 import torch
+import torch.profiler
 from torch import Tensor
 
 from lmptlib.benchmark import bars
 from lmptlib.benchmark.bars import Row
 from lmptlib.benchmark.clock import Spread, now, seconds
-from lmptlib.benchmark.floor import floor_step
+from lmptlib.benchmark.floor import floor_step, n_context
 from lmptlib.benchmark.naive import NaiveLoop
 from lmptlib.benchmark.problems import Problem
-from lmptlib.clip.model import Prompts
 from lmptlib.losses import CSELoss, make_loss
 from lmptlib.training.loop import fit
 from lmptlib.training.state import TrainState
@@ -63,6 +62,14 @@ class Trained:
     floors: list[float]
     n_epochs: int
 
+    @property
+    def epoch(self) -> Spread:
+        return Spread.of(self.epochs)
+
+    @property
+    def bare(self) -> Spread:
+        return Spread.of(self.floors)
+
     def total(self, n_epochs: int | None = None) -> Spread:
         """Of the first so many epochs, measured if they were run, else by their median."""
         wanted = n_epochs or self.n_epochs
@@ -82,14 +89,13 @@ class Trained:
         return "measured" if ran >= self.n_epochs else f"extrapolated from {ran} measured epochs"
 
 
-def training_rows(problem: Problem, images: ImageCosts, effort: Effort) -> list[Row]:
-    """All rows of a problem but those of sweeps."""
+def training_rows(problem: Problem, trained: Trained, images: ImageCosts, effort: Effort) -> list[Row]:
+    """An epoch and a whole run, against the naive loop and against the bare tower."""
     dataset, name = problem.dataset, problem.name
-    trained = train(problem, effort)
     learn = naive_learning(problem, effort)
     n_train, n_test, n_epochs = len(dataset.train), len(dataset.test), trained.n_epochs
     naive = (images.step + learn) * n_train + images.test * n_test
-    epoch, bare = Spread.of(trained.epochs), Spread.of(trained.floors)
+    epoch, bare = trained.epoch, trained.bare
     paired = Spread.of([ours / floor for ours, floor in zip(trained.epochs, trained.floors)])
     features = images.cached * (2 * n_train + n_test) + caption_costs(problem, effort) * n_train
     whole, run = trained.total(), trained.total() + features
@@ -118,7 +124,7 @@ def train(problem: Problem, effort: Effort) -> Trained:
     started = now(device)
     state = TrainState(config, inputs)
     begin = now(device) - started
-    bare = floor_step(problem.clip, cast(Prompts, state.method.prompts(None)))
+    bare = floor_step(problem.clip, problem.dataset.class_names, n_context(state))
     bare()
     epochs: list[float] = []
     floors: list[float] = []
@@ -136,6 +142,15 @@ def train(problem: Problem, effort: Effort) -> Trained:
     started = now(device)
     fit([state], after)
     return Trained(begin, epochs, floors, state.epochs)
+
+
+def profile(problem: Problem) -> str:
+    """Where an epoch's time goes: the 20 operations that take most of it."""
+    warm_up(problem)
+    sort = f"self_{problem.clip.device}_time_total"
+    with torch.profiler.profile() as profiler:
+        warm_up(problem)
+    return f"{problem.name}\n{profiler.key_averages().table(sort_by=sort, row_limit=20)}"
 
 
 def warm_up(problem: Problem) -> None:

@@ -82,7 +82,8 @@ class Plan:
         if self.pool is None:
             return self.dataset
         settings = self.config
-        return enriched(self.dataset, self.pool, clip, settings.tackle_to, settings.tackle_tau, self.cache, log)
+        of_pool = settings.tackle_to, settings.tackle_tau, self.cache, log, settings.extraction
+        return enriched(self.dataset, self.pool, clip, *of_pool)
 
     def edited(self) -> "Plan":
         """With a folder and a key of its own: a run that is changed by hand is none of its configuration any more."""

@@ -106,8 +106,9 @@ class TrainState:
             if self.method.reads:
                 self.method.solve(inputs.whole(self.method.reads))
             self.selection = self._own_selection()
-        self._record_epoch(self.encoded())
-        self.before = self.directions()
+        text = self.encoded()
+        self._record_epoch(text)
+        self.before = self._directions(text)
 
     # ---------------------------------------------------------------------------------------- phases and epochs
 
@@ -269,7 +270,7 @@ class TrainState:
         self._record_epoch(text)
         settings = self.learning
         row: dict[str, Any] = {"epoch": self.epoch + 1, **self.recorder.read(), "lr": self.lr}
-        row |= {name: value.item() for name, value in self.diagnosis.items()}
+        row |= zip(self.diagnosis, torch.stack([value.float() for value in self.diagnosis.values()]).tolist())
         chooses = settings.select != "last" and self.ends[self.number] == self.epochs
         if split := settings.select if chooses else self._watched:
             with self._averaged():
@@ -340,7 +341,10 @@ class TrainState:
     @torch.no_grad()
     def directions(self) -> Tensor | None:
         """What image features are compared with, (C, D), as it stands."""
-        directions = self.method.directions(self.encoded())
+        return self._directions(self.encoded())
+
+    def _directions(self, text: Tensor | None) -> Tensor | None:
+        directions = self.method.directions(text)
         return None if directions is None else directions.detach().clone()
 
     @torch.no_grad()

@@ -203,13 +203,14 @@ def _open_inputs(plan: Plan, opened: dict, log: Callable[[str], None]) -> Inputs
     if not found:
         # the last one makes room for the next
         opened.clear()
-    clip = found.clip if found else load_clip(config.model, config.weights, config.device, log, config.preprocess)
+    towers = config.model, config.weights, config.device, log, config.preprocess, config.precision
+    clip = found.clip if found else load_clip(*towers)
     dataset = found.dataset if found else plan.enriched(clip, log)
     captions = dataset.train.captions if METHODS[config.method].needs_captions(config.settings) else None
     for note in once(opened, cut_texts, clip, dataset.class_names, captions or ()):
         log(f"note: {dataset.name}: {note}")
     _check_tables(config, dataset)
-    inputs = opened[plan.reads] = found or inputs_of(dataset, clip, plan.cache, log, config.views)
+    inputs = opened[plan.reads] = found or inputs_of(dataset, clip, plan.cache, log, config.views, config.extraction)
     for name in dataset.splits:
         inputs.read(name)  # what cannot be read is said before training, and before crops, which take longer
     for name in dataset.splits:
