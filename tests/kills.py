@@ -155,10 +155,10 @@ def train_until_step(config: Config, out: Path, at: tuple[int, int] | None) -> N
     """Train; the process kills itself before a step of an epoch."""
     batch = TrainState.batch
 
-    def or_kill(state: TrainState, step: int) -> Batch:
-        if (state.epoch, step) == at:
+    def or_kill(state: TrainState, size: int) -> Batch:
+        if (state.epoch, int(state.cursor) // state.learning.batch_size) == at:
             os.kill(os.getpid(), signal.SIGKILL)
-        return batch(state, step)
+        return batch(state, size)
 
     TrainState.batch = or_kill
     train(config, out, log=lambda line: None)
