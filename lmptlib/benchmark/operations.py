@@ -19,7 +19,7 @@ def operation_rows(problem: Problem, trained: Trained) -> list[Row]:
     bare_step = floor_step(problem.clip, problem.dataset.class_names, n_context(state))
 
     def step() -> None:
-        batch = state.batch(0)
+        batch = state.batch(min(problem.batch_size, len(problem.dataset.train)))
         (text,) = problem.clip.encode_prompts([state.method.prompts(batch)])
         state.method.losses(batch, text)["loss"].backward()
 
