@@ -11,7 +11,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
+from lmptlib.clip.extraction import Decoding, Extraction, Stored
 from lmptlib.clip.features import VIEWS
+from lmptlib.clip.model import precision_of
 from lmptlib.clip.preprocessing import check_preprocess
 from lmptlib.data.loading import BUILT_IN
 from lmptlib.data.pool import DRAWN
@@ -48,6 +50,11 @@ class Config(BaseModel):
     views: Annotated[int, OneOf(tuple(VIEWS))] = Field(
         1, description="what an image is scored by: itself (1), and four crops (5), and nine smaller ones (14)"
     )
+    decoding: Decoding = Field(
+        "full",
+        description="whole images as they are (full), or JPEGs of many times the model's size at a part of it (reduced)",
+    )
+    features: Stored = Field("float32", description="numbers of features on disk: float16 takes half the room")
     pool: Literal["max", "mean", "softmax"] = Field(
         "max",
         description="what crops add to a class's score: the best one's, their mean, or a mean that leans to the best",
@@ -67,6 +74,9 @@ class Config(BaseModel):
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="where it computes; auto: cuda where there is one"
     )
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="of the towers' matrices; auto: bf16 on cuda, fp32 on cpu, where bf16 may be quicker"
+    )
     settings: Settings = Field(description="the method's own")
 
     @property
@@ -83,6 +93,11 @@ class Config(BaseModel):
     def enriches(self) -> bool:
         """Whether classes are filled up from a pool, where they have few training images."""
         return self.tackle is not None and self.tackle_to > 0
+
+    @property
+    def extraction(self) -> Extraction:
+        """How features are made and kept."""
+        return Extraction(self.decoding, self.features)
 
     def flat(self) -> dict[str, Any]:
         """All settings by name, those of every run first."""
@@ -109,12 +124,17 @@ class Config(BaseModel):
             )
         if not settings.get("trials"):
             settings.pop("trials", None)
+        for name in ("decoding", "features"):
+            if settings[name] == COMMON[name].default:
+                del settings[name]
         if self.views == 1:
             del settings["views"], settings["pool"]
         if not self.enriches:
             del settings["tackle_to"], settings["tackle_tau"]
         if settings.get("logit_map") == "raw":
             settings.pop("lr_logit_map", None)
+        if precision_of(self.device, self.precision) == precision_of(self.device, "auto"):
+            del settings["precision"]
         for name in self.settings.idle():
             settings.pop(name, None)
         return settings

@@ -4,7 +4,11 @@ import os
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: tests run side by side, a core each
 
-from collections.abc import Callable
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import hypothesis
@@ -54,3 +58,29 @@ def make_run(tiny, tmp_path, cache) -> Callable[..., Run]:
 @pytest.fixture
 def tiny(tmp_path: Path) -> TinyCard:
     return make_tiny(tmp_path / "tiny")
+
+
+@pytest.fixture(scope="session")
+def kernel_server(tmp_path_factory) -> Iterator[Path]:
+    """A folder of Jupyter's, whose kernel `python3` is forked from a process that has made its imports."""
+    folder, program = tmp_path_factory.mktemp("jupyter"), str(ROOT / "tests" / "kernels.py")
+    address = str(folder / "socket")
+    argv = [sys.executable, program, "start", address, "-f", "{connection_file}"]
+    (folder / "kernels" / "python3").mkdir(parents=True)
+    specification = {"argv": argv, "display_name": "Python 3", "language": "python"}
+    (folder / "kernels" / "python3" / "kernel.json").write_text(json.dumps(specification))
+    with subprocess.Popen([sys.executable, program, "serve", address]) as server:
+        yield folder
+        server.kill()
+
+
+@pytest.fixture
+def forked_kernels(kernel_server, monkeypatch) -> None:
+    """Notebooks run in kernels that need no time to start."""
+    monkeypatch.setenv("JUPYTER_PATH", str(kernel_server))
+
+
+@pytest.fixture
+def no_kernel(monkeypatch) -> None:
+    """For commands that are refused before a cell runs: none is started meanwhile."""
+    monkeypatch.setattr("lmptlib.suite.kernel.started_kernel", nullcontext)

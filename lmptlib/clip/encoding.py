@@ -27,11 +27,13 @@ def encode_images(
     count: Count,
     digests: Sequence[str] | None = None,
     whole: Split | None = None,
+    least: int | None = None,
 ) -> Tensor:
     """Features (V, N, D) of the V pictures (V, 3, H, W) that are made of each image.
 
-    The next images are decoded while the tower has the last ones. Raises DataError naming every image, of the split `whole`
-    where it is given, that cannot be decoded, or one whose bytes are not those of its digest.
+    The next images are decoded, and pictures made of them, while the tower has the last ones. least: as of `open_image`.
+    Raises DataError naming every image, of the split `whole` where it is given, that cannot be decoded, or one whose bytes
+    are not those of its digest.
     """
 
     def load(image: int) -> Tensor:
@@ -41,7 +43,7 @@ def encode_images(
             raise ValueError(
                 f"{path}: its bytes are not those that were read before (changed since, or another file here)"
             )
-        return pictures(open_image(content, str(path)))
+        return pictures(open_image(content, str(path), least))
 
     found, done = torch.empty(0), 0
     # On a CPU small batches stay in its caches: twice as fast.

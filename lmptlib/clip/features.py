@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import open_clip
 import torch
-import torchvision
 from filelock import FileLock
 from PIL import Image
 from torch import Tensor
 
 from lmptlib.clip.encoding import Count, encode_images
+from lmptlib.clip.extraction import EXACT, Extraction
 from lmptlib.clip.model import Clip
 from lmptlib.clip.parts import PART, Parts, load_part, store_part
 from lmptlib.clip.progress import Progress
@@ -50,12 +49,13 @@ class Stretch:
     """Images of a split, one behind the other, or captions of such, whose features one file of the cache holds.
 
     kind: `plain`, `flipped` (plain ones, too) or `captions`. split: these rows alone. content: digests of the images, or the
-    captions.
+    captions. extraction: how they are made and kept.
     """
 
     kind: str
     split: Split
     content: tuple[str, ...]
+    extraction: Extraction = EXACT
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -92,47 +92,52 @@ def extract(
 
 
 def image_features(
-    clip: Clip, split: Split, flipped: bool, cache: Path | None = None, log: Callable = print
+    clip: Clip, split: Split, flipped: bool, cache: Path | None = None, log: Callable = print, how: Extraction = EXACT
 ) -> dict[str, Tensor]:
-    """`plain` and, where asked for, `flipped` features (N, D) of a split's images, on the CPU."""
-    return {name: parts.whole() for name, parts in image_parts(clip, split, flipped, cache, log).items()}
+    """`plain` and, where asked for, `flipped` features (N, D) of a split's images, float32 on the CPU."""
+    return {name: parts.whole() for name, parts in image_parts(clip, split, flipped, cache, log, how).items()}
 
 
 def image_parts(
-    clip: Clip, split: Split, flipped: bool, cache: Path | None = None, log: Callable = print
+    clip: Clip, split: Split, flipped: bool, cache: Path | None = None, log: Callable = print, how: Extraction = EXACT
 ) -> dict[str, Parts]:
     """`image_features`, mapped into memory: what is read of them comes from the disk then.
 
-    Parts that the cache folder does not hold, or holds damaged, are computed, they alone. Raises DataError naming every
+    Parts that the cache folder does not hold, or holds damaged, are computed, they alone. how: as they are made and kept;
+    each way has files of its own. Raises DataError naming every
     image of the split that cannot be decoded.
     """
-    stretches = image_stretches(split, flipped, cache)
+    stretches = image_stretches(split, flipped, cache, how)
     return _parts(clip, stretches, split, f"image features of {split.source.name}", "images", cache, log)
 
 
-def caption_features(clip: Clip, split: Split, cache: Path | None = None, log: Callable = print) -> Tensor:
-    """Features (N, D) of a split's captions, on the CPU."""
-    return caption_parts(clip, split, cache, log).whole()
+def caption_features(
+    clip: Clip, split: Split, cache: Path | None = None, log: Callable = print, how: Extraction = EXACT
+) -> Tensor:
+    """Features (N, D) of a split's captions, float32 on the CPU."""
+    return caption_parts(clip, split, cache, log, how).whole()
 
 
-def caption_parts(clip: Clip, split: Split, cache: Path | None = None, log: Callable = print) -> Parts:
+def caption_parts(
+    clip: Clip, split: Split, cache: Path | None = None, log: Callable = print, how: Extraction = EXACT
+) -> Parts:
     """`caption_features`, mapped into memory."""
-    return _parts(clip, caption_stretches(split), split, "caption features", "captions", cache, log)["captions"]
+    return _parts(clip, caption_stretches(split, how), split, "caption features", "captions", cache, log)["captions"]
 
 
-def image_stretches(split: Split, flipped: bool, cache: Path | None = None) -> list[Stretch]:
+def image_stretches(split: Split, flipped: bool, cache: Path | None = None, how: Extraction = EXACT) -> list[Stretch]:
     """The images of a split, PART in a stretch; those that were fetched from a pool in stretches of their own."""
     digests = split.digests(cache)
     left = iter([digests[i] for i in np.argsort(~split.listed, kind="stable")])
     return [
-        Stretch("flipped" if flipped else "plain", images, tuple(next(left) for _ in range(len(images))))
+        Stretch("flipped" if flipped else "plain", images, tuple(next(left) for _ in range(len(images))), how)
         for images in chain.from_iterable(map(_stretched, split.parts()))
     ]
 
 
-def caption_stretches(split: Split) -> list[Stretch]:
+def caption_stretches(split: Split, how: Extraction = EXACT) -> list[Stretch]:
     """The captions of a split, PART in a stretch."""
-    return [Stretch("captions", images, images.captions or ()) for images in _stretched(split)]
+    return [Stretch("captions", images, images.captions or (), how) for images in _stretched(split)]
 
 
 def _stretched(split: Split) -> list[Split]:
@@ -149,7 +154,7 @@ def _content(stretches: Sequence[Stretch]) -> list[str]:
     """What decides the features of stretches of one kind, beside the towers."""
     kind = stretches[0].kind
     head = kind if kind == "captions" else f"{kind}, reading {READING}"
-    return [head, *chain.from_iterable(stretch.content for stretch in stretches)]
+    return [head + stretches[0].extraction.marks(kind), *chain.from_iterable(stretch.content for stretch in stretches)]
 
 
 def _parts(
@@ -185,7 +190,7 @@ def make_part(
         try:
             found = load()
             if not found:
-                store_part(encode_stretch(clip, stretch, count, split), path)
+                store_part(stretch.extraction.packed(encode_stretch(clip, stretch, count, split)), path)
                 found = load()
         finally:
             # whoever waits for it looks for the part before anything else
@@ -204,7 +209,8 @@ def encode_stretch(clip: Clip, stretch: Stretch, count: Count, split: Split | No
         pixels = clip.preprocess(image)
         return torch.stack([pixels, pixels.flip(-1)][: len(stretch.names)])
 
-    found = encode_images(clip, stretch.split, pictures, count, stretch.content, split)
+    least = stretch.extraction.least(clip)
+    found = encode_images(clip, stretch.split, pictures, count, stretch.content, split, least)
     return {name: part.clone() for name, part in zip(stretch.names, found)}
 
 
@@ -232,15 +238,17 @@ def live_features(clip: Clip, split: Split) -> Tensor:
     return encode_images(clip, split, pictures, count=lambda n: None)[0].clone()
 
 
-def crop_features(clip: Clip, split: Split, views: int, cache: Path | None = None, log: Callable = print) -> Tensor:
-    """Features (N, V, D) of the crops that make up the views beside the whole image, row by row, on the CPU.
+def crop_features(
+    clip: Clip, split: Split, views: int, cache: Path | None = None, log: Callable = print, how: Extraction = EXACT
+) -> Tensor:
+    """Features (N, V, D) of the crops that make up the views beside the whole image, row by row, float32 on the CPU.
 
     views: 5 (V = 4, boxes of 0.6 of each side in the corners) or 14 (V = 13, and boxes of 0.4 in three rows of three), cut
     from the upright image. What has to be computed is told before, in passes of the image tower.
     """
     if len(parts := split.parts()) > 1:
-        return torch.cat([crop_features(clip, part, views, cache, log) for part in parts])
-    return torch.cat([_grid_features(clip, split, *grid, cache, log) for grid in VIEWS[views]], dim=1)
+        return torch.cat([crop_features(clip, part, views, cache, log, how) for part in parts])
+    return torch.cat([_grid_features(clip, split, *grid, cache, log, how) for grid in VIEWS[views]], dim=1)
 
 
 def pictures_of(image: Image.Image, views: int, preprocess: Callable[[Image.Image], Tensor]) -> Tensor:
@@ -265,14 +273,16 @@ def boxes(size: tuple[int, int], share: float, along: int) -> list[tuple[int, in
     return [(left, upper, left + width, upper + height) for left, upper in corners]
 
 
-def _grid_features(clip: Clip, split: Split, share: float, along: int, cache: Path | None, log: Callable) -> Tensor:
+def _grid_features(
+    clip: Clip, split: Split, share: float, along: int, cache: Path | None, log: Callable, how: Extraction
+) -> Tensor:
     """Features (N, V, D) of one grid of boxes."""
     digests = split.digests(cache)
-    key = _key(clip, [f"crops {share} {along}, reading {READING}", *digests])
+    key = _key(clip, [f"crops {share} {along}, reading {READING}{how.marks('crops')}", *digests])
     path = cache_folder(cache) / f"{key}.safetensors"
     stored = load_part(path, ("crops",), len(split), log)
     if stored:
-        return stored["crops"]
+        return stored["crops"].float()
 
     def pictures(image: Image.Image) -> Tensor:
         return torch.stack([clip.preprocess(image.crop(box)) for box in boxes(image.size, share, along)])
@@ -281,8 +291,9 @@ def _grid_features(clip: Clip, split: Split, share: float, along: int, cache: Pa
     progress = Progress(f"crops of {split.source.name}", len(split), log)
     found = encode_images(clip, split, pictures, progress.add, digests).transpose(0, 1).contiguous()
     progress.end()
-    store_part({"crops": found}, path)
-    return found
+    kept = how.packed({"crops": found})
+    store_part(kept, path)
+    return kept["crops"].float()
 
 
 def _encode_texts(clip: Clip, texts: Sequence[str], count: Count) -> Tensor:
@@ -296,5 +307,8 @@ def _encode_texts(clip: Clip, texts: Sequence[str], count: Count) -> Tensor:
 
 def _key(clip: Clip | Towers, content: list[str]) -> str:
     """Under which name the features of this content lie. open_clip and torchvision preprocess and encode: theirs are in it."""
+    import open_clip
+    import torchvision
+
     versions = [FORMAT, open_clip.__version__, torchvision.__version__]
     return hashlib.sha256(repr([versions, clip.fingerprint, clip.device, content]).encode()).hexdigest()[:32]

@@ -10,10 +10,8 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import open_clip
-from open_clip.transform import PreprocessCfg, image_transform_v2
 from pydantic import ValidationError
 from torch import nn
 
@@ -25,10 +23,14 @@ from lmptlib.clip.preprocessing import (
     own_preprocessing,
     plain_tag,
     preprocessing,
+    tags_of,
 )
 from lmptlib.clip.weights import file_in, load_weights
 from lmptlib.errors import first_line, nearest
 from lmptlib.paths import shipped
+
+if TYPE_CHECKING:
+    from open_clip import CLIP, CustomTextCLIP
 
 EMBEDDED = "clip-emoji"
 
@@ -40,7 +42,7 @@ def weights_fingerprint(model: str, weights: str | None) -> str:
     """
     model, weights = locate(model, weights)
     config = Path(model).read_text() if model.endswith(".json") else model
-    if open_clip.get_pretrained_cfg(model, weights):
+    if weights in tags_of(model):
         return f"{config} {weights}"
     try:
         with open(weights, "rb") as file:
@@ -65,8 +67,12 @@ def load_clip(
     folder as the hub has it. `clip-emoji` needs neither. A tag whose weights were trained with QuickGELU (OpenAI's) takes
     that variant of the model by itself; for a file the name decides. preprocess: `clip` shows images as the model was
     trained on them, a tag as that tag's weights were; `imagenet` squashes them to a square and takes ImageNet's
-    statistics. precision: of its matrices, fp32, bf16 or auto. Raises ValueError, one line, when the model or its weights are not what they should be.
+    statistics. precision: of its matrices, fp32, bf16 or auto. Raises ValueError, one line, when the model or its weights
+    are not what they should be.
     """
+    import open_clip
+    from open_clip.transform import PreprocessCfg, image_transform_v2
+
     fingerprint = weights_fingerprint(model, weights)
     model, weights = locate(model, weights)
     over, origin = preprocessing(model, weights, preprocess)
@@ -101,9 +107,9 @@ def locate(model: str, weights: str | None) -> tuple[str, str]:
     if model.endswith(".json"):
         if not Path(model).is_file():
             raise ValueError(f"model {model}: no such file")
-    elif model not in open_clip.list_models():
-        raise ValueError(f"unknown model '{model}'.{nearest(model, [EMBEDDED, *open_clip.list_models()])[:200]}")
-    tags = open_clip.list_pretrained_tags_by_model(model)
+    else:
+        _check_name(model)
+    tags = tags_of(model)
     if weights is None:
         choice = f"one of its tags ({', '.join(tags)}) or a file" if tags else "a file"
         raise ValueError(f"model {model} needs weights: pass -p weights and {choice}")
@@ -113,11 +119,20 @@ def locate(model: str, weights: str | None) -> tuple[str, str]:
     if path.is_dir():
         return model, str(file_in(path))
     if not path.is_file():
+        import open_clip
+
         others = open_clip.list_pretrained_models_by_tag(weights)
         hint = f" (a tag of {first_few(others)})" if others else ""
         known = f" and no tag of {model}{hint}.{nearest(weights, tags)}" if tags and path.name == weights else hint
         raise ValueError(f"weights {weights}: no such file{known}")
     return model, weights
+
+
+def _check_name(model: str) -> None:
+    import open_clip
+
+    if model not in open_clip.list_models():
+        raise ValueError(f"unknown model '{model}'.{nearest(model, [EMBEDDED, *open_clip.list_models()])[:200]}")
 
 
 def _write_config(path: Path, folder: Path) -> str:
@@ -145,8 +160,10 @@ def _write_config(path: Path, folder: Path) -> str:
     return f"local-dir:{folder}"
 
 
-def _create(source: str, weights: str, tag: dict[str, Any], name: str) -> open_clip.CLIP | open_clip.CustomTextCLIP:
+def _create(source: str, weights: str, tag: dict[str, Any], name: str) -> "CLIP | CustomTextCLIP":
     """open_clip's network, with the weights of its tag where it is given one."""
+    import open_clip
+
     quiet = logging.getLogger().level
     # Open_clip tells the root logger what we tell in one line.
     logging.getLogger().setLevel(logging.CRITICAL)
@@ -170,7 +187,7 @@ def _activation(network: nn.Module, model: str, tag: dict[str, Any]) -> str:
     """In words; for a file that is opened with GELU, the tags of this model that have QuickGELU instead."""
     if any("QuickGELU" in type(module).__name__ for module in network.modules()):
         return "QuickGELU"
-    quick = [] if tag else open_clip.list_pretrained_tags_by_model(f"{model}-quickgelu")
+    quick = [] if tag else tags_of(f"{model}-quickgelu")
     return f"GELU (if these are {first_few(quick)}, the model is {model}-quickgelu)" if quick else "GELU"
 
 

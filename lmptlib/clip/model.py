@@ -44,11 +44,9 @@ class Clip:
         self.model = model.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
         self.text = getattr(model, "text", model)  # CustomTextCLIP keeps its text tower in a module of its own
         self.tokenizer, self.preprocess, self.name, self.device = tokenizer, preprocess, name, device
-        own = precision_of(device, "auto")
         self.precision = precision_of(device, precision)
-        self.fingerprint = hashlib.sha256(f"{fingerprint} {preprocess}".encode()).hexdigest()
-        if self.precision != own:
-            self.fingerprint = hashlib.sha256(f"{self.fingerprint} {self.precision}".encode()).hexdigest()
+        self._origin = hashlib.sha256(f"{fingerprint} {preprocess}".encode()).hexdigest()
+        self.fingerprint = self.fingerprint_on(device, precision)
         self.logit_scale = model.logit_scale.exp().item()
         self.width = self.text.token_embedding.weight.shape[1]
         self.context_length = self.text.positional_embedding.shape[0]
@@ -56,6 +54,13 @@ class Clip:
         self.prompts_at_once: int | None = None
         # (V,): which tokens have an embedding
         self._vocabulary = self.text.token_embedding.weight.isfinite().all(1).cpu()
+
+    def fingerprint_on(self, device: str, precision: str) -> str:
+        """Its fingerprint on another device, or with another precision."""
+        found = precision_of(device, precision)
+        if found == precision_of(device, "auto"):
+            return self._origin
+        return hashlib.sha256(f"{self._origin} {found}".encode()).hexdigest()
 
     @torch.inference_mode()
     def encode_images(self, pixels: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ PART = 8_192
 
 
 class Parts:
-    """Unit features (N, D) of images, in memory-mapped files of at most PART images each.
+    """Unit features (N, D) of images, in memory-mapped files of at most PART images each; what is read of them is float32.
 
     What is read of them comes from the disk when it is read; the system keeps it as long as it has memory to spare. It is
     told which pages are wanted: left to itself it reads megabytes around each row.
@@ -60,10 +60,10 @@ class Parts:
         return found
 
     def whole(self) -> Tensor:
-        """A copy (N, D) of all rows."""
+        """A copy (N, D) float32 of all rows."""
         for part in self._parts:
             _advise(part, "MADV_WILLNEED")
-        return torch.cat(self._parts)
+        return torch.cat(self._parts).float()
 
 
 def _advise(tensor: Tensor, advice: str) -> None:

@@ -1,34 +1,19 @@
 """How images are shown to a CLIP: as its weights were trained on them.
 
 open_clip keeps mean, standard deviation, interpolation and resize mode with each pretrained tag. A weights file does not
-say which tag it is: it takes what all tags of its model agree on, and is refused where they differ."""
+say which tag it is: it takes what all tags of its model agree on, and is refused where they differ.
+
+open_clip takes seconds to import: it is where a model is opened or a tag looked up, not where a run is planned alone."""
 
 import difflib
 from collections import defaultdict
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
-import open_clip
-from open_clip.constants import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-    INCEPTION_MEAN,
-    INCEPTION_STD,
-    OPENAI_DATASET_MEAN,
-    OPENAI_DATASET_STD,
-)
-from open_clip.transform import PreprocessCfg
 from pydantic import BaseModel, ConfigDict, Field
 
 _WORDS = ("clip", "imagenet")
 _KEYS = ("mean", "std", "interpolation", "resize_mode")
-_IMAGENET = {"mean": IMAGENET_MEAN, "std": IMAGENET_STD, "resize_mode": "squash"}
-_STATISTICS = {
-    (OPENAI_DATASET_MEAN, OPENAI_DATASET_STD): "OpenAI's mean and std",
-    (IMAGENET_MEAN, IMAGENET_STD): "ImageNet's mean and std",
-    (INCEPTION_MEAN, INCEPTION_STD): "mean and std 0.5",
-    ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)): "not normalised",
-}
 _Positive = Annotated[float, Field(gt=0)]
 
 
@@ -51,10 +36,23 @@ def plain_tag(tag: str) -> str:
     return tag.lower().replace("-", "_")
 
 
+def tags_of(model: str) -> list[str]:
+    """The pretrained tags that open_clip has of a model's name: none of a config .json."""
+    if model.endswith(".json"):
+        return []
+    import open_clip
+
+    return open_clip.list_pretrained_tags_by_model(model)
+
+
 def check_preprocess(value: str) -> str:
     """A value of the setting `preprocess`, as open_clip spells it. Raises ValueError, one line, with the nearest names."""
-    known = [*_WORDS, *sorted({tag for _, tag in open_clip.list_pretrained()})]
     name = plain_tag(value)
+    if name in _WORDS:
+        return name
+    import open_clip
+
+    known = [*_WORDS, *sorted({tag for _, tag in open_clip.list_pretrained()})]
     if name not in known:
         near = difflib.get_close_matches(name, known)
         hint = f"; near it: {', '.join(near)}" if near else ""
@@ -68,11 +66,14 @@ def preprocessing(model: str, weights: str, preprocess: str = "clip") -> tuple[d
     model: an open_clip name or a config .json. weights: a tag or a file. preprocess: `clip`, `imagenet` or a tag. Raises
     ValueError, one line, where the tags that may be meant differ.
     """
+    import open_clip
+    from open_clip.constants import IMAGENET_MEAN, IMAGENET_STD
+
     try:
         preprocess = check_preprocess(preprocess)
     except ValueError as error:
         raise ValueError(f"preprocess {error}") from None
-    own = open_clip.list_pretrained_tags_by_model(model)
+    own = tags_of(model)
     tag = weights if preprocess in _WORDS else preprocess
     subject, origin = f"preprocess {tag}: its models", f"tag {tag}"
     if tag in own:
@@ -84,7 +85,8 @@ def preprocessing(model: str, weights: str, preprocess: str = "clip") -> tuple[d
         tags = {each: open_clip.get_pretrained_cfg(model, each) for each in own}
         subject = f"model {model}: a file does not say which of its tags it is, and those"
         origin = f"all tags of {model} ({len(own)})" if own else "its config"
-    over = _IMAGENET if preprocess == "imagenet" else {}
+    imagenet = {"mean": IMAGENET_MEAN, "std": IMAGENET_STD, "resize_mode": "squash"}
+    over = imagenet if preprocess == "imagenet" else {}
     ways = _ways(tags, over)
     if len(ways) > 1:
         listed = "; ".join(f"{in_words(dict(way))} ({first_few(labels)})" for way, labels in ways.items())
@@ -94,13 +96,18 @@ def preprocessing(model: str, weights: str, preprocess: str = "clip") -> tuple[d
 
 def own_preprocessing(model: str) -> list[str]:
     """In words, what all tags of a model agree on where it is not open_clip's default: none where it is, or they differ."""
-    tags = {tag: open_clip.get_pretrained_cfg(model, tag) for tag in open_clip.list_pretrained_tags_by_model(model)}
-    ways = list(_ways(tags))
+    if not (names := tags_of(model)):
+        return []
+    import open_clip
+
+    ways = list(_ways({tag: open_clip.get_pretrained_cfg(model, tag) for tag in names}))
     return [in_words(dict(ways[0]))] if len(ways) == 1 and ways != list(_ways({"default": {}})) else []
 
 
 def _ways(tags: dict[str, dict[str, Any]], over: dict[str, Any] | None = None) -> dict[tuple, list[str]]:
     """The different preprocessings of some tags, with `over` over each: their fields, and who has them."""
+    from open_clip.transform import PreprocessCfg
+
     ways = defaultdict(list)
     for label, cfg in tags.items():
         filled = asdict(PreprocessCfg()) | cfg | (over or {})
@@ -110,8 +117,16 @@ def _ways(tags: dict[str, dict[str, Any]], over: dict[str, Any] | None = None) -
 
 def in_words(cfg: dict[str, Any]) -> str:
     """Statistics, interpolation and resize mode of a preprocessing."""
+    from open_clip import constants
+
+    known = {
+        (constants.OPENAI_DATASET_MEAN, constants.OPENAI_DATASET_STD): "OpenAI's mean and std",
+        (constants.IMAGENET_MEAN, constants.IMAGENET_STD): "ImageNet's mean and std",
+        (constants.INCEPTION_MEAN, constants.INCEPTION_STD): "mean and std 0.5",
+        ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)): "not normalised",
+    }
     mean, std = tuple(cfg["mean"]), tuple(cfg["std"])
-    statistics = _STATISTICS.get((mean, std), f"mean {mean} and std {std}")
+    statistics = known.get((mean, std), f"mean {mean} and std {std}")
     return f"{statistics}, {cfg['interpolation']}, resize {cfg['resize_mode']}"
 
 

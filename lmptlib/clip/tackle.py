@@ -14,6 +14,7 @@ import pandas as pd
 from scipy.sparse import csr_array
 from torch import Tensor
 
+from lmptlib.clip.extraction import EXACT, Extraction
 from lmptlib.clip.features import image_features
 from lmptlib.clip.model import Clip
 from lmptlib.clip.text import HAND_WRITTEN, prompt_name, template_features
@@ -30,6 +31,7 @@ def enriched(
     tau: float | None = None,
     cache: Path | None = None,
     log: Callable[[str], None] = print,
+    extraction: Extraction = EXACT,
 ) -> Dataset:
     """A data set whose classes k with n_k < `to` training images have the m_k = `to` - n_k best of a pool behind them.
 
@@ -49,7 +51,7 @@ def enriched(
     if not len(pool):
         lacks = f"no image that can be read and is not one of {dataset.name}'s own"
         raise DataError([f"tackle: {pool.source} has {lacks}: name another pool"])
-    images = image_features(clip, pool, False, cache, log)["plain"]
+    images = image_features(clip, pool, False, cache, log, extraction)["plain"]
     text = template_features(clip, dataset.class_names).cpu()
     p = class_probabilities(images, text, clip.logit_scale if tau is None else 1 / tau)
     rows, classes = most_probable(p, wanted)

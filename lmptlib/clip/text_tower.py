@@ -7,6 +7,7 @@ it takes is spread out, (P, L), and what it gives is packed again.
 """
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -15,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from open_clip.transformer import LayerScale, ResidualAttentionBlock
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 
 @dataclass(frozen=True)
@@ -178,9 +180,11 @@ class TextTower:
     def __call__(self, tokens: Tensor, layout: Layout) -> Tensor:
         """What the end-of-text tokens (P, W) of prompts, packed (T, W), are after the last normalisation."""
         x = tokens + self.positions.index_select(0, layout.positions)
-        for block in self.blocks[:-1]:
-            x = block(x, layout)
-        return self.norm(self.blocks[-1].last(x, layout))
+        # of a GPU's kernels for attention the one that is quickest over a dozen tokens
+        with sdpa_kernel([SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]) if x.is_cuda else nullcontext():
+            for block in self.blocks[:-1]:
+                x = block(x, layout)
+            return self.norm(self.blocks[-1].last(x, layout))
 
 
 class _Block:
@@ -220,12 +224,12 @@ class _Block:
     def _normal(self, number: int, x: Tensor) -> Tensor:
         return self.norms[number](x).to(self.dtype)
 
-    def _heads(self, values: Tensor, n: int, layout: Layout) -> tuple[Tensor, ...]:
+    def _heads(self, values: Tensor, n: int, layout: Layout) -> list[Tensor]:
         """n of query, key and value, each (P, heads, L, W / heads), of packed ones (T, n * W)."""
         spread = _Spread.apply(values, layout).view(
             len(layout.last), -1, n, self.n_heads, values.shape[1] // (n * self.n_heads)
         )
-        return spread.permute(2, 0, 3, 1, 4).unbind(0)
+        return [each.transpose(1, 2) for each in spread.unbind(2)]
 
     def _rest(self, x: Tensor, read: Tensor) -> Tensor:
         """What follows attention, for tokens x (T, W) and what they have read."""

@@ -5,16 +5,17 @@ from codecs import getincrementaldecoder
 from collections.abc import Callable
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile, ZipFile
 
 import torch
-from open_clip.convert import convert_state_dict
-from open_clip.model import CLIP, CustomTextCLIP, convert_to_custom_text_state_dict, resize_pos_embed
 from safetensors.torch import load_file
 from torch import Tensor
 
 from lmptlib.errors import first_line
+
+if TYPE_CHECKING:
+    from open_clip import CLIP, CustomTextCLIP
 
 State = dict[str, Tensor]
 
@@ -76,11 +77,13 @@ def file_in(folder: Path) -> Path:
     raise ValueError(f"weights {folder}: a folder without {_FOLDER_NAMES[0]}; {names}")
 
 
-def load_weights(network: CLIP | CustomTextCLIP, path: Path, model: str, log: Callable = print) -> None:
+def load_weights(network: "CLIP | CustomTextCLIP", path: Path, model: str, log: Callable = print) -> None:
     """Load a file into a network as open_clip would, then strictly.
 
     Raises ValueError, one line, when it holds no weights, those of another model or ones that are not finite.
     """
+    from open_clip.model import resize_pos_embed
+
     own, state = network.state_dict(), read_state(path)
     try:
         state = open_clip_state(state, network)
@@ -134,11 +137,14 @@ def read_state(path: Path) -> State:
     return state
 
 
-def open_clip_state(state: State, network: CLIP | CustomTextCLIP) -> State:
+def open_clip_state(state: State, network: "CLIP | CustomTextCLIP") -> State:
     """The tensors of a state dict under the names that open_clip gives them in this network, as float32.
 
     Raises ValueError where two have the same name; other errors of shapes where the tensors are no such model's.
     """
+    from open_clip.convert import convert_state_dict
+    from open_clip.model import convert_to_custom_text_state_dict
+
     names = {key: _PREFIX.sub("", key) for key in state}
     if len(set(names.values())) < len(names):
         raise ValueError("it holds tensors twice, under several prefixes")

@@ -80,22 +80,23 @@ _NO_PICTURES = {
 }
 
 
-def open_image(picture: Picture, name: str | None = None) -> Image.Image:
+def open_image(picture: Picture, name: str | None = None, least: int | None = None) -> Image.Image:
     """A picture as a photo viewer shows it: upright, in sRGB, the first frame, on white where it is transparent.
 
     picture: a path, the bytes of a file, an open image, or an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) of uint8 or
-    uint16. name: what errors call it, where it has no path. 16 bits become 8 by their upper half. Raises ValueError, one
-    line, for what cannot be shown.
+    uint16. name: what errors call it, where it has no path. least: pixels that the shorter side needs: a JPEG that has twice
+    as many, or more, is decoded at a half, a quarter or an eighth of its size where that divides both sides. 16 bits become
+    8 by their upper half. Raises ValueError, one line, for what cannot be shown.
 
     >>> import numpy as np
     >>> from lmptlib.data.images import open_image
     >>> open_image(np.full((2, 3), 0xFF00, np.uint16)).getpixel((0, 0))
     (255, 255, 255)
     """
-    return read_image(picture, name)[0]
+    return read_image(picture, name, least)[0]
 
 
-def read_image(picture: Picture, name: str | None = None) -> tuple[Image.Image, list[str]]:
+def read_image(picture: Picture, name: str | None = None, least: int | None = None) -> tuple[Image.Image, list[str]]:
     """`open_image`, and what is unusual about the picture: `transparent`, `16 bits`, ... Raises ValueError."""
     name = name or (str(picture) if isinstance(picture, (str, Path)) else "the picture")
     try:
@@ -106,7 +107,7 @@ def read_image(picture: Picture, name: str | None = None) -> tuple[Image.Image, 
         if not isinstance(picture, (str, Path, bytes)):
             raise ValueError(f"a picture is a path, bytes, an open image or an array, not a {type(picture).__name__}")
         with Image.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture, formats=_formats()) as image:
-            shown, unusual = _shown(image)
+            shown, unusual = _shown(image, least)
             return shown, unusual + (["animated"] if _is_animated(image) else [])
     except UnidentifiedImageError:
         why = _what_it_is(picture)
@@ -165,10 +166,10 @@ def _from_array(array: np.ndarray) -> Image.Image:
     return Image.fromarray(array)
 
 
-def _shown(image: Image.Image) -> tuple[Image.Image, list[str]]:
+def _shown(image: Image.Image, least: int | None = None) -> tuple[Image.Image, list[str]]:
     """What a viewer shows of an open image, and what is unusual about it."""
     unusual = []
-    _check_size(image)
+    _check_size(image, least)
     raw_mode = image.tile[0].args if isinstance(image, PngImageFile) and image.tile else None
     # What stands behind the pixels of a PNG is read with them.
     image.load()
@@ -209,15 +210,27 @@ def _shown(image: Image.Image) -> tuple[Image.Image, list[str]]:
     return shown, unusual
 
 
-def _check_size(image: Image.Image) -> None:
-    """Raises ValueError for a picture that would need a gigabyte. A large JPEG is decoded at half its size."""
+def _check_size(image: Image.Image, least: int | None) -> None:
+    """Raises ValueError for a picture that would need a gigabyte. A large JPEG is decoded at half its size, and any at the
+    smallest that has `least` pixels along its shorter side."""
     width, height = image.size
     if max(width, height) > LONGEST_STRIP * min(width, height):
         raise ValueError(f"a strip of {width:,} x {height:,} pixels, over {LONGEST_STRIP} times as long as wide")
-    if width * height > MOST_PIXELS and image.format in ("JPEG", "MPO"):
-        image.draft(image.mode, (width // 2, height // 2))
+    if image.format in ("JPEG", "MPO") and (share := _share(width, height, least)) > 1:
+        # libjpeg leaves out the finest frequencies of each 8 x 8 pixels
+        image.draft(None, (width // share, height // share))
     if image.width * image.height > MOST_PIXELS:
         raise ValueError(f"{width:,} x {height:,} are more than {MOST_PIXELS:,} pixels: scale it down")
+
+
+def _share(width: int, height: int, least: int | None) -> int:
+    """At which part of its size a JPEG is decoded: 1, 2, 4 or 8, one that leaves `least` pixels.
+
+    A part that does not divide both sides would move what is seen, by a fraction of a pixel at its far edges.
+    """
+    shares = (8, 4, 2) if least else ()
+    fitting = (s for s in shares if min(width, height) >= s * (least or 1) and not width % s and not height % s)
+    return max(next(fitting, 1), 2 if width * height > MOST_PIXELS else 1)
 
 
 def _orientation(image: Image.Image) -> int:

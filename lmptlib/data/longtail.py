@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from lmptlib.data.dataset import class_groups, usual_task
 
@@ -41,6 +40,9 @@ def pareto_counts(n_classes: int, b: float, largest: int, smallest: int = 1, tai
     if not 0 < b < np.inf or not 0 < tail < 1 or not 0 <= smallest <= largest:
         settings = f"b {b}, tail {tail}, smallest {smallest}, largest {largest}"
         raise ValueError(f"no Pareto counts: {settings}; needed: b > 0, 0 < tail < 1, 0 <= smallest <= largest")
+    # takes half a second to import, and nothing else of the data needs it
+    from scipy import stats
+
     rule = stats.pareto(b)
     density = rule.pdf(np.linspace(rule.ppf(0), rule.ppf(tail), n_classes)) / b
     return (density * (largest - smallest) + smallest).astype(int)

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import precision_recall_curve
 
 
 def thresholds(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
@@ -10,6 +9,9 @@ def thresholds(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
 
     Chosen on a validation split. Infinite for a class without positives there: it is never called present.
     """
+    # scikit-learn takes a second to import
+    from sklearn.metrics import precision_recall_curve
+
     found = np.full(labels.shape[1], np.inf)
     for c in np.flatnonzero(labels.any(0)):
         precision, recall, cut = precision_recall_curve(labels[:, c], scores[:, c])

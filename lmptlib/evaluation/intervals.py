@@ -7,11 +7,11 @@ they were found, and how often they cover.
 from functools import lru_cache
 
 import numpy as np
-from scipy import stats
-from scipy.special import expit, logit
+import torch
+from scipy.special import expit, logit, stdtrit
 
-from lmptlib.evaluation.average_precision import summarise, weighted_average_precision
-from lmptlib.evaluation.places import Places
+from lmptlib.evaluation.average_precision import average_precision, summarise
+from lmptlib.evaluation.places import Places, places_by_class
 
 # Positives below which a class has no interval, and a group without a class of so many has none either.
 FEWEST = 10
@@ -34,8 +34,7 @@ def class_intervals(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
     a positive short of it, and the interval ends at 1.
     """
     found = np.full((labels.shape[1], 2), np.nan)
-    for c in np.flatnonzero(labels.any(0)):
-        places = Places(np.flatnonzero(labels[:, c]), scores[:, c])
+    for c, places in places_by_class(labels, scores):
         found[c] = class_interval(places, places.influences())
     return found
 
@@ -51,7 +50,7 @@ def class_interval(places: Places, influences: np.ndarray) -> np.ndarray:
         sides = (influences[places.rows], np.delete(influences, places.rows))
         of_images = sum(len(side) * side.var(ddof=1) for side in sides if len(side) > 1) / (middle * (1 - middle)) ** 2
         variance = max(of_images, variance) if n * (1 - ap) < _MISPLACED else of_images
-    half = stats.t.ppf(0.975, n - 1) * np.sqrt(variance)
+    half = stdtrit(n - 1, 0.975) * np.sqrt(variance)
     return np.array([expit(logit(middle) - half), max(expit(logit(middle) + half), ap)])
 
 
@@ -68,7 +67,7 @@ def resampled_means(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) 
     """
     tested = labels.any(0)
     labels, scores, groups = labels[:, tested], scores[:, tested], groups[tested]
-    ap, n = _measured(labels, scores), np.maximum(labels.sum(0), 2)
+    ap, n = average_precision(labels, scores), np.maximum(labels.sum(0), 2)
     last_of_perfect = (np.where(labels, scores, np.inf).argmin(0) == np.arange(len(labels))[:, None]) & (ap == 1)
     draws, source = resampled_average_precision(
         labels, np.where(last_of_perfect, -np.inf, scores), draws_of(len(labels))
@@ -95,7 +94,7 @@ def stretch(n_positive: np.ndarray) -> float:
     """
     if n_positive.max(initial=0) < FEWEST:
         return np.nan
-    return max(stats.t.ppf(0.975, (n_positive - 1).sum()) / _WIDTH, 1)
+    return max(stdtrit((n_positive - 1).sum(), 0.975) / _WIDTH, 1)
 
 
 def resampled_average_precision(
@@ -113,25 +112,20 @@ def resampled_average_precision(
     draws, source = np.full((len(weights), labels.shape[1]), np.nan), np.full(labels.shape[1], np.nan)
     # sums of 1 / 1 to 1 / n
     harmonic = np.append(0, np.cumsum(1 / np.arange(1, weights.sum(1).max(initial=0) + 1)))
-    for c in np.flatnonzero(labels.any(0)):
-        order = np.argsort(-scores[:, c], kind="stable")
-        ranked, positive = scores[order, c], np.flatnonzero(labels[order, c])
-        last = np.searchsorted(-ranked, -ranked[positive], side="right") - 1
-        hits = np.searchsorted(positive, last, side="right")
-        source[c] = np.mean(1 - (last + 1 - hits) * np.log1p(1 / np.maximum(last, 1)))
-        drawn = weights[:, order]
-        own = drawn[:, positive]
-        seen = np.cumsum(drawn, axis=1, dtype=np.int32)[:, last]
-        negatives = seen - np.cumsum(own, axis=1, dtype=np.int32)[:, hits - 1]
-        lost = (negatives * (harmonic[seen] - harmonic[seen - own])).sum(1)
-        n = own.sum(1, dtype=np.int32)
+    drawn = torch.from_numpy(weights.T.astype(np.float32, order="C"))
+    for c, places in places_by_class(labels, scores):
+        # a positive and what ranks no lower, (n, R) each
+        own = weights[:, places.rows].T
+        place = places.reach[places.rows] - 1
+        positives, negatives = (
+            places.weights_no_lower(drawn, np.flatnonzero(of))[place] for of in (labels[:, c], ~labels[:, c])
+        )
+        seen = positives + negatives
+        lost = (negatives * (harmonic[seen] - harmonic[seen - own])).sum(0)
+        n = own.sum(0, dtype=np.int32)
         draws[:, c] = 1 - np.divide(lost, n, out=np.full(len(n), np.nan), where=n > 0)
+        source[c] = np.mean(1 - (places.images - places.positives) * np.log1p(1 / np.maximum(places.images - 1, 1)))
     return draws, source
-
-
-def _measured(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """AP of each class, (C,): that of scikit-learn, sooner."""
-    return weighted_average_precision(labels, scores, np.ones((1, len(labels))))[0]
 
 
 @lru_cache(maxsize=1)

@@ -1,6 +1,10 @@
 """Where a class's positives stand among all images, and what follows: its AP, how it moves with each image, and its bias."""
 
+from collections.abc import Iterator
+
 import numpy as np
+from torch import Tensor, from_numpy
+from torch.nn.functional import embedding_bag
 
 
 class Places:
@@ -42,6 +46,18 @@ class Places:
         above = others + self.images - self.positives
         return float(np.divide(others, above, out=np.ones(n), where=above > 0).mean())
 
+    def weights_no_lower(self, weights: Tensor, rows: np.ndarray) -> np.ndarray:
+        """The summed weights (n, R) of those of the images `rows` that rank no lower than each positive, the lowest first.
+
+        weights (N, R) float32, whole numbers, whose sums are exact below 2^24.
+        """
+        # within each place in the order of memory
+        rows = rows[np.argsort(self.reach[rows].astype(np.min_scalar_type(len(self.rows))), kind="stable")]
+        # images between a positive and the next one are a bag: those below all positives are in none
+        starts = np.searchsorted(self.reach[rows], np.arange(1, len(self.rows) + 1))
+        bags = embedding_bag(from_numpy(rows[starts[0] :]), weights, from_numpy(starts - starts[0]), mode="sum")
+        return bags.int().numpy()[::-1].cumsum(0)[::-1]
+
     def without_the_last(self, scores: np.ndarray) -> "Places":
         """The same, were the last positive the last of all images; from the same scores (N,)."""
         scores = scores.copy()
@@ -61,3 +77,9 @@ class Places:
         own = self.reach[self.rows]
         moves[self.rows] += gained[own] + (precision[own - 1] - precision.mean()) / n
         return moves
+
+
+def places_by_class(labels: np.ndarray, scores: np.ndarray) -> Iterator[tuple[int, Places]]:
+    """The places of each class that has positives, behind its number, from labels and scores (N, C)."""
+    for c in np.flatnonzero(labels.any(0)):
+        yield int(c), Places(np.flatnonzero(labels[:, c]), scores[:, c])

@@ -136,6 +136,10 @@ class Ballad(CosineMethod):
     def needs_captions(cls, settings: Any) -> bool:
         return settings.tune_captions
 
+    @classmethod
+    def tunes_towers(cls, settings: Any) -> bool:
+        return settings.tune_epochs > 0
+
     def train(self, mode: bool = True) -> "Ballad":
         """The towers stay in the state that scores are made in: batch norms keep their statistics, and chunks are exact."""
         super().train(mode)

@@ -212,6 +212,11 @@ class Method(nn.Module):
         """Whether it cannot be trained without crops of the training images."""
         return False
 
+    @classmethod
+    def tunes_towers(cls, settings: Any) -> bool:
+        """Whether a phase of it reads pixels: such a run trains alone."""
+        return False
+
     def phases(self) -> list[Phase]:
         """The stretches of training, in order; none where nothing is trained step by step."""
         return []

@@ -1,15 +1,17 @@
 """Logistic regression on image features, each class by itself."""
 
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from pydantic import Field
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from lmptlib.methods.base import Batch
 from lmptlib.methods.closed_form import ClosedFormSettings, LinearForm
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
 
 
 class Prepared(NamedTuple):
@@ -18,7 +20,7 @@ class Prepared(NamedTuple):
     images: np.ndarray  # (N, D)
     targets: np.ndarray  # (N, C)
     known: np.ndarray  # (N, C), which targets a class is learned from
-    models: list[LogisticRegression]  # of each class; of single labels one
+    models: list["LogisticRegression"]  # of each class; of single labels one
 
 
 class Logistic(LinearForm):
@@ -45,6 +47,9 @@ class Logistic(LinearForm):
         return True
 
     def prepare(self, batch: Batch) -> Prepared:
+        # scikit-learn takes a second to import, and no other method needs it
+        from sklearn.linear_model import LogisticRegression
+
         x = batch.images.double()
         mean = x.mean(0)
         x = x - mean
@@ -69,7 +74,7 @@ class Logistic(LinearForm):
         self.weight.copy_(torch.from_numpy(weight / prepared.scale))
 
 
-def multinomial(model: LogisticRegression, prepared: Prepared) -> tuple[np.ndarray, np.ndarray]:
+def multinomial(model: "LogisticRegression", prepared: Prepared) -> tuple[np.ndarray, np.ndarray]:
     """Weights (C, D) and biases (C,) of a model of single labels; zero of classes without images, and of an only one."""
     n_classes, width = prepared.targets.shape[1], prepared.images.shape[1]
     weight, bias = np.zeros((n_classes, width)), np.zeros(n_classes)

@@ -40,10 +40,9 @@ class Classifier:
             )
         if weights_fingerprint(settings["model"], settings["weights"]) != self.run.config["fingerprints"]["clip"]:
             raise ValueError(f"{name}: its model or weights have changed since ({settings['weights']})")
-        self.clip = clip or load_clip(
-            settings["model"], settings["weights"], pick_device(device), lambda line: None, settings["preprocess"]
-        )
         self.config = self.run.trained_config
+        opened = settings["model"], settings["weights"], pick_device(device), lambda line: None
+        self.clip = clip or load_clip(*opened, self.config.preprocess, self.config.precision)
         classes, device = self.run.class_rows, self.clip.device
         self.class_names = tuple(classes["class"])
         tensors = {name: tensor.to(device) for name, tensor in self.run.prompts().items()}
@@ -83,7 +82,9 @@ class Classifier:
         names: what errors call them (default: picture 0, picture 1, ...).
         """
         names = names or [f"picture {i}" for i in range(len(images))]
-        opened = [open_image(image, name) for image, name in zip(images, names)]
+        # crops are cut from the picture as it is
+        least = self.config.extraction.least(self.clip) if self.config.views == 1 else None
+        opened = [open_image(image, name, least) for image, name in zip(images, names)]
         views = [pictures_of(image, self.config.views, self.clip.preprocess) for image in opened]
         return torch.stack([self.clip.encode_images(view) for view in torch.stack(views, dim=1)], dim=1)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import stdtrit
 
 from lmptlib.data.dataset import GROUPS
 from lmptlib.errors import nearest
@@ -101,4 +101,4 @@ def _difference(
 
 def _over_seeds(values: np.ndarray | pd.Series) -> float:
     """Half the 95% t interval of the mean of two or more values."""
-    return stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
+    return stdtrit(len(values) - 1, 0.975) * np.std(values, ddof=1) / np.sqrt(len(values))

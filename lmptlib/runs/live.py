@@ -152,7 +152,7 @@ class LiveRun:
         classes.attrs |= dataset.task.attrs
         self.classes = classes
         self.events = list(state.events)
-        rows = [_row(past, probabilities, dataset.groups, split) for past in state.history[len(self.rows) :]]
+        rows = [epoch_row(past, probabilities, dataset.groups, split) for past in state.history[len(self.rows) :]]
         scores, logits = state.evaluate(split)
         labels = state.inputs.labels(split)
         for ranking in RANKINGS:
@@ -178,11 +178,12 @@ def read_rows(run: Run) -> list[dict[str, Any]]:
     probabilities = {name: values for name, values in run.class_probabilities().items() if name.startswith("epoch")}
     groups = run.class_rows["group"].to_numpy()
     return [
-        _row(past, probabilities, groups, "val" if run.has_val else "train") for past in run.history.to_dict("records")
+        epoch_row(past, probabilities, groups, "val" if run.has_val else "train")
+        for past in run.history.to_dict("records")
     ]
 
 
-def _row(past: Mapping[Any, Any], probabilities: dict[str, Any], groups: np.ndarray, split: str) -> dict[str, Any]:
+def epoch_row(past: Mapping[Any, Any], probabilities: dict[str, Any], groups: np.ndarray, split: str) -> dict[str, Any]:
     """An epoch's row, of its line in the history and of probabilities (epochs, C) by class: without scores yet."""
     row = {name: past.get(name, np.nan) for name in ("epoch", "loss", "loss_cls", "loss_cse")}
     for side in ("positive", "negative"):

@@ -10,29 +10,21 @@ from jupyter_client.provisioning import LocalProvisioner
 
 
 class Interrupt:
-    """While it is entered, Ctrl-C or SIGTERM interrupts the kernel that `kernel_manager_class` starts.
+    """While it is entered, Ctrl-C or SIGTERM interrupts the kernel.
 
     The cell in progress gets a KeyboardInterrupt and `patience` seconds to end; after that, or when the signal comes
     again, the kernel is killed. No other cell starts: `on_cell_start` raises KeyboardInterrupt. Only the main thread can
     take signals; in another, nothing happens.
     """
 
-    def __init__(self, patience: float = 60):
+    def __init__(self, kernel: AsyncKernelManager, patience: float = 60):
         self.came = False
         # A kernel that is told before its first cell would die of it, with a traceback: it goes unasked then.
         self._ready = False
-        self._kernel: AsyncKernelManager
+        self._kernel = kernel
         self._former: dict[int, Any] = {}
         self._timer = threading.Timer(patience, self._send, [signal.SIGKILL])
         self._timer.daemon = True
-        interrupt = self
-
-        class Kernel(AsyncKernelManager):
-            def __init__(self, **settings: Any):
-                super().__init__(**settings)
-                interrupt._kernel = self
-
-        self.kernel_manager_class = Kernel
 
     def __enter__(self) -> "Interrupt":
         if threading.current_thread() is threading.main_thread():

@@ -14,6 +14,7 @@ from typing import Any
 
 import nbformat
 import papermill
+from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat.sign import NotebookNotary
 from papermill.exceptions import PapermillExecutionError
@@ -22,6 +23,7 @@ from lmptlib.config import known_settings, read_value
 from lmptlib.errors import first_line, nearest, read_yaml
 from lmptlib.paths import from_home, shipped, write_atomically
 from lmptlib.suite.interrupt import Interrupt
+from lmptlib.suite.kernel import class_of, started_kernel
 from lmptlib.suite.parameters import other_settings, read_type, write_text
 from lmptlib.training.plan import Plan
 
@@ -140,17 +142,26 @@ def run_training(notebook: Path, plan: Plan, force: bool, timeout: int = 7200) -
 
 
 def execute(
-    notebook: Path, values: dict[str, Any], target: Path, failed: Path, timeout: int, echo: bool = True
+    notebook: Path,
+    values: dict[str, Any],
+    target: Path,
+    failed: Path,
+    timeout: int,
+    echo: bool = True,
+    kernel: AsyncKernelManager | None = None,
 ) -> Path:
-    """Run a notebook with checked parameters and leave it, signed, at `target`.
+    """Run a notebook with checked parameters, in a started kernel or one of its own, and leave it, signed, at `target`.
 
     What its cells print is passed on where `echo` is set. On failure the half-run notebook goes to `failed` instead, and
     NotebookError gives the cell and the reason in one line. Ctrl-C and SIGTERM interrupt the cell, as Interrupt has it;
     then KeyboardInterrupt says where the half-run notebook is.
     """
+    if kernel is None:
+        with started_kernel() as kernel:
+            return execute(notebook, values, target, failed, timeout, echo, kernel)
     # papermill logs what it raises, and one line is enough.
     logging.getLogger("papermill").setLevel(logging.CRITICAL)
-    with tempfile.TemporaryDirectory(prefix="lmpt-") as folder, Interrupt() as interrupt:
+    with tempfile.TemporaryDirectory(prefix="lmpt-") as folder, Interrupt(kernel) as interrupt:
         draft, reason = Path(folder) / target.name, ""
         try:
             papermill.execute_notebook(
@@ -158,14 +169,12 @@ def execute(
                 str(draft),
                 values,
                 kernel_name="python3",
-                kernel_manager_class=interrupt.kernel_manager_class,
+                kernel_manager_class=class_of(kernel),
                 on_cell_start=interrupt.on_cell_start,
                 progress_bar=False,
                 execution_timeout=timeout,
                 stdout_file=sys.stdout if echo else None,
                 cwd=os.getcwd(),
-                # Critical alone: a kernel that ends is interrupted by its manager, which it may log as an error.
-                extra_arguments=["--log-level=50"],
             )
         except PapermillExecutionError as error:
             if error.ename == NOT_FOR_IT:

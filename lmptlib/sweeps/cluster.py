@@ -13,7 +13,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -25,13 +25,14 @@ from lmptlib.config import Config
 from lmptlib.errors import DataError, first_line, read_yaml
 from lmptlib.paths import DiskError, writing
 from lmptlib.training.plan import Plan, plan_run
+from lmptlib.training.training import train_together
 
 if TYPE_CHECKING:
     from distributed import Client
 
 Runner = Callable[[Plan, bool], object]  # makes the run of a plan, anew where the flag says so
-# Makes something on a worker, in a folder, for a job of this name: the path of what it made.
-Work = Callable[[Path, str], Path]
+# Makes things on a worker, in a folder, for a job of this name: the path of each, or what it failed by.
+Work = Callable[[Path, str], Sequence[Path | Exception]]
 
 _SYSTEMS = {"slurm": "SLURMCluster", "pbs": "PBSCluster"}
 _SETTINGS = {
@@ -75,7 +76,7 @@ class Workers:
 
 
 class Task(Protocol):
-    """What is to be made: a run, or a part of features."""
+    """What is to be made: runs that train together, or one, or a part of features."""
 
     @property
     def key(self) -> str:
@@ -89,18 +90,23 @@ class Task(Protocol):
     def home(self) -> Path:
         """The folder that is to hold what is made."""
 
-    def make(self) -> object:
-        """Make it in this process."""
+    @property
+    def parts(self) -> Sequence["Task"]:
+        """Tasks of one thing each."""
+
+    def make(self) -> Sequence[Path | Exception]:
+        """Make it in this process: the path of each part, or what it failed by."""
 
     def order(self) -> Work:
         """How a worker makes it: in its home, or, where that is not on the worker's disks, in another folder."""
 
     def unpack(self, content: bytes) -> None:
-        """Write what came from such a folder to its home: the bytes of a file, or the packed files of a folder."""
+        """Write what came from such a folder to its home: the bytes of a file, or the packed files of a folder; of one part."""
 
 
 class Made(NamedTuple):
-    """What became of a task: what went wrong, or nothing; on which machine it was made, in how many seconds.
+    """What became of a task of one thing: what went wrong, or nothing; on which machine it was made, in how many seconds,
+    of a run its share of those of its stack.
 
     missing: nobody knows, as those that made it are out of reach.
     """
@@ -118,34 +124,59 @@ class Made(NamedTuple):
 
 @dataclass(frozen=True)
 class RunTask:
-    """The run of a plan, by a runner; anew where `force` says so."""
+    """The runs of plans, which train together; by a runner, where there is one, one run. Anew where `force` says so.
 
-    plan: Plan
-    runner: Runner
-    force: bool
+    opened: the CLIP and the inputs of the run that this process made last.
+    """
+
+    plans: tuple[Plan, ...]
+    force: bool = False
+    runner: Runner | None = None
+    opened: dict = field(default_factory=dict, compare=False)
 
     @property
     def key(self) -> str:
-        return self.plan.key
+        return self.plans[0].key
 
     @property
     def name(self) -> str:
-        return self.plan.path.name
+        others = len(self.plans) - 1
+        return self.plans[0].path.name + (f" and {others} that train with it" if others else "")
 
     @property
     def home(self) -> Path:
-        return self.plan.path.parent
+        return self.plans[0].path.parent
 
-    def make(self) -> object:
-        return self.runner(self.plan, self.force)
+    @property
+    def parts(self) -> list["RunTask"]:
+        return [replace(self, plans=(plan,)) for plan in self.plans]
+
+    def make(self) -> list[Path | Exception]:
+        if not self.runner:
+            return _train(self.plans, self.force, self.opened)
+        self.runner(self.plans[0], self.force)
+        return [self.plans[0].path]
 
     def order(self) -> Work:
-        config = self.plan.config.model_copy(update={"cache": str(self.plan.cache.absolute())})
-        return partial(_make_run, config, self.plan.key, self.runner, self.force)
+        configs = [plan.config.model_copy(update={"cache": str(plan.cache.absolute())}) for plan in self.plans]
+        return partial(_make_runs, configs, [plan.key for plan in self.plans], self.runner, self.force)
 
     def unpack(self, content: bytes) -> None:
-        if self.force or not self.plan.folder.finished:
-            _unpack(content, self.plan)
+        (plan,) = self.plans
+        if self.force or not plan.folder.finished:
+            _unpack(content, plan)
+
+
+def _train(plans: Sequence[Plan], force: bool, opened: dict) -> list[Path | Exception]:
+    """Train runs together; one by one where something else than a loss stops them all: memory, a fault in a method."""
+    try:
+        return train_together(plans, force, lambda line: None, opened=opened)
+    except DiskError:
+        raise
+    except Exception as error:
+        if len(plans) == 1:
+            return [error]
+        return [made for plan in plans for made in _train([plan], force, opened)]
 
 
 @contextmanager
@@ -233,10 +264,10 @@ async def _submitted(cluster: Any) -> None:
 
 
 def made(client: "Client", missing: Sequence[Task], log: Callable[[str], None]) -> Iterator[Made]:
-    """Tasks, which have one home, as they come from the workers; what they made is there then. Where the workers write to
-    other disks, it comes with the result.
+    """The parts of tasks, which have one home, as they come from the workers; what they made is there then. Where the workers
+    write to other disks, it comes with the result.
 
-    A worker has one task at a time, which alone is to blame where it dies.
+    A worker has one task at a time, which alone is to blame where it dies; of several parts each is a task then.
     """
     from distributed import CancelledError, wait
 
@@ -249,9 +280,8 @@ def made(client: "Client", missing: Sequence[Task], log: Callable[[str], None]) 
     try:
         while left or waiting:
             if client.status != "running":
-                yield from (
-                    Made(task, _LOST, missing=True) for task in [*(task for task, _ in waiting.values()), *left]
-                )
+                lost = [*(task for task, _ in waiting.values()), *left]
+                yield from (Made(part, _LOST, missing=True) for task in lost for part in task.parts)
                 return
             there = _workers(client)
             if not there and not told:
@@ -262,22 +292,24 @@ def made(client: "Client", missing: Sequence[Task], log: Callable[[str], None]) 
                 known |= new
             for future, (task, worker) in list(waiting.items()):
                 if future.done():
-                    yield _come_home(task, future)
+                    yield from _come_home(task, future)
                 elif worker not in there:
                     future.cancel()
-                    deaths[task.key] += 1
-                    if deaths[task.key] == _TIMES:
-                        yield Made(task, f"FAILED: {_TIMES} workers died of it (out of memory?)")
-                    else:
-                        log(f"the worker of {task.name} died, another goes on with it")
-                        left.append(task)
+                    for part in task.parts:
+                        deaths[part.key] += 1
+                        if deaths[part.key] == _TIMES:
+                            yield Made(part, f"FAILED: {_TIMES} workers died of it (out of memory?)")
+                        else:
+                            log(f"the worker of {part.name} died, another goes on with it")
+                            left.append(part)
                 else:
                     continue
                 del waiting[future]
             busy = {worker for _, worker in waiting.values()}
             for worker in [worker for worker in there if worker not in busy][: len(left)]:
                 task = left.popleft()
-                waiting[client.submit(_make, task.order(), mark, workers=[worker], pure=False)] = task, worker
+                future = client.submit(_make, task.order(), len(task.parts), mark, workers=[worker], pure=False)
+                waiting[future] = task, worker
             if waiting:
                 # cancelled where the scheduler is out of reach
                 with suppress(TimeoutError, CancelledError):
@@ -289,9 +321,14 @@ def made(client: "Client", missing: Sequence[Task], log: Callable[[str], None]) 
 
 
 @lru_cache(maxsize=1)
-def _memory(sweep: str) -> dict:
-    """Data sets and hashes of weights that this process has read for a sweep."""
-    return {}
+def _memory(sweep: str) -> tuple[dict, dict]:
+    """Data sets and hashes of weights that this process has read for a sweep, and what the last run had open."""
+    return {}, {}
+
+
+def n_workers(client: "Client") -> int:
+    """How many workers a client has, those that are to come included."""
+    return max(len(_workers(client)), len(client.cluster.worker_spec) if client.cluster else 1)
 
 
 def _workers(client: "Client") -> list[str]:
@@ -315,22 +352,24 @@ def _compare_versions(client: "Client", workers: set[str], log: Callable[[str], 
                 log(f"note: {worker} has {others}: its numbers may differ")
 
 
-def _make(work: Work, mark: Path) -> tuple[str, str, float, bytes | None]:
-    """Make something on a worker: what went wrong, its machine, the seconds, and what was made where the folder of `mark` is not
-    on its disks."""
-    started, where, error, content = time.monotonic(), socket.gethostname(), "", None
+def _make(work: Work, n_parts: int, mark: Path) -> tuple[list[tuple[str, bytes | None]], str, float]:
+    """Make things on a worker: what went wrong with each, and what was made where the folder of `mark` is not on its disks;
+    its machine, and the seconds."""
+    started, where = time.monotonic(), socket.gethostname()
     with ExitStack() as stack:
         shared = mark.exists()
         folder = mark.parent if shared else Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lmptlib-")))
         try:
-            there = work(folder, mark.name)
-            content = None if shared else _packed(there)
+            told = [
+                (failed(one), None) if isinstance(one, Exception) else ("", None if shared else _packed(one))
+                for one in work(folder, mark.name)
+            ]
         except Exception as reason:  # whatever stops one task, the others go on; it is named at the end
             # but where their disk is full
             if shared and isinstance(reason, DiskError):
                 raise
-            error = failed(reason)
-    return error, where, time.monotonic() - started, content
+            told = [(failed(reason), None)] * n_parts
+    return told, where, time.monotonic() - started
 
 
 def failed(reason: Exception) -> str:
@@ -338,12 +377,14 @@ def failed(reason: Exception) -> str:
     return f"FAILED: {reason if isinstance(reason, DataError) else first_line(reason)}"
 
 
-def _make_run(config: Config, key: str, runner: Runner, force: bool, out: Path, sweep: str) -> Path:
-    plan = plan_run(config, out, _memory(sweep))
-    if plan.key != key:
+def _make_runs(
+    configs: Sequence[Config], keys: Sequence[str], runner: Runner | None, force: bool, out: Path, sweep: str
+) -> list[Path | Exception]:
+    read, opened = _memory(sweep)
+    plans = [plan_run(config, out, read) for config in configs]
+    if [plan.key for plan in plans] != keys:
         raise ValueError(f"data, weights or library on {socket.gethostname()} are not those of the machine that asks")
-    runner(plan, force)
-    return plan.path
+    return RunTask(tuple(plans), force, runner, opened).make()
 
 
 def _packed(path: Path) -> bytes:
@@ -357,26 +398,27 @@ def _packed(path: Path) -> bytes:
     return content.getvalue()
 
 
-def _come_home(task: Task, future: Any) -> Made:
-    """What a worker tells of a task; what it made is written here where it comes with it. Raises DiskError."""
+def _come_home(task: Task, future: Any) -> list[Made]:
+    """What a worker tells of a task's parts; what it made is written here where it comes with it. Raises DiskError."""
     from distributed import CancelledError, KilledWorker
     from distributed.comm import CommClosedError
 
     try:
-        error, where, seconds, content = future.result()
-        if content:
-            task.unpack(content)
+        told, where, seconds = future.result()
+        for part, (_, content) in zip(task.parts, told):
+            if content:
+                part.unpack(content)
     except (CancelledError, CommClosedError):
-        return Made(task, _LOST, missing=True)
+        return [Made(part, _LOST, missing=True) for part in task.parts]
     except KilledWorker:
-        return Made(task, "FAILED: its workers died (out of memory?)")
+        return [Made(part, "FAILED: its workers died (out of memory?)") for part in task.parts]
     except DiskError:
         raise
     except Exception as reason:  # what a worker cannot tell or do, as where lmptlib is missing there
-        return Made(task, f"FAILED: {first_line(reason)}")
+        return [Made(part, f"FAILED: {first_line(reason)}") for part in task.parts]
     finally:
         future.release()
-    return Made(task, error, where, seconds)
+    return [Made(part, error, where, seconds / len(told)) for part, (error, _) in zip(task.parts, told)]
 
 
 def _unpack(content: bytes, plan: Plan) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from lmptlib.clip.extraction import Extraction
 from lmptlib.clip.features import (
     Stretch,
     Towers,
@@ -31,7 +32,7 @@ from lmptlib.sweeps.engine import attempts
 from lmptlib.training.plan import check_model, pick_device
 
 # What a feature depends on, and where things lie.
-SETTINGS = ("data_root", "cache", "model", "weights", "preprocess", "device")
+SETTINGS = ("data_root", "cache", "model", "weights", "preprocess", "decoding", "features", "precision", "device")
 _HERE = Workers()
 
 
@@ -54,8 +55,13 @@ class PartTask:
     def home(self) -> Path:
         return self.path.parent
 
-    def make(self) -> object:
-        return make_part(self.opened(), self.stretch, self.path, self.progress.add, log=self.progress.log)
+    @property
+    def parts(self) -> list["PartTask"]:
+        return [self]
+
+    def make(self) -> list[Path]:
+        make_part(self.opened(), self.stretch, self.path, self.progress.add, log=self.progress.log)
+        return [self.path]
 
     def order(self) -> Work:
         return partial(_make_part, self.config, self.stretch, self.path.name)
@@ -81,12 +87,13 @@ def extract_features(
     elsewhere = bool(workers.scheduler or workers.batch)
     device = "cuda" if elsewhere and config.device == "cuda" else pick_device(config.device)
     config = config.model_copy(update={"device": device})
-    opened = cache(partial(load_clip, config.model, config.weights, device, log, config.preprocess))
+    opened = cache(partial(load_clip, config.model, config.weights, device, log, config.preprocess, config.precision))
     # workers open their own, and may have another device
     clip = opened() if workers.here else load_clip(config.model, config.weights, "cpu", log, config.preprocess)
-    towers, folder = Towers(clip.fingerprint, device), cache_folder(config.cache).absolute()
+    towers = Towers(clip.fingerprint_on(device, config.precision), device)
+    folder = cache_folder(config.cache).absolute()
     del clip
-    splits = _stretches(dataset, captions, folder)
+    splits = _stretches(dataset, captions, folder, config.extraction)
     paths = {split: [part_path(folder, towers, stretch) for stretch in found] for split, found in splits.items()}
     progress = Progress(f"features of {dataset.name}", 0, log, "images and captions" if captions else "images")
     tasks = {
@@ -113,10 +120,10 @@ def extract_features(
     return table
 
 
-def _stretches(dataset: Dataset, captions: bool, cache: Path) -> dict[str, list[Stretch]]:
+def _stretches(dataset: Dataset, captions: bool, cache: Path, extraction: Extraction) -> dict[str, list[Stretch]]:
     """What runs read of a data set, by its splits."""
-    found = {name: image_stretches(split, name == "train", cache) for name, split in dataset.splits.items()}
-    return found | ({"captions": caption_stretches(dataset.train)} if captions else {})
+    found = {name: image_stretches(split, name == "train", cache, extraction) for name, split in dataset.splits.items()}
+    return found | ({"captions": caption_stretches(dataset.train, extraction)} if captions else {})
 
 
 def _make(
@@ -126,7 +133,7 @@ def _make(
     sizes = {task.key: len(task.stretch) for task in tasks}
     progress.begin(sum(sizes.values()))
     states, failures, behind = {}, list[str](), 0
-    for number, part in enumerate(attempts(tasks, workers, log), 1):
+    for number, part in enumerate(attempts(lambda n: tasks, len(tasks), workers, log), 1):
         states[part.task.key] = part.state
         behind += sizes[part.task.key]
         progress.done = behind
@@ -137,17 +144,17 @@ def _make(
     return states, failures
 
 
-def _make_part(config: Config, stretch: Stretch, file: str, folder: Path, job: str) -> Path:
+def _make_part(config: Config, stretch: Stretch, file: str, folder: Path, job: str) -> list[Path]:
     """Make a part on a worker, under the name that whoever asks has for it."""
-    clip = _opened(config.model, config.weights, config.device, config.preprocess, job)
+    clip = _opened(config.model, config.weights, config.device, config.preprocess, config.precision, job)
     path = part_path(folder, clip, stretch)
     if path.name != file:
         raise ValueError(f"weights or library on {socket.gethostname()} are not those of the machine that asks")
     make_part(clip, stretch, path, count=lambda n: None, log=lambda line: None)
-    return path
+    return [path]
 
 
 @lru_cache(maxsize=1)
-def _opened(model: str, weights: str | None, device: str, preprocess: str, job: str) -> Clip:
+def _opened(model: str, weights: str | None, device: str, preprocess: str, precision: str, job: str) -> Clip:
     """A worker's CLIP, open for all its parts of a job."""
-    return load_clip(model, weights, device, log=lambda line: None, preprocess=preprocess)
+    return load_clip(model, weights, device, log=lambda line: None, preprocess=preprocess, precision=precision)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lmptlib.clip import features
+from lmptlib.clip.extraction import EXACT, Extraction
 from lmptlib.clip.model import Clip
 from lmptlib.data.dataset import Dataset, Split
 from lmptlib.data.stratified import draw_folds
@@ -22,21 +23,30 @@ AT_ONCE = 4096
 class Inputs:
     """The inputs of runs that share a data set and a CLIP, on its device. Each is made when it is first asked for.
 
-    views: what images are scored by, 1 for the whole image alone, 5 or 14 with crops. on_device: whether what steps read
-    but pixels is on the device.
+    views: what images are scored by, 1 for the whole image alone, 5 or 14 with crops. extraction: how their features are made
+    and kept. on_device: whether what steps read but pixels is on the device.
     """
 
     on_device = True
 
-    def __init__(self, dataset: Dataset, clip: Clip, cache: Path, log: Callable[[str], None], views: int = 1):
+    def __init__(
+        self,
+        dataset: Dataset,
+        clip: Clip,
+        cache: Path,
+        log: Callable[[str], None],
+        views: int = 1,
+        extraction: Extraction = EXACT,
+    ):
         self.dataset, self.clip, self.cache, self.log, self.views = dataset, clip, cache, log, views
+        self.extraction = extraction
         self.device = clip.device
         self._of_splits: dict[str, Tensor] = {}
         self._crops: dict[str, Tensor] = {}
 
     def of_tuned(self, clip: Clip) -> "Inputs":
         """The inputs that a tuned CLIP gives of the same data."""
-        return Inputs(self.dataset, clip, self.cache, self.log, self.views)
+        return Inputs(self.dataset, clip, self.cache, self.log, self.views, self.extraction)
 
     @cached_property
     def targets(self) -> Tensor:
@@ -66,13 +76,14 @@ class Inputs:
     @cached_property
     def images(self) -> Tensor:
         """Unit features (2, N, D) of the training images, plain and flipped."""
-        found = features.image_features(self.clip, self.dataset.train, True, self.cache, self.log)
+        found = features.image_features(self.clip, self.dataset.train, True, self.cache, self.log, self.extraction)
         return torch.stack([found["plain"], found["flipped"]]).to(self.device)
 
     @cached_property
     def captions(self) -> Tensor:
         """Unit features (N, D) of the captions."""
-        return features.caption_features(self.clip, self.dataset.train, self.cache, self.log).to(self.device)
+        of_train = self.clip, self.dataset.train, self.cache, self.log, self.extraction
+        return features.caption_features(*of_train).to(self.device)
 
     @cached_property
     def caption_ids(self) -> Tensor:
@@ -94,8 +105,8 @@ class Inputs:
             return self.images[0]
         if name not in self._of_splits:
             split = self.dataset.splits[name]
-            plain = features.image_features(self.clip, split, False, self.cache, self.log)["plain"]
-            self._of_splits[name] = plain.to(self.device)
+            found = features.image_features(self.clip, split, False, self.cache, self.log, self.extraction)
+            self._of_splits[name] = found["plain"].to(self.device)
         return self._of_splits[name]
 
     def crops(self, name: str) -> Tensor | None:
@@ -104,7 +115,7 @@ class Inputs:
             return None
         if name not in self._crops:
             split = self.dataset.splits[name]
-            crops = features.crop_features(self.clip, split, self.views, self.cache, self.log)
+            crops = features.crop_features(self.clip, split, self.views, self.cache, self.log, self.extraction)
             self._crops[name] = crops.to(self.device)
         return self._crops[name]
 

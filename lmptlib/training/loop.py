@@ -6,16 +6,21 @@ import torch
 from torch import Tensor
 
 from lmptlib.errors import NonFiniteLoss
-from lmptlib.training.graphs import Launcher
+from lmptlib.methods.base import Batch
+from lmptlib.training.graphs import Launcher, beside
 from lmptlib.training.state import TrainState
 
 
-def fit(states: Sequence[TrainState], on_epoch_end: Callable[[TrainState], bool | None]) -> None:
+def fit(
+    states: Sequence[TrainState],
+    on_epoch_end: Callable[[TrainState], bool | None],
+    on_failure: Callable[[TrainState, NonFiniteLoss], None] | None = None,
+) -> None:
     """Train runs to their last epoch; one for which `on_epoch_end` gives False after an epoch goes no further.
 
     The prompts of all runs are encoded in one pass of the text tower. A run in company gets the numbers that it gets alone.
-    Raises ValueError for runs that do not go together, and NonFiniteLoss after the epoch in which a loss was not finite;
-    the others have that epoch then.
+    `on_failure` sees a run whose loss was not finite, after the epoch in which it was not; the others go on. Without it that
+    is raised: NonFiniteLoss; the others have that epoch then. Raises ValueError for runs that do not go together.
     """
     going = [state for state in states if not state.finished]
     launch = Launcher(_step)
@@ -35,30 +40,48 @@ def fit(states: Sequence[TrainState], on_epoch_end: Callable[[TrainState], bool 
         whole, failures = [], []
         for state, text in zip(going, texts):
             try:
-                state.end_epoch(text)
+                state.end_epoch(text, len(going))
                 whole.append(state)
             except NonFiniteLoss as error:
-                failures.append(error)
+                failures.append((state, error))
         going = [state for state in whole if on_epoch_end(state) is not False and not state.finished]
-        if failures:
-            raise failures[0]
+        for state, reason in failures:
+            if on_failure is None:
+                raise reason
+            on_failure(state, reason)
 
 
 def _step(states: Sequence[TrainState], size: int, diagnosed: bool, recorded: bool) -> None:
     """A step of all runs, over the next `size` images of each."""
-    batches = [state.batch(size) for state in states]
-    prompts = [state.method.prompts(batch) for state, batch in zip(states, batches)]
+    batches = beside(lambda state: state.batch(size), states)
+    prompts = beside(lambda state, batch: state.method.prompts(batch), states, batches)
     texts = states[0].inputs.clip.encode_prompts(prompts)  # (P, D) each
-    terms = [state.method.losses(batch, text) for state, batch, text in zip(states, batches, texts)]
-    for state, batch, text, losses in zip(states, batches, texts, terms):
+
+    def learn(state: TrainState, batch: Batch, text: Tensor | None) -> dict[str, Tensor]:
+        losses = state.method.losses(batch, text)
         state.recorder.step(losses, batch.targets, batch.known, recorded)
-        if diagnosed:
-            state.diagnose(batch, text, losses)
         state.optimizer.zero_grad()
+        return losses
+
+    terms = beside(learn, states, batches, texts)
+    if diagnosed:
+        for state, batch, text, gradients in zip(states, batches, texts, _gradients(states, terms)):
+            state.diagnose(batch, text, gradients)
     # Each run's loss reaches its own parameters alone: their sum moves all of them at once.
     torch.stack([losses["loss"] for losses in terms]).sum().backward()
-    for state in states:
-        state.update()
+    beside(lambda state: state.update(), states)
+
+
+def _gradients(states: Sequence[TrainState], terms: Sequence[dict[str, Tensor]]) -> list[dict[str, Tensor | None]]:
+    """Gradients of each run's terms on what moves first in it; of all runs in one pass for a term."""
+    found: list[dict[str, Tensor | None]] = [{} for _ in states]
+    for name in dict.fromkeys(name for of_run in terms for name in of_run if name.startswith("loss_")):
+        having = [run for run, of_run in enumerate(terms) if name in of_run]
+        total = torch.stack([terms[run][name] for run in having]).sum()
+        moved = [states[run].learned[0] for run in having]
+        for run, gradient in zip(having, torch.autograd.grad(total, moved, retain_graph=True, allow_unused=True)):
+            found[run][name] = gradient
+    return found
 
 
 @torch.no_grad()

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lmptlib.clip import features
+from lmptlib.clip.extraction import EXACT, Extraction
 from lmptlib.clip.model import Clip
 from lmptlib.clip.parts import Parts
 from lmptlib.data.dataset import Dataset
@@ -18,12 +19,15 @@ from lmptlib.training.inputs import AT_ONCE, Inputs
 HELD = 2 * 10**9
 
 
-def inputs_of(dataset: Dataset, clip: Clip, cache: Path, log: Callable[[str], None], views: int = 1) -> Inputs:
+def inputs_of(
+    dataset: Dataset, clip: Clip, cache: Path, log: Callable[[str], None], views: int = 1, how: Extraction = EXACT
+) -> Inputs:
     """Inputs in memory, or on the disk where the training images' features and targets take more bytes than are to be held."""
-    mapped = MappedInputs(dataset, clip, cache, log, views)
+    given = dataset, clip, cache, log, views, how
+    mapped = MappedInputs(*given)
     (n_images, n_classes), numbers = dataset.train.shown.shape, 2 * mapped.width
     held = max(HELD, torch.cuda.mem_get_info()[0] // 2) if clip.device == "cuda" else HELD
-    return mapped if 4 * n_images * (numbers + n_classes) > held else Inputs(dataset, clip, cache, log, views)
+    return mapped if 4 * n_images * (numbers + n_classes) > held else Inputs(*given)
 
 
 class MappedInputs(Inputs):
@@ -40,7 +44,7 @@ class MappedInputs(Inputs):
         return "cpu"
 
     def of_tuned(self, clip: Clip) -> Inputs:
-        return inputs_of(self.dataset, clip, self.cache, self.log, self.views)
+        return inputs_of(self.dataset, clip, self.cache, self.log, self.views, self.extraction)
 
     def read(self, name: str) -> None:
         self._parts(name)
@@ -67,7 +71,8 @@ class MappedInputs(Inputs):
     def _parts(self, name: str) -> dict[str, Parts]:
         if name not in self._of_parts:
             split = self.dataset.splits[name]
-            self._of_parts[name] = features.image_parts(self.clip, split, name == "train", self.cache, self.log)
+            of_images = name == "train", self.cache, self.log, self.extraction
+            self._of_parts[name] = features.image_parts(self.clip, split, *of_images)
         return self._of_parts[name]
 
     @cached_property
@@ -76,7 +81,7 @@ class MappedInputs(Inputs):
 
     @cached_property
     def _captions(self) -> Parts:
-        return features.caption_parts(self.clip, self.dataset.train, self.cache, self.log)
+        return features.caption_parts(self.clip, self.dataset.train, self.cache, self.log, self.extraction)
 
     def _read(self, name: str, rows: Tensor, flips: Tensor) -> Tensor:
         """Rows (B,) of a field of a batch, images flipped where `flips` is 1."""

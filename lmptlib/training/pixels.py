@@ -8,7 +8,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
-from torchvision.transforms import InterpolationMode, RandomResizedCrop
 
 from lmptlib.clip.model import Clip
 from lmptlib.data.images import open_image
@@ -27,6 +26,8 @@ class Pictures(Dataset):
     """
 
     def __init__(self, clip: Clip, paths: Sequence[Path], augment: float):
+        from torchvision.transforms import InterpolationMode, RandomResizedCrop
+
         self.paths, self.preprocess, self.augment = paths, clip.preprocess, augment
         self.crop = RandomResizedCrop(
             clip.model.visual.image_size, scale=(augment, 1.0), interpolation=InterpolationMode.BICUBIC

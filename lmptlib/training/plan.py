@@ -1,7 +1,7 @@
 """What a run would be, before a model is loaded."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import torch
 from lmptlib.clip.loading import EMBEDDED, weights_fingerprint
 from lmptlib.clip.model import Clip
 from lmptlib.clip.tackle import enriched
-from lmptlib.config import Config, resolve
+from lmptlib.config import COMMON, Config, resolve
 from lmptlib.data.checks import repeated_pictures
 from lmptlib.data.dataset import Dataset, Split
 from lmptlib.data.loading import load_dataset
@@ -70,12 +70,20 @@ class Plan:
     def folder(self) -> RunFolder:
         return RunFolder(self.path, self.key)
 
+    @property
+    def reads(self) -> tuple:
+        """What its inputs are made of: runs that have this alike can share a CLIP and inputs."""
+        own = ("recipe", "method", "pool")
+        common = {name: getattr(self.config, name) for name in COMMON if name not in own}
+        return (*common.items(), self.cache, *self.fingerprints.items())
+
     def enriched(self, clip: Clip, log: Callable[[str], None] = print) -> Dataset:
         """Its data set as it is trained on: with what this CLIP finds in the pool, where there is one."""
         if self.pool is None:
             return self.dataset
         settings = self.config
-        return enriched(self.dataset, self.pool, clip, settings.tackle_to, settings.tackle_tau, self.cache, log)
+        of_pool = settings.tackle_to, settings.tackle_tau, self.cache, log, settings.extraction
+        return enriched(self.dataset, self.pool, clip, *of_pool)
 
     def edited(self) -> "Plan":
         """With a folder and a key of its own: a run that is changed by hand is none of its configuration any more."""
@@ -96,8 +104,8 @@ def plan_run(
         config = config.model_copy(update={"device": pick_device(config.device)})
     memory = {} if memory is None else memory
     cache = cache_folder(config.cache, out)
-    weights = _once(memory, weights_fingerprint, config.model, config.weights)
-    dataset, fingerprint = _once(memory, _read, config.dataset, config.data_root, cache)
+    weights = once(memory, weights_fingerprint, config.model, config.weights)
+    dataset, fingerprint = once(memory, _read, config.dataset, config.data_root, cache)
     if METHODS[config.method].needs_captions(config.settings) and dataset.train.captions is None:
         to_do = "add them ('lmpt data caption'), or use method coop"
         raise ValueError(f"{dataset.name}: method '{config.method}' learns from captions, and there are none: {to_do}")
@@ -108,7 +116,7 @@ def plan_run(
     fingerprints, pool = {"dataset": fingerprint, "clip": weights}, None
     if config.enriches:
         _check_enriched(config, dataset)
-        pool, fingerprints["pool"] = _once(memory, _read_pool, config.tackle, config.data_root, cache)
+        pool, fingerprints["pool"] = once(memory, _read_pool, config.tackle, config.data_root, cache)
     key = run_key(config, fingerprints)
     path = outputs_folder(out) / run_name(config, dataset.name, key)
     return Plan(config, dataset, fingerprints, key, path, cache, marks, pool)
@@ -164,7 +172,8 @@ def _read_pool(name: str, data_root: str | None, cache: Path) -> tuple[Split, st
     return pool, hashlib.sha256("".join([COMPARING, *pool.digests(cache)]).encode()).hexdigest()
 
 
-def _once(memory: dict, function: Callable, *arguments: str | Path | None) -> Any:
+def once(memory: dict, function: Callable, *arguments: Hashable) -> Any:
+    """What a function gives of arguments, from a memory where that has it."""
     if (function, arguments) not in memory:
         memory[function, arguments] = function(*arguments)
     return memory[function, arguments]

@@ -90,7 +90,8 @@ class Recorder:
                     self.probabilities[f"{every}_{side}"].append(means)
         self._of_epochs.clear()
         self._n_rows = 0
-        return {name: total.item() / self._shown for name, total in self._sums.items()}
+        totals = torch.stack([*self._sums.values()]).tolist() if self._sums else []
+        return {name: total / self._shown for name, total in zip(self._sums, totals)}
 
     def broke(self) -> tuple[Tensor, Tensor] | None:
         """Logits and targets (B, C) of the first step of this epoch whose loss was not finite, if one was."""

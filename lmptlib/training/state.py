@@ -106,8 +106,9 @@ class TrainState:
             if self.method.reads:
                 self.method.solve(inputs.whole(self.method.reads))
             self.selection = self._own_selection()
-        self._record_epoch(self.encoded())
-        self.before = self.directions()
+        text = self.encoded()
+        self._record_epoch(text)
+        self.before = self._directions(text)
 
     # ---------------------------------------------------------------------------------------- phases and epochs
 
@@ -220,20 +221,22 @@ class TrainState:
             batch = replace(batch, pixels=next(self.pixels).unflatten(0, index.shape))
         return batch
 
-    def diagnose(self, batch: Batch, text: Tensor | None, terms: dict[str, Tensor]) -> None:
+    def diagnose(self, batch: Batch, text: Tensor | None, gradients: dict[str, Tensor | None]) -> None:
         """Norms of the terms' gradients on what moves first, and the method's own numbers; read after the epoch."""
         self.diagnosis: dict[str, Tensor] = {}
-        for name in terms:
-            if name.startswith("loss_"):
-                gradient = torch.autograd.grad(terms[name], self.learned[0], retain_graph=True, allow_unused=True)[0]
-                norm = torch.zeros((), device=self.inputs.device) if gradient is None else gradient.norm()
-                self.diagnosis[name.replace("loss_", "grad_")] = norm
+        for name, gradient in gradients.items():
+            norm = torch.zeros((), device=self.inputs.device) if gradient is None else gradient.norm()
+            self.diagnosis[name.replace("loss_", "grad_")] = norm
         self.diagnosis |= self.method.diagnostics(batch, text)
 
     def update(self) -> None:
         """Move what the phase moves, along the gradients that are there."""
         self.optimizer.step()
-        # AveragedModel of torch.optim.swa_utils asks the device at each step whether it has averaged yet.
+        if self.learning.ema:
+            self._average()
+
+    def _average(self) -> None:
+        # AveragedModel of torch.optim.swa_utils asks the device at each step whether it has averaged yet
         torch._foreach_lerp_(self.average, [p.detach() for p in self.learned], 1 - self.learning.ema)
 
     def advance(self) -> None:
@@ -253,18 +256,21 @@ class TrainState:
             else:  # a tensor, which stays where it is: a CUDA graph of a step reads it there
                 group["lr"] = torch.tensor(rate, device=self.inputs.device)
 
-    def end_epoch(self, text: Tensor | None) -> None:
+    def end_epoch(self, text: Tensor | None, company: int = 1) -> None:
         """Read what the epoch recorded, add its line to the history, and keep its weights if they are the best so far.
 
-        text: features (P, D) of the method's prompts as they stand. Raises NonFiniteLoss.
+        text: features (P, D) of the method's prompts as they stand. company: how many runs share the seconds of the epoch. Raises
+        NonFiniteLoss.
         """
         self.pixels = iter(())  # whoever read them ends
+        if not self.learning.ema:
+            self._average()
         if culprit := self.recorder.broke():
             raise NonFiniteLoss(self._explain(*culprit))
         self._record_epoch(text)
         settings = self.learning
         row: dict[str, Any] = {"epoch": self.epoch + 1, **self.recorder.read(), "lr": self.lr}
-        row |= {name: value.item() for name, value in self.diagnosis.items()}
+        row |= zip(self.diagnosis, torch.stack([value.float() for value in self.diagnosis.values()]).tolist())
         chooses = settings.select != "last" and self.ends[self.number] == self.epochs
         if split := settings.select if chooses else self._watched:
             with self._averaged():
@@ -272,7 +278,7 @@ class TrainState:
             if chooses and row[f"{split}_map"] > self.best:
                 self.best, self.selected = row[f"{split}_map"], row["epoch"]
                 self.best_weights = [average.clone() for average in self.average]
-        row["seconds"] = time.perf_counter() - self.started
+        row["seconds"] = (time.perf_counter() - self.started) / company
         self.history.append(row)
 
     @property
@@ -335,7 +341,10 @@ class TrainState:
     @torch.no_grad()
     def directions(self) -> Tensor | None:
         """What image features are compared with, (C, D), as it stands."""
-        directions = self.method.directions(self.encoded())
+        return self._directions(self.encoded())
+
+    def _directions(self, text: Tensor | None) -> Tensor | None:
+        directions = self.method.directions(text)
         return None if directions is None else directions.detach().clone()
 
     @torch.no_grad()

@@ -3,10 +3,10 @@
 import math
 import platform
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -21,13 +21,15 @@ from lmptlib.evaluation.by_class import judge
 from lmptlib.evaluation.measures import MEASURES
 from lmptlib.evaluation.metrics import OUT_OF_FOLD, evaluate, evaluate_folds
 from lmptlib.methods import METHODS
+from lmptlib.paths import DiskError
 from lmptlib.training import version_0_1
 from lmptlib.training.events import event_text
 from lmptlib.training.folder import RunFolder
 from lmptlib.training.folds import choose
+from lmptlib.training.inputs import Inputs
 from lmptlib.training.loop import fit
 from lmptlib.training.mapped import inputs_of
-from lmptlib.training.plan import Plan, plan_run
+from lmptlib.training.plan import Plan, once, plan_run
 from lmptlib.training.selection import in_words
 from lmptlib.training.state import TrainState
 
@@ -54,91 +56,167 @@ def train(
     ValueError for wrong input before training starts, NonFiniteLoss if the loss stops being finite, KeyboardInterrupt after
     an interrupted run is written.
     """
-    plan = plan or plan_run(config, out)
+    (made,) = train_together([plan or plan_run(config, out)], force, log, on_epoch_end)
+    if isinstance(made, Exception):
+        raise made
+    return made
+
+
+def train_together(
+    plans: Sequence[Plan],
+    force: bool = False,
+    log: Callable[[str], None] = print,
+    on_epoch_end: Callable[[TrainState], bool | None] | None = None,
+    opened: dict | None = None,
+) -> list[Path | Exception]:
+    """Train runs as `train` does one, in one pass of the text tower for all: the folder of each, or what it failed by.
+
+    Plans as a stack of `lmptlib.training.stacks` has them. A run that fails leaves the others going. They may stand at
+    different epochs: each goes on from its own. `opened` keeps the CLIP and the inputs for the next call that reads the
+    same. Raises DiskError, and what stops all of them: KeyboardInterrupt, once those that have an epoch are written.
+    """
+    runs = [_Run(plan, log if len(plans) == 1 else _naming(plan, log)) for plan in plans]
+    opened, started, interrupt = {} if opened is None else opened, time.time(), None
     with ExitStack() as locks:
-        locks.enter_context(plan.folder.lock(log))
+        # in one order, so that no two processes wait for each other
+        for run in sorted(runs, key=lambda run: run.plan.path):
+            with run.may_fail():
+                run.begin(force, locks, opened)
+        going = {run.state: run for run in runs if run.made is None}
+        try:
+            fit(
+                [*going],
+                lambda state: going[state].after_epoch(on_epoch_end),
+                lambda state, error: going[state].fail(error),
+            )
+        except KeyboardInterrupt as error:
+            interrupt = error
+        going = {state: run for state, run in going.items() if run.made is None and (not interrupt or run.take_back())}
+        share = (time.time() - started) / max(len(going), 1)
+        for run in going.values():
+            with run.may_fail():
+                run.finish(share)
+    if interrupt:
+        raise interrupt
+    return [cast(Path | Exception, run.made) for run in runs]
+
+
+def _naming(plan: Plan, log: Callable[[str], None]) -> Callable[[str], None]:
+    """A log of one of several runs."""
+    return lambda line: log(f"{plan.path.name}: {line}")
+
+
+class _Run:
+    """A run on its way to its folder. made: that folder, once it is finished, or what the run failed by."""
+
+    state: TrainState
+
+    def __init__(self, plan: Plan, log: Callable[[str], None]):
+        self.plan, self.log = plan, log
+        self.made: Path | Exception | None = None
+
+    @contextmanager
+    def may_fail(self) -> Iterator[None]:
+        """What stops this run is what it failed by; a disk that takes no more stops all."""
+        try:
+            yield
+        except DiskError:
+            raise
+        except Exception as error:
+            self.fail(error)
+
+    def fail(self, error: Exception) -> None:
+        self.made = error
+
+    def begin(self, force: bool, locks: ExitStack, opened: dict) -> None:
+        """Lock its folder, and bring its training to the last whole epoch that is there; a finished run is made."""
+        plan, self.locks = self.plan, locks
+        locks.enter_context(plan.folder.lock(self.log))
         if plan.folder.finished and not force:
-            log(f"finished already: {plan.path}")
-            return plan.path
-        return _work(plan, force, log, on_epoch_end or (lambda state: None), locks)
+            self.log(f"finished already: {plan.path}")
+            self.made = plan.path
+            return
+        config, selection, inputs = plan.config, None, _open_inputs(plan, opened, self.log)
+        if config.learning and config.learning.select == "folds":
+            selection = choose(config, inputs, plan.fingerprints, self.log, force)
+            config = config.with_settings(select="last", trials="", **selection.chosen)
+        self.state = TrainState(config, inputs, selection, plan.folder.events)
+        checkpoint = None if force else plan.folder.checkpoint(self.log)
+        if checkpoint:
+            self._go_on(checkpoint)
+            self.log(f"going on after epoch {self.state.epoch} of {self.state.epochs}: {plan.path}")
+        else:
+            for name in version_0_1.stopped_twins(config, plan.dataset.name, plan.path.parent):
+                self.log(f"note: {name} was stopped by version 0.1, and is not gone on with: this run begins anew")
+            plan.folder.begin(_record(plan, self.state))
+        self.past = sum(row["seconds"] for row in self.state.history)
+
+    def _go_on(self, checkpoint: dict[str, Any]) -> None:
+        self.state.load_state_dict(checkpoint)
+        self.plan.folder.go_on(checkpoint)
+
+    def after_epoch(self, on_epoch_end: Callable[[TrainState], bool | None] | None) -> bool | None:
+        """Write an epoch down, and what is edited after it; False ends the training."""
+        state = self.state
+        self.plan.folder.add_epoch(state.state_dict())
+        self.log(_line(state))
+        known = len(state.events)
+        goes_on = on_epoch_end(state) if on_epoch_end else None
+        for event in state.events[known:]:
+            self.log(f"edited: {event_text(event)}")
+        if not known and state.events:
+            self.plan = self.plan.edited()
+            self.locks.enter_context(self.plan.folder.lock(self.log))
+            self.plan.folder.branch(_record(self.plan, state), state.state_dict())
+        elif known < len(state.events):
+            self.plan.folder.rewrite(_record(self.plan, state))
+        return goes_on
+
+    def take_back(self) -> bool:
+        """Return to the last whole epoch, from one that an interrupt broke; whether there is one."""
+        whole = self.plan.folder.checkpoint(self.log)
+        if whole:
+            self._go_on(whole)
+        return bool(whole)
+
+    def finish(self, seconds: float) -> None:
+        """Evaluate and write it; `seconds` are its share of the training."""
+        state, started = self.state, time.time()
+        state.finish()
+        metrics = _write(self.plan, state, self.past + seconds + time.time() - started)
+        if state.selection:
+            self.log(
+                f"{OUT_OF_FOLD}: {MEASURES[self.plan.dataset.task.kind].name} "
+                f"{_percent(metrics['out_of_fold']['total'])}; chosen: {in_words(state.selection.chosen)}"
+            )
+        if "on_validation" in metrics:
+            self.log(f"chosen on the validation images: {in_words(state.method.chosen)}")
+        self.log(_result(self.plan, state, metrics))
+        self.made = self.plan.path
 
 
-def _work(
-    plan: Plan,
-    force: bool,
-    log: Callable[[str], None],
-    on_epoch_end: Callable[[TrainState], bool | None],
-    locks: ExitStack,
-) -> Path:
-    """Train what is missing of a run, evaluate it and write it; its folder."""
-    config, dataset, started = plan.config, plan.dataset, time.time()
-    for warning in dataset.warnings:
+def _open_inputs(plan: Plan, opened: dict, log: Callable[[str], None]) -> Inputs:
+    """What a run reads, whole images and crops of all splits; what is `opened` already, where it is the same."""
+    config, found = plan.config, opened.get(plan.reads)
+    for warning in plan.dataset.warnings:
         log(f"note: {warning}")
-    clip = load_clip(config.model, config.weights, config.device, log, config.preprocess)
-    dataset = plan.enriched(clip, log)
+    if not found:
+        # the last one makes room for the next
+        opened.clear()
+    towers = config.model, config.weights, config.device, log, config.preprocess, config.precision
+    clip = found.clip if found else load_clip(*towers)
+    dataset = found.dataset if found else plan.enriched(clip, log)
     captions = dataset.train.captions if METHODS[config.method].needs_captions(config.settings) else None
-    for note in cut_texts(clip, dataset.class_names, captions or ()):
+    for note in once(opened, cut_texts, clip, dataset.class_names, captions or ()):
         log(f"note: {dataset.name}: {note}")
     _check_tables(config, dataset)
-    inputs = inputs_of(dataset, clip, plan.cache, log, config.views)
+    inputs = opened[plan.reads] = found or inputs_of(dataset, clip, plan.cache, log, config.views, config.extraction)
     for name in dataset.splits:
         inputs.read(name)  # what cannot be read is said before training, and before crops, which take longer
     for name in dataset.splits:
         if name != "train":
             inputs.crops(name)
-    selection = None
-    if config.learning and config.learning.select == "folds":
-        selection = choose(config, inputs, plan.fingerprints, log, force)
-        config = config.with_settings(select="last", trials="", **selection.chosen)
-    state = TrainState(config, inputs, selection, plan.folder.events)
-    checkpoint = None if force else plan.folder.checkpoint(log)
-    if checkpoint:
-        _go_on(state, plan.folder, checkpoint)
-        log(f"going on after epoch {state.epoch} of {state.epochs}: {plan.path}")
-    else:
-        for name in version_0_1.stopped_twins(config, dataset.name, plan.path.parent):
-            log(f"note: {name} was stopped by version 0.1, and is not gone on with: this run begins anew")
-        plan.folder.begin(_record(plan, state))
-    past = sum(row["seconds"] for row in state.history)
-
-    def after_epoch(state: TrainState) -> bool | None:
-        nonlocal plan
-        plan.folder.add_epoch(state.state_dict())
-        log(_line(state))
-        known = len(state.events)
-        goes_on = on_epoch_end(state)
-        for event in state.events[known:]:
-            log(f"edited: {event_text(event)}")
-        if not known and state.events:
-            plan = plan.edited()
-            locks.enter_context(plan.folder.lock(log))
-            plan.folder.branch(_record(plan, state), state.state_dict())
-        elif known < len(state.events):
-            plan.folder.rewrite(_record(plan, state))
-        return goes_on
-
-    interrupt = None
-    try:
-        fit([state], after_epoch)
-    except KeyboardInterrupt as error:
-        whole = plan.folder.checkpoint(log)
-        if not whole:
-            raise
-        _go_on(state, plan.folder, whole)  # the epoch that it broke is taken back
-        interrupt = error
-    state.finish()
-    metrics = _write(plan, state, past + time.time() - started)
-    if state.selection:
-        log(
-            f"{OUT_OF_FOLD}: {MEASURES[dataset.task.kind].name} {_percent(metrics['out_of_fold']['total'])}; "
-            f"chosen: {in_words(state.selection.chosen)}"
-        )
-    if "on_validation" in metrics:
-        log(f"chosen on the validation images: {in_words(state.method.chosen)}")
-    log(_result(plan, state, metrics))
-    if interrupt:
-        raise interrupt
-    return plan.path
+    return inputs
 
 
 def _check_tables(config: Config, dataset: Dataset) -> None:
@@ -147,11 +225,6 @@ def _check_tables(config: Config, dataset: Dataset) -> None:
     needed = {select, *(["train"] if method.reads or select == "folds" else []), *(["val"] if method.settles else [])}
     for name in needed & dataset.splits.keys():
         check_table(dataset.splits[name].shown, str(dataset.splits[name].source))
-
-
-def _go_on(state: TrainState, folder: RunFolder, checkpoint: dict[str, Any]) -> None:
-    state.load_state_dict(checkpoint)
-    folder.go_on(checkpoint)
 
 
 def _write(plan: Plan, state: TrainState, seconds: float) -> dict[str, Any]:

@@ -19,10 +19,10 @@ QUICK = ("05_embeddings",)
 NOTEBOOKS = [pytest.param(p, id=p.stem, marks=[] if p.stem in QUICK else pytest.mark.every_notebook) for p in PATHS]
 SMALL = {"epochs": 2, "batch_size": 8, "n_seeds": 1, "n_images": 10, "interactive": True}
 
-# What an explorer shows, without what its controls say of themselves.
+# What an explorer shows, without what its controls say of themselves and what trains by itself.
 SHOWN = """output => {
   const copy = output.cloneNode(true);
-  copy.querySelectorAll('.noUi-target, .widget-readout, .modebar-container, select, option, input').forEach(e => e.remove());
+  copy.querySelectorAll('.noUi-target, .widget-readout, .modebar-container, .lmpt-tryouts, select, option, input').forEach(e => e.remove());
   const texts = [...output.querySelectorAll('.widget-text input, .widget-textarea textarea')].map(e => e.value);
   return copy.innerHTML + texts;
 }"""
@@ -199,6 +199,26 @@ def test_a_run_is_watched_paused_stopped_and_taken_up(lab, tab, tiny):
     page.wait_for_function(f"!{disabled}", timeout=120_000)
     assert not Run(part.folder).stopped and len(Run(part.folder).history) == 40
     assert not tab.outside and not tab.errors
+
+
+@pytest.mark.every_notebook
+def test_a_slider_of_a_loss_trains_while_it_moves(lab, tab, tiny):
+    page, values = tab.page, {"dataset": str(tiny.path), "out": str(tiny.folder / "out")}
+    trained = run_all(tab, lab, find_notebook("loss_landscape"), values).output_with(".lmpt-tryouts")
+    trained.get_by_text("epoch 5 of 5").wait_for(timeout=60_000)
+    paths = """[...document.querySelectorAll('.lmpt-tryouts .scatterlayer .js-line')].map(e => e.getAttribute('d')).join()"""
+    before = page.evaluate(paths)
+    handle = trained.locator(".noUi-handle").first
+    handle.focus()
+    for _ in range(5):
+        handle.press("ArrowRight")
+    trained.get_by_text("epoch 5 of 5; faint: db_focal").wait_for(timeout=30_000)
+    assert trained.get_by_text("db_focal, alpha").count() == 1 and page.evaluate(paths) != before
+    # the curves of now, those of before, and no more
+    assert page.evaluate("document.querySelectorAll('.lmpt-tryouts .cartesianlayer .subplot').length") == 3
+    trained.locator(".lmpt-tryouts").scroll_into_view_if_needed()
+    tab.screenshot("loss-tryouts")
+    assert not tab.outside and not tab.errors and not find_runs(tiny.folder / "out")
 
 
 @pytest.mark.every_notebook

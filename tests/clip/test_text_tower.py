@@ -154,3 +154,24 @@ def test_a_layout_tells_where_tokens_stand():
     assert layout.last.tolist() == [2, 3, 4] and layout.shared.tolist() == [0]
     prompts = Prompts.padded(torch.arange(12.0).view(2, 3, 2), [1, 2])
     assert prompts.tokens[:, 0].tolist() == [0, 2, 6, 8, 10] and prompts.shape == Shape((1, 2))
+
+
+def test_precision_is_bf16_where_it_is_asked_for(clip):
+    """Features then deviate by bfloat16's 8 bits, and have a fingerprint of their own."""
+    half = Clip(clip.model, clip.tokenizer, clip.preprocess, clip.name, "weights", "cpu", "bf16")
+    whole = Clip(clip.model, clip.tokenizer, clip.preprocess, clip.name, "weights", "cpu", "fp32")
+    learner = learner_of(clip, True, "end")
+    (found,), (exact,) = half.encode_prompts([learner()]), whole.encode_prompts([learner()])
+    error = (found - exact).abs().max()
+    assert found.dtype == torch.float32 and 0 < error < 2**-8
+    assert (found * exact).sum(1).min() > 0.9999
+    gradients = [
+        torch.autograd.grad(each.square().sum() + each[:, 0].sum(), learner.context)[0] for each in (found, exact)
+    ]
+    assert torch.nn.functional.cosine_similarity(*(g.flatten() for g in gradients), dim=0) > 0.99
+    plain = Clip(clip.model, clip.tokenizer, clip.preprocess, clip.name, "weights", "cpu")
+    assert plain.fingerprint == whole.fingerprint != half.fingerprint
+    assert (
+        plain.fingerprint_on("cpu", "bf16") == half.fingerprint
+        and half.fingerprint_on("cuda", "auto") == plain.fingerprint
+    )

@@ -19,7 +19,7 @@ from scipy import optimize, stats
 from scipy.sparse import csr_array
 
 from lmptlib.evaluation.accuracy import accuracy_intervals, resampled_accuracy
-from lmptlib.evaluation.average_precision import summarise, weighted_average_precision
+from lmptlib.evaluation.average_precision import average_precision, summarise
 from lmptlib.evaluation.by_class import judge
 from lmptlib.evaluation.intervals import class_intervals, half_width, mean_interval, resampled_means
 
@@ -57,6 +57,28 @@ def population_ap(mean: float, deviation: float, prevalence: float) -> float:
 def mean_for(ap: float, deviation: float, prevalence: float) -> float:
     """The mean of positives' scores with which the AP of infinitely many images is `ap`."""
     return optimize.brentq(lambda mean: population_ap(mean, deviation, prevalence) - ap, -8, 15)
+
+
+def weighted_average_precision(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """AP of each class under each of R weightings of the images: weights (R, N) -> (R, C).
+
+    The same as scikit-learn's with `sample_weight`, for all weightings at once. NaN where a class has no positive.
+    """
+    result = np.full((len(weights), labels.shape[1]), np.nan)
+    for c in range(labels.shape[1]):
+        order = np.argsort(-scores[:, c], kind="stable")
+        ranked, positive = scores[order, c], labels[order, c]
+        if not positive.any():
+            continue
+        w = weights[:, order].astype(np.float64)
+        last_of_tie = np.searchsorted(-ranked, -ranked[positive], side="right") - 1
+        seen = np.cumsum(w, axis=1)[:, last_of_tie]
+        hits = np.cumsum(w * positive, axis=1)[:, last_of_tie]
+        mass = w[:, positive]
+        precision = np.divide(hits, seen, out=np.zeros_like(hits), where=seen > 0)
+        total = mass.sum(1)
+        result[:, c] = np.divide((mass * precision).sum(1), total, out=np.full(len(w), np.nan), where=total > 0)
+    return result
 
 
 def class_coverage(
@@ -127,9 +149,7 @@ def mean_coverage(
     true, other = (aps.mean() for aps in known_aps(len(counts)))
     held = []
     for labels, ours, theirs in mean_sets(n_images, counts, deviation, n_sets, seed):
-        of_both = [
-            weighted_average_precision(labels, scores, np.ones((1, n_images))).mean() for scores in (ours, theirs)
-        ]
+        of_both = [average_precision(labels, scores).mean() for scores in (ours, theirs)]
         gap = of_both[1] - of_both[0]
         if percentiles:
             weights = _weights(n_images)

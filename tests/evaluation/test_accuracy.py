@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 from interval_coverage import accuracy_coverage
+from scipy import stats
 from sklearn.metrics import recall_score, top_k_accuracy_score
 
-from lmptlib.evaluation.accuracy import accuracy_intervals, class_accuracy, resampled_accuracy, top_accuracy
+from lmptlib.evaluation.accuracy import class_accuracy, resampled_accuracy, top_accuracy, wilson_intervals
 from lmptlib.evaluation.intervals import mean_interval
 from lmptlib.evaluation.metrics import evaluate
 
@@ -28,11 +29,11 @@ def test_top_accuracy(k):
     assert top_accuracy(LABELS, np.zeros_like(SCORES), k) == pytest.approx(k / 6), "equal scores stand in class order"
 
 
-def test_wilson_by_hand():
-    n, right, z = 20, class_accuracy(LABELS, SCORES)[0] * 20, 1.959964
-    middle = (right + z**2 / 2) / (n + z**2)
-    half = z / (n + z**2) * np.sqrt(right * (n - right) / n + z**2 / 4)
-    np.testing.assert_allclose(accuracy_intervals(LABELS, SCORES)[0], [middle - half, middle + half], atol=1e-6)
+@pytest.mark.parametrize("right", range(10))
+def test_wilson_is_scipys(right):
+    interval = stats.binomtest(right, 9).proportion_ci(method="wilson")
+    np.testing.assert_allclose(wilson_intervals(np.array([right]), np.array([9]))[0], interval, atol=1e-12)
+    assert np.isnan(wilson_intervals(np.zeros(1), np.zeros(1))).all()
 
 
 def test_draws_of_runs_on_the_same_images_are_paired():

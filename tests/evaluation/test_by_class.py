@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from interval_coverage import known_aps, mean_sets
+from interval_coverage import known_aps, mean_sets, weighted_average_precision
 from scipy import stats
 from scipy.sparse import csr_array
 
-from lmptlib.evaluation.average_precision import average_precision, weighted_average_precision
+from lmptlib.evaluation.average_precision import average_precision
 from lmptlib.evaluation.by_class import Judged, evaluate_by_class, judge
 from lmptlib.evaluation.intervals import half_width, mean_interval
 from lmptlib.evaluation.metrics import evaluate

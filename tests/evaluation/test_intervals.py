@@ -98,6 +98,27 @@ def test_a_positive_counts_once_in_its_own_precision(ties):
     np.testing.assert_allclose(source, many, atol=1e-4)
 
 
+@pytest.mark.parametrize("digits", [1, 9])
+def test_draws_of_many_images_are_those_of_cumulative_sums_over_all(digits):
+    rng = np.random.default_rng(digits)
+    labels = rng.permuted(np.arange(3000)[:, None] < [1, 40, 900, 3000], axis=0)
+    scores = (rng.normal(size=labels.shape) + labels).round(digits)
+    weights = rng.multinomial(3000, np.full(3000, 1 / 3000), size=7)
+    draws, source = resampled_average_precision(labels, scores, weights)
+    harmonic = np.append(0, np.cumsum(1 / np.arange(1, 3001)))
+    for c in range(4):
+        order = np.argsort(-scores[:, c])
+        positive = labels[order, c]
+        last = np.searchsorted(-scores[order, c], -scores[order, c][positive], side="right") - 1
+        ranked, own = weights[:, order], weights[:, order][:, positive]
+        seen, hits = (np.cumsum(of, axis=1)[:, last] for of in (ranked, ranked * positive))
+        lost = (seen - hits) * (harmonic[seen] - harmonic[seen - own])
+        with np.errstate(invalid="ignore"):
+            np.testing.assert_allclose(draws[:, c], 1 - lost.sum(1) / own.sum(1), rtol=0, atol=1e-12)
+        negatives = (1 + last) - positive.cumsum()[last]
+        assert source[c] == pytest.approx(np.mean(1 - negatives * np.log1p(1 / np.maximum(last, 1))), abs=1e-12)
+
+
 def test_copies_that_stand_behind_each_other_have_scikit_learns_ap():
     labels, scores = example()
     w = np.random.default_rng(2).multinomial(120, np.full(120, 1 / 120))

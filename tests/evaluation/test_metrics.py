@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from interval_coverage import weighted_average_precision
 from sklearn.metrics import average_precision_score
 
-from lmptlib.evaluation.average_precision import average_precision, summarise, weighted_average_precision
+from lmptlib.evaluation.average_precision import average_precision, summarise
 from lmptlib.evaluation.intervals import class_intervals, mean_interval, resampled_means
 from lmptlib.evaluation.metrics import evaluate
 from lmptlib.evaluation.rankings import softmax_scores
@@ -33,11 +34,22 @@ def test_weighted_ap_is_scikit_learns(ties):
                 )
 
 
-def test_unit_weights_give_the_plain_ap():
-    labels, scores = example(ties=True)
-    ours = weighted_average_precision(labels, scores, np.ones((1, 80)))[0]
-    np.testing.assert_allclose(ours, average_precision(labels, scores), atol=1e-12)
-    assert np.isnan(ours[4])
+@pytest.mark.parametrize("digits", [1, 2, 9])
+def test_ap_of_many_images_is_scikit_learns(digits):
+    """From many ties to none; a class of one image and one of all but one."""
+    rng = np.random.default_rng(digits)
+    labels = rng.permuted(np.arange(5000)[:, None] < [1, 7, 60, 2000, 4999], axis=0)
+    scores = (rng.normal(size=labels.shape) + labels).round(digits).astype(np.float32)
+    expected = [average_precision_score(y, s) for y, s in zip(labels.T, scores.T)]
+    np.testing.assert_allclose(average_precision(labels, scores), expected, rtol=0, atol=1e-9)
+
+
+def test_scores_that_are_nan_have_no_ap():
+    labels, scores = example()
+    assert np.isnan(average_precision(labels, scores)[4])
+    scores[3, 1] = np.nan
+    with pytest.raises(ValueError, match="not numbers"):
+        average_precision(labels, scores)
 
 
 def test_metrics_leave_out_and_count_classes_without_positives():

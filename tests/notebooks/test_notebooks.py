@@ -17,6 +17,8 @@ from lmptlib.paths import shipped
 from lmptlib.suite import notebooks
 from lmptlib.suite.cli.demo import DEMO
 
+pytestmark = pytest.mark.usefixtures("forked_kernels")
+
 PATHS = sorted(shipped("notebooks").glob("[0-9]*.ipynb"))
 ALL = [*PATHS, PATHS[0].with_name("glossary.ipynb")]
 

@@ -19,7 +19,7 @@ from lmptlib.config import resolve
 from lmptlib.paths import DiskError
 from lmptlib.sweeps import cluster
 from lmptlib.sweeps.cluster import RunTask, Workers, connected
-from lmptlib.sweeps.engine import run_sweep, train_quietly
+from lmptlib.sweeps.engine import run_sweep
 from lmptlib.sweeps.grid import read_sweep
 from lmptlib.training.plan import Plan, plan_run
 from lmptlib.training.training import train
@@ -30,6 +30,10 @@ cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 def quiet(line: str) -> None:
     pass
+
+
+def train_quietly(plan: Plan, force: bool) -> None:
+    train(plan.config, force=force, log=quiet, plan=plan)
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +128,9 @@ def test_a_scheduler_that_runs(grid, tmp_path):
     ]
     try:
         host = scheduler_address(address)
-        runs = run_sweep(read_sweep(grid, {"seeds": [0]}), tmp_path / "out", Workers(scheduler=host), quiet)
+        lines: list[str] = []
+        runs = run_sweep(read_sweep(grid, {"seeds": [0]}), tmp_path / "out", Workers(scheduler=host), lines.append)
+        assert "trained at once: 2 runs, up to 2 in a stack" in lines
         assert all(run.folder.parent == tmp_path / "out" for part in runs.values() for run in part) and len(runs) == 2
 
         def kill(line: str) -> None:
@@ -132,54 +138,87 @@ def test_a_scheduler_that_runs(grid, tmp_path):
                 started[0].kill()
 
         with pytest.raises(RuntimeError, match=r"1 of 2 runs failed(.|\n)*MISSING: its scheduler is out of reach"):
-            run_sweep(read_sweep(grid, {"seeds": [1]}), tmp_path / "out", Workers(scheduler=host), kill)
+            run_sweep(read_sweep(grid, {"seeds": [1]}), tmp_path / "out", Workers(scheduler=host), kill, stack=1)
     finally:
         for process in started:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
 
-def test_a_folder_comes_home_from_other_disks(card, tmp_path):
-    config = resolve(dataset=str(card), epochs=2, batch_size=8, method="coop")
-    plan = plan_run(config, tmp_path / "here")
-    task = RunTask(plan, train_quietly, force=False)
-
-    class Future:
-        def result(self):
-            return cluster._make(task.order(), Path("/no/such/place/.draft"))
-
-        def release(self):
-            pass
+def test_folders_come_home_from_other_disks(card, tmp_path):
+    """Of runs that train together there: one that was begun here, and a new one, beside one that fails."""
+    asked = [{"seed": 0}, {"seed": 1}, {"lr": 1e30}]
+    configs = [resolve(dataset=str(card), epochs=2, batch_size=8, method="coop", **settings) for settings in asked]
+    plans = tuple(plan_run(config, tmp_path / "here") for config in configs)
+    task = RunTask(plans)
 
     # begun here, and not ended
-    train(plan.config, plan=plan, log=quiet, on_epoch_end=lambda state: False)
-    assert not plan.folder.finished and (plan.path / "checkpoint.pt").exists()
-    run = cluster._come_home(task, Future())
-    assert (run.error, plan.folder.finished) == ("", True) and run.seconds > 0
-    alone = plan_run(config, tmp_path / "alone")
-    train_quietly(alone, False)
-    assert {path.name for path in plan.path.iterdir()} == {path.name for path in alone.path.iterdir()}
-    assert (plan.path / "scores.npz").read_bytes() == (alone.path / "scores.npz").read_bytes()
+    train(plans[0].config, plan=plans[0], log=quiet, on_epoch_end=lambda state: False)
+    assert not plans[0].folder.finished and (plans[0].path / "checkpoint.pt").exists()
+    told = cluster._make(task.order(), 3, Path("/no/such/place/.draft"))
+    assert not any(plan.folder.finished for plan in plans)
+    *good, bad = cluster._come_home(task, Told(told))
+    assert "not finite" in bad.error and bad.task.key == plans[2].key and not plans[2].folder.finished
+    for run, plan in zip(good, plans):
+        assert (run.error, run.task.key, plan.folder.finished) == ("", plan.key, True) and run.seconds > 0
+        alone = plan_run(plan.config, tmp_path / "alone")
+        train_quietly(alone, False)
+        assert {path.name for path in plan.path.iterdir()} == {path.name for path in alone.path.iterdir()}
+        found, expected = (np.load(each.path / "scores.npz")["scores"] for each in (plan, alone))
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+class Told:
+    """What a worker tells of a task, an exception or a result; None while it tells nothing."""
+
+    def __init__(self, what: object):
+        self.what = what
+
+    def done(self):
+        return self.what is not None
+
+    def result(self):
+        if isinstance(self.what, Exception):
+            raise self.what
+        return self.what
+
+    def cancel(self):
+        pass
+
+    release = cancel
+
+
+class Fragile:
+    """A client whose one worker dies of several runs at once; another comes."""
+
+    status, cluster, deaths = "running", None, 0
+
+    def nthreads(self):
+        return {f"tcp://worker-{self.deaths}": 1}
+
+    def get_versions(self, packages):
+        raise TimeoutError
+
+    def submit(self, make, work, n_parts, mark, **_):
+        self.deaths += n_parts > 1
+        return Told(None if n_parts > 1 else make(work, n_parts, mark))
+
+
+def test_runs_of_a_stack_whose_worker_dies_are_made_one_by_one(card, tmp_path, monkeypatch):
+    monkeypatch.setattr("distributed.wait", lambda *_, **__: None)
+    configs = [resolve(dataset=str(card), epochs=1, batch_size=8, method="coop", seed=seed) for seed in (0, 1)]
+    plans, lines = tuple(plan_run(config, tmp_path) for config in configs), []
+    made = list(cluster.made(Fragile(), [RunTask(plans)], lines.append))
+    assert [(run.state, run.task.key) for run in made] == [("done", plan.key) for plan in plans]
+    assert lines == [f"the worker of {plan.path.name} died, another goes on with it" for plan in plans]
+    assert all(plan.folder.finished for plan in plans)
 
 
 def test_other_data_on_a_worker_are_refused(card, tmp_path):
     plan = plan_run(resolve(dataset=str(card), epochs=1, method="coop"), tmp_path)
     other = replace(plan, key="another key")
-    error, *_ = cluster._make(RunTask(other, train_quietly, force=False).order(), tmp_path / ".draft")
+    ((error, _),), *_ = cluster._make(RunTask((other,)).order(), 1, tmp_path / ".draft")
     assert error.startswith("FAILED: data, weights or library on ") and not plan.folder.finished
-
-
-class Told:
-    """A task that ends with an exception."""
-
-    def __init__(self, reason: Exception):
-        self.reason = reason
-
-    def result(self):
-        raise self.reason
-
-    def release(self):
-        pass
 
 
 def test_a_full_disk_of_a_worker_stops_the_sweep(card, tmp_path):
@@ -189,15 +228,15 @@ def test_a_full_disk_of_a_worker_stops_the_sweep(card, tmp_path):
     def full(plan, force):
         raise DiskError(f"{plan.path}: the disk is full: make room")
 
-    task, mark = RunTask(plan, full, force=False), tmp_path / ".draft"
-    error, *_ = cluster._make(task.order(), mark)
+    task, mark = RunTask((plan,), runner=full), tmp_path / ".draft"
+    ((error, _),), *_ = cluster._make(task.order(), 1, mark)
     assert error.startswith("FAILED: ") and "the disk is full" in error
     mark.touch()
     with pytest.raises(DiskError, match="the disk is full") as error:
-        cluster._make(task.order(), mark)
+        cluster._make(task.order(), 1, mark)
     with pytest.raises(DiskError, match="the disk is full"):
         cluster._come_home(task, Told(error.value))
-    run = cluster._come_home(task, Told(ModuleNotFoundError("No module named 'lmptlib'")))
+    (run,) = cluster._come_home(task, Told(ModuleNotFoundError("No module named 'lmptlib'")))
     assert (run.error, run.missing) == ("FAILED: No module named 'lmptlib'", False)
 
 

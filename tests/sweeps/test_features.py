@@ -131,7 +131,7 @@ def test_workers_give_the_same_bytes(tiny, tmp_path, small_parts, counted):
 def tasks_of(config: Config, monkeypatch) -> list[features.PartTask]:
     """The tasks of a job, which makes none of them."""
     found: list[features.PartTask] = []
-    monkeypatch.setattr(features, "attempts", lambda tasks, *rest: found.extend(tasks) or ())
+    monkeypatch.setattr(features, "attempts", lambda tasks, *rest: found.extend(tasks(1)) or ())
     extract_features(config, log=lambda line: None)
     return found
 
@@ -143,7 +143,7 @@ def test_parts_come_home_from_other_disks(tiny, tmp_path, small_parts, monkeypat
         features, "load_clip", lambda *args, **options: opened.append("") or load_clip(*args, **options)
     )
     for _ in range(2):
-        error, _, _, content = cluster._make(first.order(), Path("/no/such/place/.draft"))
+        ((error, content),), *_ = cluster._make(first.order(), 1, Path("/no/such/place/.draft"))
         assert error == "" and not first.path.exists()
     assert len(opened) == 1, "a worker opens CLIP once"
     first.unpack(content)
@@ -155,10 +155,10 @@ def test_parts_come_home_from_other_disks(tiny, tmp_path, small_parts, monkeypat
 def test_what_a_worker_has_otherwise_is_refused(tiny, tmp_path, small_parts, monkeypatch):
     first, *_ = tasks_of(config_of(tiny.path, tmp_path / "cache"), monkeypatch)
     (tiny.folder / "train" / "2.jpg").write_bytes((tiny.folder / "train" / "3.jpg").read_bytes())
-    error, *_ = cluster._make(first.order(), tmp_path / ".draft")
+    ((error, _),), *_ = cluster._make(first.order(), 1, tmp_path / ".draft")
     assert "2.jpg: its bytes are not those that were read before" in error
     monkeypatch.setattr(clip_features, "FORMAT", 0)
-    error, *_ = cluster._make(first.order(), tmp_path / ".draft")
+    ((error, _),), *_ = cluster._make(first.order(), 1, tmp_path / ".draft")
     assert error.startswith("FAILED: weights or library on ")
 
 

@@ -26,14 +26,22 @@ from lmptlib.runs.tables import class_table, f1_table
 from lmptlib.suite import notebooks
 from lmptlib.suite.cli.main import main
 from lmptlib.suite.figures import class_ap, group_ap, paper
-from lmptlib.sweeps.engine import run_sweep, train_quietly
+from lmptlib.sweeps import engine
+from lmptlib.sweeps.engine import run_sweep
 from lmptlib.sweeps.grid import read_sweep, sweep_names
 from lmptlib.sweeps.tables import step_table, sweep_summary, sweep_table
+from lmptlib.training import training
 from lmptlib.training.folder import RunFolder
+from lmptlib.training.plan import Plan
+from lmptlib.training.training import train
 
 
 def quiet(line: str) -> None:
     pass
+
+
+def train_quietly(plan: Plan, force: bool) -> None:
+    train(plan.config, force=force, log=quiet, plan=plan)
 
 
 @pytest.fixture(scope="module")
@@ -206,6 +214,50 @@ def test_a_run_that_fails_does_not_stop_the_others(write, tmp_path):
         run_sweep(sweep, tmp_path / "out", log=quiet)
     (left,) = find_runs(tmp_path / "out")
     assert left.config["settings"]["lr"] == 0.001
+
+
+def test_runs_of_a_sweep_train_at_once(write, tmp_path, monkeypatch):
+    """As many as go together, or as are asked for; to the numbers of runs one by one."""
+    sweep = read_sweep(
+        write("settings: {TINY, method: coop}\nrows: {CLIP: {method: zero_shot}, soft: {}}\nseeds: [0, 1, 2]")
+    )
+    sizes, found, together = [], [], engine.RunTask.make
+
+    def count(task: engine.RunTask) -> list:
+        sizes.append(len(task.plans))
+        return together(task)
+
+    monkeypatch.setattr(engine.RunTask, "make", count)
+    for stack, expected in ((None, [1, 3]), (2, [1, 1, 2]), (1, [1] * 4)):
+        lines: list[str] = []
+        runs = run_sweep(sweep, tmp_path / str(stack), log=lines.append, stack=stack)
+        assert sizes == expected
+        told = [f"trained at once: {max(sizes)} runs, up to {max(sizes)} in a stack"] if max(sizes) > 1 else []
+        assert [line for line in lines if "at once" in line] == told
+        assert [line[:5] for line in lines if "done in" in line] == ["[1/4]", "[2/4]", "[3/4]", "[4/4]"]
+        found.append([run.scores()["scores"] for run in runs["soft"]])
+        sizes.clear()
+    for other in found[1:]:
+        np.testing.assert_allclose(other, found[0], atol=1e-5)
+    with pytest.raises(ValueError, match="a stack has at least 1 run, not 0"):
+        run_sweep(sweep, tmp_path, log=quiet, stack=0)
+
+
+def test_a_stack_that_fails_as_a_whole_is_made_run_by_run(write, tmp_path, monkeypatch):
+    """Where memory does not hold it, or a method has a fault, which is its run's alone."""
+    sweep = read_sweep(write("settings: {TINY, method: coop}\nrows: {bad: {lr: 0.5}, good: {}}\nseeds: [0, 1]"))
+    fit = training.fit
+
+    def limited(states, *others):
+        if len(states) > 1 or states[0].learning.lr == 0.5:
+            raise RuntimeError("out of memory")
+        fit(states, *others)
+
+    monkeypatch.setattr(training, "fit", limited)
+    with pytest.raises(RuntimeError, match="2 of 4 runs failed") as error:
+        run_sweep(sweep, tmp_path / "out", log=quiet)
+    assert str(error.value).count("FAILED: out of memory") == 2
+    assert {run.config["settings"]["lr"] for run in find_runs(tmp_path / "out")} == {2e-3}
 
 
 def test_a_full_disk_stops_all_runs(write, tmp_path, monkeypatch):
@@ -454,6 +506,7 @@ def test_the_command_runs_a_sweep_and_leaves_its_table(made, card):
         (["loses"], "loses: no sweep of this name. Did you mean 'losses'?"),
         (["losses", "--seeds", "a"], "--seeds takes whole numbers"),
         (["losses", "--workers", "0"], "--workers must be at least 1"),
+        (["losses", "--stack", "0"], "--stack must be at least 1"),
         (["losses", "--workers", "2", "--scheduler", "tcp://x"], "say who does the work: give one of them"),
         (["losses", "-p", "epoch", "1"], "unknown setting 'epoch'. Did you mean 'epochs'?"),
         (["losses", "--notebook", "trian"], "no notebook 'trian'"),

@@ -60,10 +60,11 @@ def read_inputs(configs: Mapping[str, Config], out: str | Path | None = None) ->
     for row, config in configs.items():
         plan = plan_run(config, out, memory)
         enrichment = (config.tackle, config.tackle_to, config.tackle_tau)
-        kind = (config.model, config.weights, config.preprocess, config.views, *enrichment)
+        kind = (config.model, config.weights, config.preprocess, config.precision, config.views, *enrichment)
         if kind not in shared:
-            clip = load_clip(config.model, config.weights, plan.config.device, print, config.preprocess)
-            shared[kind] = Inputs(plan.enriched(clip), clip, plan.cache, print, config.views)
+            towers = config.model, config.weights, plan.config.device, print, config.preprocess, config.precision
+            clip = load_clip(*towers)
+            shared[kind] = Inputs(plan.enriched(clip), clip, plan.cache, print, config.views, config.extraction)
         found[row] = shared[kind]
     return found
 

@@ -27,9 +27,9 @@ def features(
     """Compute the features of DATASET, a name or a path, that runs would compute at their start, in parts of 8,192 images,
     or fewer where a split has fewer.
 
-    Training images are seen plain and flipped, others plain. -p takes data_root, cache, model, weights, preprocess and
-    device. Parts that are there are not computed again: what was stopped goes on when it is called again, and where a file
-    has changed its part alone is new. A part that fails is named and stops no other.
+    Training images are seen plain and flipped, others plain. -p takes data_root, cache, model, weights, preprocess,
+    decoding, features and device. Parts that are there are not computed again: what was stopped goes on when it is called
+    again, and where a file has changed its part alone is new. A part that fails is named and stops no other.
     """
     from lmptlib.config import read_settings, resolve
     from lmptlib.errors import nearest

@@ -1,6 +1,7 @@
 """The command `lmpt`: the group of its commands, and how what goes wrong is shown."""
 
 import os
+import sys
 from typing import Any
 
 import click
@@ -70,6 +71,8 @@ def main() -> None:
     # imported, which no command has done yet; worker processes and kernels inherit it.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    # With this, jsonschema, which nbformat and plotly import, would read a grammar of web addresses for a second or two.
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 
 
 for command in (run, demo, results, label, report, answers, info, sweep, bench, recipes, settings, data, features):

@@ -26,10 +26,14 @@ def run(
 ) -> None:
     """Run NOTEBOOK in batch: its name (03_train or train) or a path.
 
-    Parameters are checked before anything starts; relative paths are taken from the current folder. A training run that
+    Parameters are checked before a cell runs; relative paths are taken from the current folder. A training run that
     is finished already (same settings, data and weights) is not repeated. Files that it leaves: the run's
     folder, with the executed notebook in it; the other notebooks go to outputs/notebooks/.
     """
+    from lmptlib.suite.kernel import started_kernel
+
+    # it makes its imports while the run is planned
+    kernel = None if show else click.get_current_context().with_resource(started_kernel())
     from lmptlib.config import COMMON, resolve
     from lmptlib.paths import outputs_folder, safe_name
     from lmptlib.suite import notebooks
@@ -70,5 +74,5 @@ def run(
         dataset = settings.get("dataset", COMMON["dataset"].default)
         target = target.with_stem(safe_name(f"{path.stem}-{Path(dataset).stem}"))
     outputs.mkdir(parents=True, exist_ok=True)
-    notebooks.execute(path, values, target, outputs / "failed" / f"{path.stem}.ipynb", timeout)
+    notebooks.execute(path, values, target, outputs / "failed" / f"{path.stem}.ipynb", timeout, kernel=kernel)
     click.echo(f"notebook: {target}")

@@ -14,6 +14,7 @@ from lmptlib.suite.cli.options import cluster_option, out_option, read_workers, 
 @click.option("--seeds", metavar="0,1,2", help="Seeds of each row, in place of the grid's.")
 @click.option("--baseline", metavar="ROW", help="The row that the others are compared with, in place of the grid's.")
 @click.option("--workers", default=1, show_default=True, metavar="N", help="Runs side by side, each in a process.")
+@click.option("--stack", type=int, metavar="N", help="Runs that train at once; 1: one by one.  [default: automatic]")
 @scheduler_option
 @cluster_option
 @click.option("--notebook", metavar="NAME", help="Make each run as this notebook, executed (03_train).")
@@ -24,6 +25,7 @@ def sweep(
     seeds: str | None,
     baseline: str | None,
     workers: int,
+    stack: int | None,
     scheduler: str | None,
     cluster: Path | None,
     notebook: str | None,
@@ -51,12 +53,14 @@ def sweep(
         if not all(seed.strip().isdigit() for seed in seeds.split(",")):
             raise click.ClickException(f"--seeds takes whole numbers with commas between them, not '{seeds}'")
         given["seeds"] = [int(seed) for seed in seeds.split(",")]
+    if stack is not None and stack < 1:
+        raise click.ClickException(f"--stack must be at least 1, not {stack}")
     makers = read_workers(workers, scheduler, cluster)
     runner = _as_notebook(notebook) if notebook else {}
     chosen = read_sweep(grid, given, baseline)
     click.echo(chosen.about)
     try:
-        runs = run_sweep(chosen, out, makers, click.echo, **runner)
+        runs = run_sweep(chosen, out, makers, click.echo, stack=stack, **runner)
     except RuntimeError as error:
         raise click.ClickException(str(error)) from error
     table = sweep_table(chosen, runs)

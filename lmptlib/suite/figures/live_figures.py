@@ -1,6 +1,6 @@
 """A run while it trains: curves that grow, runs before it as faint lines behind them, AP of each class."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from itertools import product
 from typing import Any
 
@@ -16,9 +16,9 @@ from lmptlib.suite.figures.words import put_into_words
 from lmptlib.training.events import Event, event_change
 
 GHOSTS = 3  # runs behind the current one at most
-_LOSSES = {"loss": "objective", "loss_cls": "classification", "loss_cse": "CSE"}
+LOSSES = {"loss": "objective", "loss_cls": "classification", "loss_cse": "CSE"}
 _DASHES = ("solid", "dash", "dot")
-_IMAGES = {"val": "validation", "train": "training"}
+IMAGES = {"val": "validation", "train": "training"}
 # More names under the bars of classes hide each other; hovering tells them.
 _NAMED = 40
 
@@ -36,7 +36,7 @@ def empty_curves() -> go.Figure:
                 meta = ("ghost", ghost, name, group)
                 figure.add_scatter(mode="lines", line=line, meta=meta, **look, row=1, col=column)
     current: dict[str, Any] = {"mode": "lines+markers", "marker_size": 5}
-    for (name, label), dash in zip(_LOSSES.items(), _DASHES):
+    for (name, label), dash in zip(LOSSES.items(), _DASHES):
         line = {"color": "#0072B2", "dash": dash}
         figure.add_scatter(name=label, line=line, meta=name, **current, row=1, col=1)
     for group, (side, (_, dash)) in product(GROUPS, SIDES.items()):
@@ -50,23 +50,23 @@ def empty_curves() -> go.Figure:
     figure.update_yaxes(range=[0, 1.02], col=2).update_annotations(font_size=13)
     # room for two lines, so that nothing moves when an earlier run comes into it
     figure.update_layout(legend={"orientation": "h", "y": -0.25, "yanchor": "top", "font": {"size": 11}})
-    return _compact(figure, 260).update_layout(margin_b=80)
+    return compact(figure, 260).update_layout(margin_b=80)
 
 
 def empty_classes() -> go.Figure:
     """A panel for bars of AP by class."""
     figure = go.Figure(go.Bar(hovertemplate="%{x}: %{y:.1f}<extra></extra>"))
     figure.update_yaxes(range=[0, 101], type="linear").update_xaxes(tickangle=-45, tickfont_size=10)
-    return _compact(figure.update_layout(title={"text": "AP of each class (%)", "font_size": 13}), 200)
+    return compact(figure.update_layout(title={"text": "AP of each class (%)", "font_size": 13}), 200)
 
 
-def _compact(figure: go.Figure, height: int) -> go.Figure:
+def compact(figure: go.Figure, height: int) -> go.Figure:
     """A fixed height, and as wide as there is room."""
     margin = {"l": 40, "r": 10, "t": 28, "b": 30}
     return figure.update_layout(template="plotly_white", autosize=True, height=height, font_size=12, margin=margin)
 
 
-def _numbers(values: Iterable[float]) -> list[float | None]:
+def numbers(values: Iterable[float]) -> list[float | None]:
     """Values as a page takes them: without NaN, which it reads as a text."""
     return [None if np.isnan(value) else value for value in values]
 
@@ -79,9 +79,9 @@ def draw_rows(figure: go.Figure, rows: list[dict[str, Any]], epochs: int) -> Non
             continue
         name = trace.meta if isinstance(trace.meta, str) else tuple(trace.meta)
         trace.x = x
-        trace.y = _numbers(row[name] if isinstance(name, str) else row[name[0]][name[1]] for row in rows)
+        trace.y = numbers(row[name] if isinstance(name, str) else row[name[0]][name[1]] for row in rows)
     figure.update_xaxes(range=[0.5 if epochs > 1 else 0, epochs + 0.5])
-    images = f", {_IMAGES[rows[-1]['split']]} images" if rows else ""
+    images = f", {IMAGES[rows[-1]['split']]} images" if rows else ""
     figure.layout.annotations[2].text = f"mAP (%){images}"
 
 
@@ -94,7 +94,7 @@ def draw_ghosts(figure: go.Figure, ghosts: dict[str, list[dict[str, Any]]]) -> N
         _, number, name, group = trace.meta
         rows = ghosts[names[number]] if number < len(names) else []
         trace.x = [row["epoch"] for row in rows]
-        trace.y = _numbers(row[name][group] if group else row[name] for row in rows)
+        trace.y = numbers(row[name][group] if group else row[name] for row in rows)
         trace.name = names[number] if rows else ""
         trace.showlegend = bool(rows) and name == "loss"
 
@@ -116,10 +116,14 @@ def draw_events(figure: go.Figure, events: list[Event]) -> None:
 
 def map_range(rows: list[dict[str, Any]], before: tuple[float, float] | None = None) -> tuple[float, float] | None:
     """The range of the mAP axis: what is there with some room, in steps of 5, and at least what it was; None without any."""
-    values = np.array([row[ranking] for row in rows for ranking in RANKINGS], dtype=float)
+    return widened(np.array([row[ranking] for row in rows for ranking in RANKINGS], dtype=float), before)
+
+
+def widened(values: np.ndarray, before: Sequence[float] | None = None) -> tuple[float, float] | None:
+    """The ends of an axis of percents: finite values with some room, in steps of 5, and at least what they were."""
     values = values[np.isfinite(values)]
     if not len(values):
-        return before
+        return None if before is None else (before[0], before[1])
     low, high = 5 * np.floor((values.min() - 1) / 5), 5 * np.ceil((values.max() + 1) / 5)
     low, high = (min(low, before[0]), max(high, before[1])) if before else (low, high)
     return max(float(low), 0), min(float(high), 100)
@@ -140,10 +144,10 @@ def draw_classes(figure: go.Figure, classes: pd.DataFrame, row: dict[str, Any], 
     ap = row["ap"].get(ranking)
     table = classes.assign(ap=np.nan if ap is None else ap).sort_values("train", ascending=False, kind="stable")
     bars = figure.data[0]
-    bars.x, bars.y = table["class"].tolist(), _numbers(table["ap"])
+    bars.x, bars.y = table["class"].tolist(), numbers(table["ap"])
     bars.marker.color = table["group"].map(COLOURS).tolist()
     figure.layout.xaxis.showticklabels = len(table) <= _NAMED
-    told = "none yet" if ap is None else f"{_IMAGES[row['split']]} images, {ranking} ranking, epoch {row['epoch']}"
+    told = "none yet" if ap is None else f"{IMAGES[row['split']]} images, {ranking} ranking, epoch {row['epoch']}"
     figure.layout.title.text = f"AP of each class (%), frequent to rare: {told}"
     if grouping := classes.attrs.get("grouping"):
         figure.update_layout(title_subtitle={"text": grouping, "font_size": 11}, margin_t=44)

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from lmptlib.evaluation.average_precision import weighted_average_precision
+from lmptlib.evaluation.average_precision import average_precision
 from lmptlib.evaluation.rankings import ZERO_SHOT_RANKINGS, ranking_scores, relative
 from lmptlib.suite.figures.score_figures import score_histograms
 from lmptlib.suite.widgets.figures import figure_widget
@@ -25,7 +25,6 @@ def zero_shot_explorer(
     ranking = ipywidgets.Dropdown(options=ZERO_SHOT_RANKINGS, description="ranking")
     look = {"continuous_update": False, "style": {"description_width": "90px"}}
     slider = ipywidgets.FloatLogSlider(scale, min=-1, max=3, step=0.05, description="softmax scale", **look)
-    weights = np.ones((1, len(labels)))
 
     def drawn(at_scale: float) -> go.Figure:
         cosines = images @ texts[template.value].T
@@ -34,7 +33,7 @@ def zero_shot_explorer(
             scores, at = relative(cosines, at_scale), f", scale {at_scale:.3g}"
         else:
             scores, at = ranking_scores(cosines, ranking.value, 1), ""
-        ap = 100 * weighted_average_precision(labels, scores, weights)[0]
+        ap = 100 * average_precision(labels, scores)
         c = chosen.value
         points = pd.DataFrame({"ranking": ranking.value + at, "score": scores[:, c], "positive": labels[:, c]})
         return score_histograms(points, f"{class_names[c]}: AP {ap[c]:.1f}; mean over all classes {np.nanmean(ap):.1f}")

@@ -20,6 +20,8 @@ from lmptlib.suite.cli.demo import DEMO
 from lmptlib.suite.cli.main import main
 from lmptlib.suite.parameters import given_settings
 
+pytestmark = pytest.mark.usefixtures("forked_kernels")
+
 TRAIN = notebooks.find_notebook("train")
 
 
@@ -98,16 +100,18 @@ def test_values_are_read_by_the_declared_type(kind, text, value):
         (["-f", "{nested}"], "parameter 'epochs' must be a whole number, not '[1, 2]'"),
     ],
 )
-def test_wrong_parameters_are_refused_before_the_kernel_starts(tmp_path, monkeypatch, args, message):
+@pytest.mark.usefixtures("no_kernel")
+def test_wrong_parameters_are_refused_before_a_cell_runs(tmp_path, monkeypatch, args, message):
     for name, text in (("list", "- 1"), ("broken", "a: [1"), ("nested", "epochs: [1, 2]")):
         (tmp_path / f"{name}.yaml").write_text(text)
     args = [arg.format(**{name: tmp_path / f"{name}.yaml" for name in ("list", "broken", "nested")}) for arg in args]
-    monkeypatch.setattr(notebooks, "execute", lambda *_: pytest.fail("a kernel was started"))
+    monkeypatch.setattr(notebooks, "execute", lambda *_, **__: pytest.fail("a cell was run"))
     output = lmpt("run", "train", "--out", tmp_path / "out", *args, code=1)
     assert output.startswith("Error: ") and message in output and len(output.splitlines()) == 1
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.usefixtures("no_kernel")
 def test_unknown_and_broken_notebooks(tmp_path):
     assert "no notebook 'trian'. Did you mean 'train'?" in lmpt("run", "trian", code=1)
     assert "no notebook x.ipynb" in lmpt("run", "x.ipynb", code=1)
@@ -327,6 +331,7 @@ def test_zero_shot_has_no_seed_and_needs_none(tiny, tmp_path):
     assert "written to" in output and len(list((tmp_path / "out").glob("tiny-zero_shot-*/notebook.ipynb"))) == 1
 
 
+@pytest.mark.usefixtures("no_kernel")
 def test_an_old_name_is_told_its_new_one(tiny, tmp_path):
     args = ("run", "train", "-p", "dataset", tiny.path, "-p", "head", "raw", "--out", tmp_path / "out")
     assert "setting 'head' is called 'logit_map' now" in lmpt(*args, code=1)
