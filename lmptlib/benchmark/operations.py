@@ -1,5 +1,6 @@
 """Operations and bytes of a step: how far training is from what the machine can do."""
 
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from lmptlib.benchmark.bars import Row
@@ -19,13 +20,14 @@ def operation_rows(problem: Problem, trained: Trained) -> list[Row]:
     bare_step = floor_step(problem.clip, problem.dataset.class_names, n_context(state))
 
     def step() -> None:
-        batch = state.batch(0)
+        batch = state.batch(min(problem.batch_size, len(problem.dataset.train)))
         (text,) = problem.clip.encode_prompts([state.method.prompts(batch)])
         state.method.losses(batch, text)["loss"].backward()
 
     rows = []
     for name, work, taken in (("a step", step, trained.epoch), ("a step of the bare tower", bare_step, trained.bare)):
-        with FlopCounterMode(display=False) as counter:
+        # of fused attention a CPU's is not counted
+        with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
             work()
         giga = counter.get_total_flops() / 1e9
         rate = Spread.of([giga * problem.n_steps]) / taken

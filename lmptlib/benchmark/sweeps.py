@@ -9,7 +9,7 @@ from lmptlib.benchmark.bars import Row
 from lmptlib.benchmark.clock import Spread, now
 from lmptlib.benchmark.problems import Problem
 from lmptlib.sweeps.engine import run_sweep
-from lmptlib.sweeps.grid import Sweep, read_sweep
+from lmptlib.sweeps.grid import read_sweep
 from lmptlib.training.loop import fit
 from lmptlib.training.state import TrainState
 from lmptlib.training.training import train
@@ -30,9 +30,9 @@ def real_sweep_rows(problem: Problem, **given: Any) -> list[Row]:
     return _rows(problem, together, alone, alone / len(chosen.configs), "measured, once")
 
 
-def stack_rows(problem: Problem, one_run: float) -> list[Row]:
+def stack_rows(problem: Problem, one_run: float, **given: Any) -> list[Row]:
     """Training alone, from cached features, all runs at once; one by one as many times one run of so many seconds."""
-    chosen: Sweep = read_sweep("losses", {"device": problem.clip.device})
+    chosen = read_sweep("losses", {"device": problem.clip.device} | given)
     started = now(problem.clip.device)
     states = [TrainState(config, problem.inputs) for config in chosen.configs]
     fit(states, lambda state: None)

@@ -37,7 +37,7 @@ class Effort:
 FULL = Effort()
 QUICK = Effort(epochs=5.0, least_epochs=2, naive_steps=3, encoding=1.0, word="quick: few steps")
 # of a large image tower
-QUICKEST = replace(QUICK, naive_steps=2, naive_batch=4)
+QUICKEST = replace(QUICK, epochs=1.0, least_epochs=1, naive_steps=2, naive_batch=4)
 
 
 @dataclass(frozen=True)

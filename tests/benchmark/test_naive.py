@@ -34,9 +34,10 @@ def test_it_has_the_losses_of_training_from_cached_features(tiny, cache, batch_s
     pictures = torch.stack([clip.preprocess(open_image(path)) for path in dataset.train.paths])
     both = torch.stack([pictures, pictures.flip(-1)])
     captions, targets = clip.tokenize(list(dataset.train.captions)), torch.from_numpy(dataset.train.labels).float()
-    shown = []
-    fit([state], lambda state: shown.append((state.order[0].clone(), state.flips[0].clone())))
-    for (order, flips), row in zip(shown, state.history, strict=True):
+    fit([state], lambda state: None)
+    seed = torch.Generator().manual_seed(0)
+    for row in state.history:
+        order, flips = torch.randperm(24, generator=seed), torch.randint(2, (24,), generator=seed)
         losses = [
             naive.step(both[flip, rows], captions[rows], targets[rows])
             for rows, flip in zip(order.split(batch_size), flips.split(batch_size))

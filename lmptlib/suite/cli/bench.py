@@ -75,11 +75,9 @@ def _write(folder: Path, device: str, about: dict[str, Any], tables: dict[str, "
 
 def _draw(growth: "pd.DataFrame", path: Path) -> None:
     """The figure of growth, where plotly is installed."""
-    from importlib.util import find_spec
-
-    if find_spec("plotly") is None:
-        click.echo("no figure of growth: plotly is not installed")
+    try:
+        from lmptlib.suite.figures.growth_figures import growth_figure
+    except ModuleNotFoundError as error:
+        click.echo(f"no figure of growth: {error.name} is not installed")
         return
-    from lmptlib.suite.figures.growth_figures import growth_figure
-
     growth_figure(growth).write_html(path, include_plotlyjs="directory")
