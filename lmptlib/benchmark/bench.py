@@ -23,6 +23,7 @@ from lmptlib.config import Config, resolve
 MODELS = ("ViT-B-16", "RN50")
 # Prompts at once where memory is measured: as many as the fewer classes.
 AT_ONCE = 80
+EMOJI = "emoji"
 
 
 @dataclass
@@ -40,36 +41,42 @@ def bench(
     quick: bool = False,
     profiled: bool = False,
     log: Callable[[str], None] = print,
-) -> Measured:
-    """Measure everything. own: a user's data and CLIP. quick: in a minute, with few steps. profiled: with profiles."""
+) -> Iterator[Measured]:
+    """Measure everything; what is there so far comes after each problem. own: a user's data and CLIP. quick: in a minute,
+    with few steps. profiled: with profiles.
+    """
     found = Measured()
     for problems, effort in _problems(device, own, quick, log):
         log(f"{problems[0].clip.name}: images ...")
-        images = image_costs(problems[0], effort)
+        images, one_run = image_costs(problems[0], effort), 0.0
         for problem in problems:
             log(f"{problem.name} ...")
             trained = train(problem, effort)
+            one_run = one_run or trained.total().median
             found.rows += training_rows(problem, trained, images, effort)
             found.rows += operation_rows(problem, trained)
             found.profiles += [profile(problem)] if profiled else []
         found.rows += peer_rows(problems[0], images, effort)
-        if not quick and problems[0].real:
-            found.rows += real_sweep_rows(problems[0])
-        elif not quick and device == "cuda":
-            one_run = train(problems[0], effort).total().median
-            found.rows += stack_rows(problems[0], one_run)
+        if not quick:
+            log(f"{problems[0].name}: 7 losses x 3 seeds ...")
+            if device == "cuda":
+                found.rows += stack_rows(problems[0], one_run)
+            elif problems[0].name == EMOJI:
+                found.rows += real_sweep_rows(problems[0])
+        yield found
     log("AP and intervals ...")
     found.rows.append(evaluation_row(5000, 80, 1 if quick else 3))
     if not quick:
         found.rows.append(evaluation_row(20_000, 1203, 1))
         log("memory ...")
         found.rows += _memory_rows(random_clip(MODELS[0], device))
+    yield found
     log("growth ...")
     # on a CPU of the small tower: a step of the large one with 10,000 classes takes minutes
     found.growth = growth(
         load_clip(log=lambda line: None) if device == "cpu" else random_clip(MODELS[0], device), quick
     )
-    return found
+    yield found
 
 
 def _problems(
@@ -77,7 +84,7 @@ def _problems(
 ) -> Iterator[tuple[list[Problem], Effort]]:
     """Problems of one CLIP after the other, each CLIP opened when its turn comes, and how much is measured of them."""
     small, large = (QUICK, QUICKEST) if quick else (FULL, FULL)
-    yield [real_problem(resolve(device=device), "emoji", log)], small
+    yield [real_problem(resolve(device=device), EMOJI, log)], small
     if own:
         yield [real_problem(own, log=log)], small
     for model in MODELS[:1] if quick else MODELS:

@@ -22,8 +22,7 @@ def growth(clip: Clip, quick: bool = False) -> pd.DataFrame:
 
     Columns: grows, value, per (step or epoch), median, low, high, n.
     """
-    n_images = 4096 if clip.device == "cuda" else 512
-    few = 2 if quick else None
+    n_images, few = 512, 2 if quick else None
     points = []
 
     def point(grows: str, value: int, problem: Problem, *settings: dict[str, Any]) -> None:

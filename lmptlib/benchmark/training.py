@@ -86,7 +86,7 @@ class Trained:
     @property
     def how(self) -> str:
         ran = len(self.epochs)
-        return "measured" if ran >= self.n_epochs else f"extrapolated from {ran} measured epochs"
+        return "measured" if ran >= self.n_epochs else f"extrapolated from epochs: {ran}"
 
 
 def training_rows(problem: Problem, trained: Trained, images: ImageCosts, effort: Effort) -> list[Row]:

@@ -55,7 +55,7 @@ def test_a_run_is_measured_where_all_of_it_ran_and_extrapolated_where_not():
     assert ran.total() == Spread(10, 10, 10) and ran.total(2).median == 7 and ran.how == "measured"
     assert ran.ratio.median == pytest.approx((2 + 1 / 3) / 1)
     part = replace(ran, n_epochs=30)
-    assert part.total().median == 1 + 30 * 3 and part.how == "extrapolated from 3 measured epochs"
+    assert part.total().median == 1 + 30 * 3 and part.how == "extrapolated from epochs: 3"
 
 
 def test_bars_are_met_or_not_or_not_measured():

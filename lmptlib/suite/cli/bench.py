@@ -37,13 +37,17 @@ def bench(quick: bool, device: str, pairs: tuple[tuple[str, str], ...], profile:
     own = resolve(**{**read_settings(dict(pairs)), "device": device}) if pairs else None
     about = machine(device)
     click.echo(_told(about))
-    found = measure(device, own, quick, profile, click.echo)
-    table = judged(found.rows, device)
-    for problem, part in table.groupby("problem", sort=False):
-        click.echo(f"\n{problem}\n{_text(part.drop(columns='problem'))}")
+    folder, n_told = outputs_folder(out) / "bench", 0
+    # told and written as it comes: what is stopped has what it measured
+    for found in measure(device, own, quick, profile, click.echo):
+        table = judged(found.rows, device)
+        for problem, part in table[n_told : len(found.rows)].groupby("problem", sort=False):
+            click.echo(f"\n{problem}\n{_text(part.drop(columns='problem'))}\n")
+        n_told = len(found.rows)
+        _write(folder, device, {"machine": about, "quick": quick}, {"": table, "-growth": found.growth})
+    if len(left := table[n_told:]):
+        click.echo(f"not measured\n{_text(left[['problem', 'what', 'bar']])}")
     click.echo(f"\nhow cost grows, {found.growth.attrs['of']}\n{_text(found.growth)}\n\n{_told(about)}")
-    folder = outputs_folder(out) / "bench"
-    _write(folder, device, {"machine": about, "quick": quick}, {"": table, "-growth": found.growth})
     if profile:
         (folder / f"{device}-profile.txt").write_text("\n\n".join(found.profiles))
     _draw(found.growth, folder / f"{device}-growth.html")
