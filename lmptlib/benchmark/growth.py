@@ -14,7 +14,7 @@ from lmptlib.training.state import TrainState
 
 CLASSES, IMAGES, CONTEXT, RUNS = (20, 80, 365, 1203, 10_000), (1000, 10_000, 100_000), (4, 16, 32), (1, 3, 7, 21)
 # Seconds that a point is measured for, after an epoch that is not counted.
-BUDGET = 5.0
+BUDGET = 2.0
 
 
 def growth(clip: Clip, quick: bool = False) -> pd.DataFrame:

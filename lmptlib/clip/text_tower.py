@@ -18,6 +18,10 @@ from open_clip.transformer import LayerScale, ResidualAttentionBlock
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+# Tokens that a kernel for attention works on at once: on a GPU as many prompts stand in one row as fit into them, each apart
+# from the others by a mask. A prompt a row would leave most of it empty.
+TILE = {"cpu": 1, "cuda": 64}
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -69,6 +73,12 @@ class Layout:
     shared_places: Tensor  # (K,): theirs among (R * S)
     sizes: list[int]  # (R,): prompts of each set
     most_shared: int  # S
+    group: int  # prompts in a row of attention; where several, their number is filled up with such as nobody reads
+    mask: Tensor | None  # (group * L, about as many): what is added to attention where several prompts stand in a row
+
+    def apart(self, dtype: torch.dtype) -> Tensor | None:
+        """The mask (group * L, group * L), its rows where a kernel wants them to begin."""
+        return None if self.mask is None else self.mask.to(dtype)[:, : len(self.mask)]
 
 
 @lru_cache(maxsize=1024)
@@ -95,12 +105,16 @@ def layout_of(shapes: tuple[Shape, ...], device: torch.device) -> Layout:
             positions += rest
             last.append(len(own) - 1)
 
+    group = max(1, min(TILE[device.type] // length, len(places)))
+    unread = -len(places) % group
+    mask = _apart(group, length).to(device) if group > 1 else None
+
     def index(numbers: list) -> Tensor:
         return torch.tensor(numbers, dtype=torch.long, device=device)
 
     ends = index([end for shape in shapes for end in shape.ends])
     return Layout(
-        index(places).flatten(),
+        index(places + [[0] * length] * unread).flatten(),
         index(own),
         index(positions),
         index(last),
@@ -110,7 +124,18 @@ def layout_of(shapes: tuple[Shape, ...], device: torch.device) -> Layout:
         index(shared_places),
         [len(shape.ends) for shape in shapes],
         most,
+        group,
+        mask,
     )
+
+
+def _apart(group: int, length: int) -> Tensor:
+    """Zero where a token may read another of its own prompt that stands no later, else minus infinity; columns up to 8 n."""
+    places = torch.arange(group * length)
+    own = places[:, None] // length == places // length
+    mask = torch.full((len(places), -(-len(places) // 8) * 8), -torch.inf)
+    mask[:, : len(places)][own & (places[:, None] >= places)] = 0
+    return mask
 
 
 class _Spread(torch.autograd.Function):
@@ -129,7 +154,10 @@ class _Spread(torch.autograd.Function):
         layout, width = context.layout, gradient.shape[1]
         of_tokens = gradient.index_select(0, layout.own)
         if layout.most_shared:
-            of_prompts = gradient.view(len(layout.last), -1, width)[:, : layout.most_shared].flatten(1)  # (P, S * W)
+            length = layout.read.shape[-1]
+            of_prompts = gradient.view(-1, length, width)[: len(layout.last), : layout.most_shared].flatten(
+                1
+            )  # (P, S * W)
             of_sets = _sums(of_prompts, layout.sizes).view(-1, width)  # (R * S, W)
             of_tokens.index_copy_(0, layout.shared, of_sets.index_select(0, layout.shared_places))
         return of_tokens, None
@@ -182,8 +210,9 @@ class TextTower:
         x = tokens + self.positions.index_select(0, layout.positions)
         # of a GPU's kernels for attention the one that is quickest over a dozen tokens
         with sdpa_kernel([SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]) if x.is_cuda else nullcontext():
+            mask = layout.apart(self.dtype)
             for block in self.blocks[:-1]:
-                x = block(x, layout)
+                x = block(x, layout, mask)
             return self.norm(self.blocks[-1].last(x, layout))
 
 
@@ -205,10 +234,11 @@ class _Block:
         )
         self.into, self.out, self.up, self.down = [(weight.to(dtype), bias.to(dtype)) for weight, bias in layers]
 
-    def __call__(self, x: Tensor, layout: Layout) -> Tensor:
+    def __call__(self, x: Tensor, layout: Layout, mask: Tensor | None) -> Tensor:
         """Of all tokens (T, W)."""
-        query, key, value = self._heads(F.linear(self._normal(0, x), *self.into), 3, layout)
-        read = F.scaled_dot_product_attention(query, key, value, is_causal=True)
+        query, key, value = self._heads(F.linear(self._normal(0, x), *self.into), 3, layout, layout.group)
+        mask = None if mask is None else mask.expand(*query.shape[:2], -1, -1)
+        read = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=mask is None)
         return self._rest(x, _Pack.apply(read.transpose(1, 2).flatten(0, 1).flatten(1), layout))
 
     def last(self, x: Tensor, layout: Layout) -> Tensor:
@@ -216,7 +246,9 @@ class _Block:
         (weight, bias), width = self.into, x.shape[1]
         normal = self._normal(0, x)
         query = F.linear(normal.index_select(0, layout.last), weight[:width], bias[:width])
-        key, value = self._heads(F.linear(normal, weight[width:], bias[width:]), 2, layout)
+        key, value = (
+            each[: len(query)] for each in self._heads(F.linear(normal, weight[width:], bias[width:]), 2, layout)
+        )
         query = query.unflatten(1, (self.n_heads, -1))[:, :, None]
         read = F.scaled_dot_product_attention(query, key, value, attn_mask=layout.read)
         return self._rest(x.index_select(0, layout.last), read.flatten(1))
@@ -224,12 +256,10 @@ class _Block:
     def _normal(self, number: int, x: Tensor) -> Tensor:
         return self.norms[number](x).to(self.dtype)
 
-    def _heads(self, values: Tensor, n: int, layout: Layout) -> list[Tensor]:
-        """n of query, key and value, each (P, heads, L, W / heads), of packed ones (T, n * W)."""
-        spread = _Spread.apply(values, layout).view(
-            len(layout.last), -1, n, self.n_heads, values.shape[1] // (n * self.n_heads)
-        )
-        return [each.transpose(1, 2) for each in spread.unbind(2)]
+    def _heads(self, values: Tensor, n: int, layout: Layout, group: int = 1) -> list[Tensor]:
+        """n of query, key and value of packed ones (T, n * W), each (P / group, heads, group * L, W / heads)."""
+        spread = _Spread.apply(values, layout).unflatten(1, (n, self.n_heads, -1))
+        return [each.transpose(1, 2) for each in spread.unflatten(0, (-1, group * layout.read.shape[-1])).unbind(2)]
 
     def _rest(self, x: Tensor, read: Tensor) -> Tensor:
         """What follows attention, for tokens x (T, W) and what they have read."""

@@ -15,7 +15,7 @@ Step = Callable[[Sequence[TrainState], int, bool, bool], None]
 Result = TypeVar("Result")
 
 # Branches of a graph that runs of a stack are spread over. [ours]
-_LANES = 16
+_LANES = 32
 
 
 def beside(work: Callable[..., Result], *of_runs: Iterable) -> list[Result]:

@@ -10,7 +10,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from lmptlib.clip.loading import load_clip
 from lmptlib.clip.model import Clip
-from lmptlib.clip.text_tower import Prompts, Shape, TextTower, layout_of
+from lmptlib.clip.text_tower import TILE, Prompts, Shape, TextTower, layout_of
 from lmptlib.methods.prompt_learner import PromptLearner
 
 NAMES = ("person", "dog", "potted_plant", "tvmonitor", "aeroplane")
@@ -95,6 +95,26 @@ def test_sets_and_parts_change_nothing(clip):
     for each, other, single in zip(at_once, in_parts, alone):
         torch.testing.assert_close(each, single, atol=2e-6, rtol=1e-4)
         torch.testing.assert_close(other, single, atol=2e-6, rtol=1e-4)
+
+
+@pytest.mark.parametrize("tile", [20, 64])
+def test_prompts_that_stand_in_one_row_do_not_read_each_other(clip, tile, monkeypatch):
+    """As they do on a GPU: features and gradients are those of a prompt a row."""
+    learners = [learner_of(clip, specific, "end") for specific in (True, False, True)]
+
+    def all_of() -> list[Tensor]:
+        layout_of.cache_clear()
+        features = torch.cat(clip.encode_prompts([learner() for learner in learners]))
+        weights = torch.linspace(-1, 1, features.numel()).view_as(features)
+        return [features, *torch.autograd.grad((features * weights).sum(), [learner.context for learner in learners])]
+
+    alone = all_of()
+    monkeypatch.setitem(TILE, "cpu", tile)
+    together = all_of()
+    assert layout_of((learners[0].shape,), torch.device("cpu")).group > 1
+    layout_of.cache_clear()
+    for found, expected in zip(together, alone):
+        torch.testing.assert_close(found, expected, atol=2e-6, rtol=1e-4)
 
 
 def most_bytes(function) -> int:
