@@ -6,6 +6,10 @@ import plotly.graph_objects as go
 from lmptlib.suite.figures.style import apply_layout, interval, panels, run_colour
 
 
+# Where axes of seconds have their lines: plotly's own labels of a logarithmic axis are digits without their power of ten.
+_SECONDS = [round(step * 10.0**power, 4) for power in range(-4, 4) for step in (1, 2, 5)]
+
+
 def growth_figure(table: pd.DataFrame) -> go.Figure:
     """Seconds over what grows, a panel each, both axes logarithmic; dotted: what grew in proportion from the first point on.
 
@@ -25,5 +29,5 @@ def growth_figure(table: pd.DataFrame) -> go.Figure:
         for trace in (straight, measured):
             figure.add_trace(trace.update(legendgroup=trace.name, showlegend=place == 0), **where)
         figure.update_xaxes(type="log", tickvals=x.tolist(), ticktext=[f"{value:,}" for value in x], **where)
-    figure.update_yaxes(type="log")
+    figure.update_yaxes(type="log", tickvals=_SECONDS, ticktext=[f"{value:g}" for value in _SECONDS])
     return apply_layout(figure, f"What training costs as it grows, {table.attrs['of']}", height)
