@@ -5,7 +5,6 @@ import plotly.graph_objects as go
 
 from lmptlib.suite.figures.style import apply_layout, interval, panels, run_colour
 
-
 # Where axes of seconds have their lines: plotly's own labels of a logarithmic axis are digits without their power of ten.
 _SECONDS = [round(step * 10.0**power, 4) for power in range(-4, 4) for step in (1, 2, 5)]
 
