@@ -54,7 +54,7 @@ class Config(BaseModel):
         "full",
         description="whole images as they are (full), or JPEGs of many times the model's size at a part of it (reduced)",
     )
-    features: Stored = Field("float32", description="numbers of features on disk: float16 takes half the room")
+    feature_dtype: Stored = Field("float32", description="numbers of features on disk: float16 takes half the room")
     pool: Literal["max", "mean", "softmax"] = Field(
         "max",
         description="what crops add to a class's score: the best one's, their mean, or a mean that leans to the best",
@@ -97,7 +97,7 @@ class Config(BaseModel):
     @property
     def extraction(self) -> Extraction:
         """How features are made and kept."""
-        return Extraction(self.decoding, self.features)
+        return Extraction(self.decoding, self.feature_dtype)
 
     def flat(self) -> dict[str, Any]:
         """All settings by name, those of every run first."""
@@ -124,7 +124,7 @@ class Config(BaseModel):
             )
         if not settings.get("trials"):
             settings.pop("trials", None)
-        for name in ("decoding", "features"):
+        for name in ("decoding", "feature_dtype"):
             if settings[name] == COMMON[name].default:
                 del settings[name]
         if self.views == 1:

@@ -10,6 +10,7 @@ from lmptlib.benchmark.bars import Row
 from lmptlib.benchmark.clock import Spread
 from lmptlib.benchmark.growth import growth
 from lmptlib.benchmark.judging import evaluation_row
+from lmptlib.benchmark.live import live_row
 from lmptlib.benchmark.memory import tower_bytes
 from lmptlib.benchmark.operations import operation_rows
 from lmptlib.benchmark.peers import peer_rows
@@ -42,7 +43,7 @@ def bench(
     profiled: bool = False,
     log: Callable[[str], None] = print,
 ) -> Iterator[Measured]:
-    """Measure everything; what is there so far comes after each problem. own: a user's data and CLIP. quick: in a minute,
+    """Measure everything; what is there so far comes after each problem. own: a user's data and CLIP. quick: in a minute or two,
     with few steps. profiled: with profiles.
     """
     found = Measured()
@@ -57,6 +58,8 @@ def bench(
             found.rows += operation_rows(problem, trained)
             found.profiles += [profile(problem)] if profiled else []
         found.rows += peer_rows(problems[0], images, effort)
+        if problems[0].name == EMOJI:
+            found.rows.append(live_row(problems[0]))
         if not quick:
             log(f"{problems[0].name}: 7 losses x 3 seeds ...")
             if device == "cuda":

@@ -106,7 +106,6 @@ def training_rows(problem: Problem, trained: Trained, images: ImageCosts, effort
         Row(name, bars.NAIVE, naive, "s", how),
         Row(name, bars.FLOOR_RATIO, paired, "x", word),
         Row(name, bars.NAIVE_RATIO, naive / epoch, "x", how),
-        Row(name, bars.LIVE, trained.total(5), "s", word),
         Row(name, bars.TRAINING, whole, "s", trained.how),
         Row(name, bars.TRAINING_RATIO, trained.ratio, "x", trained.how),
         Row(name, bars.RUN, run, "s", encoded),

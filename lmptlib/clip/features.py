@@ -104,8 +104,7 @@ def image_parts(
     """`image_features`, mapped into memory: what is read of them comes from the disk then.
 
     Parts that the cache folder does not hold, or holds damaged, are computed, they alone. how: as they are made and kept;
-    each way has files of its own. Raises DataError naming every
-    image of the split that cannot be decoded.
+    each way has files of its own. Raises DataError naming every image of the split that cannot be decoded.
     """
     stretches = image_stretches(split, flipped, cache, how)
     return _parts(clip, stretches, split, f"image features of {split.source.name}", "images", cache, log)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from lmptlib.clip.chunks import recomputed
 from lmptlib.clip.text_tower import Prompts, Shape, TextTower, bytes_a_token, layout_of
 
-# Bytes that the text tower keeps for the gradients of prompts that are encoded at once; on a GPU half of what is free.
+# Bytes that the text tower keeps for the gradients of prompts that are encoded at once; on a GPU an eighth of its memory.
 KEPT = 2 * 10**9
 
 
@@ -155,7 +155,10 @@ class Clip:
 
     @cached_property
     def _kept(self) -> int:
-        return torch.cuda.mem_get_info()[0] // 2 if self.device == "cuda" else KEPT
+        if self.device == "cpu":
+            return KEPT
+        # an eighth, for each kind of step of a training has a CUDA graph that keeps its own
+        return torch.cuda.get_device_properties(self.device).total_memory // 8
 
     def _encode_packed(self, tokens: Tensor, shapes: tuple[Shape, ...]) -> Tensor:
         """Unit features (P, D) of sets of prompts, packed (T, W)."""

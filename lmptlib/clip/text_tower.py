@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from open_clip.transformer import LayerScale, ResidualAttentionBlock
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -105,7 +104,7 @@ def layout_of(shapes: tuple[Shape, ...], device: torch.device) -> Layout:
             positions += rest
             last.append(len(own) - 1)
 
-    group = max(1, min(TILE[device.type] // length, len(places)))
+    group = _group(TILE[device.type] // length, shapes)
     unread = -len(places) % group
     mask = _apart(group, length).to(device) if group > 1 else None
 
@@ -127,6 +126,14 @@ def layout_of(shapes: tuple[Shape, ...], device: torch.device) -> Layout:
         group,
         mask,
     )
+
+
+def _group(most: int, shapes: tuple[Shape, ...]) -> int:
+    """How many prompts stand in a row, `most` at most. No row has prompts of two sets: what is not finite in one, no mask
+    would keep from the other."""
+    if len(shapes) == 1:
+        return max(1, min(most, len(shapes[0].ends)))
+    return max(n for n in range(1, max(most, 1) + 1) if n == 1 or all(len(shape.ends) % n == 0 for shape in shapes))
 
 
 def _apart(group: int, length: int) -> Tensor:
@@ -201,6 +208,8 @@ class TextTower:
 
     @staticmethod
     def supports(text: Any) -> bool:
+        from open_clip.transformer import ResidualAttentionBlock
+
         mask = text.attn_mask
         causal = mask is not None and torch.equal(mask, torch.full_like(mask, -torch.inf).triu(1))
         return causal and all(type(block) is ResidualAttentionBlock for block in text.transformer.resblocks)
@@ -219,15 +228,11 @@ class TextTower:
 class _Block:
     """A residual block over packed tokens."""
 
-    def __init__(self, block: ResidualAttentionBlock, dtype: torch.dtype):
+    def __init__(self, block: Any, dtype: torch.dtype):
         attention, mlp = block.attn, block.mlp
-        self.norms, self.activation, self.n_heads, self.dtype = (
-            (block.ln_1, block.ln_2),
-            mlp.gelu,
-            attention.num_heads,
-            dtype,
-        )
-        self.scales = [each.gamma if isinstance(each, LayerScale) else None for each in (block.ls_1, block.ls_2)]
+        self.norms, self.activation = (block.ln_1, block.ln_2), mlp.gelu
+        self.n_heads, self.dtype = attention.num_heads, dtype
+        self.scales = [getattr(each, "gamma", None) for each in (block.ls_1, block.ls_2)]
         layers = (
             (attention.in_proj_weight, attention.in_proj_bias),
             *((layer.weight, layer.bias) for layer in (attention.out_proj, mlp.c_fc, mlp.c_proj)),

@@ -231,7 +231,10 @@ class Method(nn.Module):
         """Choose, once all is learned, what validation images choose; `chosen` and `trials` have it then."""
 
     def prompts(self, batch: Batch | None) -> Prompts | None:
-        """The prompts that a batch's scores need; the loop encodes those of all runs at once. None: no texts are encoded."""
+        """The prompts that a batch's scores need; the loop encodes those of all runs at once. None: no texts are encoded.
+
+        `Prompts.padded` makes some of embeddings side by side.
+        """
         return None
 
     def scores(self, batch: Batch, text: Tensor | None) -> Tensor:

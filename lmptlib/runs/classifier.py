@@ -82,10 +82,14 @@ class Classifier:
         names: what errors call them (default: picture 0, picture 1, ...).
         """
         names = names or [f"picture {i}" for i in range(len(images))]
-        # crops are cut from the picture as it is
-        least = self.config.extraction.least(self.clip) if self.config.views == 1 else None
-        opened = [open_image(image, name, least) for image, name in zip(images, names)]
-        views = [pictures_of(image, self.config.views, self.clip.preprocess) for image in opened]
+        least, preprocess = self.config.extraction.least(self.clip), self.clip.preprocess
+        views = [
+            pictures_of(open_image(image, name), self.config.views, preprocess) for image, name in zip(images, names)
+        ]
+        if least:
+            # crops are cut from the picture as it is
+            for view, image, name in zip(views, images, names):
+                view[0] = preprocess(open_image(image, name, least))
         return torch.stack([self.clip.encode_images(view) for view in torch.stack(views, dim=1)], dim=1)
 
     @torch.no_grad()

@@ -60,7 +60,7 @@ class Tryouts:
         text = json.dumps({name: value for name, value in settings.items() if value is not None})[1:-1]
         config = self._config.with_settings(loss=loss, loss_settings=text)
         with self._lock:
-            if self.newest and self.newest.config == config:
+            if self.newest and self.newest.config == config and not self.newest.error:
                 return self.newest
             self.newest = asked = Tryout(config)
             if self._thread is None:

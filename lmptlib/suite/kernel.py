@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import run_sync
 
-# What every notebook imports, in seconds; as in `lmptlib.suite.cli.main`, jsonschema does without its grammar of addresses.
+# What every notebook imports, in seconds, without a name in the notebook's own space; as in `lmptlib.suite.cli.main`,
+# jsonschema does without its grammar of addresses.
 _IMPORTS = (
-    "import sys; sys.modules.setdefault('rfc3987_syntax'); "
-    "import open_clip, lmptlib.suite.parameters, lmptlib.training.training"
+    "__import__('sys').modules.setdefault('rfc3987_syntax'); "
+    "[__import__(name) for name in ('open_clip', 'lmptlib.suite.parameters', 'lmptlib.training.training')];"
 )
 
 
@@ -20,8 +21,8 @@ def started_kernel() -> Iterator[AsyncKernelManager]:
     kernel = AsyncKernelManager(kernel_name="python3")
     # Critical alone: a kernel that ends is interrupted by its manager, which it may log as an error.
     arguments = ["--log-level=50", f"--IPKernelApp.exec_lines={_IMPORTS}"]
-    run_sync(kernel.start_kernel)(cwd=os.getcwd(), extra_arguments=arguments)
     try:
+        run_sync(kernel.start_kernel)(cwd=os.getcwd(), extra_arguments=arguments)
         yield kernel
     finally:
         if kernel.has_kernel:

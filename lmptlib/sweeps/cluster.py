@@ -176,7 +176,8 @@ def _train(plans: Sequence[Plan], force: bool, opened: dict) -> list[Path | Exce
     except Exception as error:
         if len(plans) == 1:
             return [error]
-        return [made for plan in plans for made in _train([plan], force, opened)]
+    # here the error is gone, and what the stack held with it
+    return [made for plan in plans for made in _train([plan], force, opened)]
 
 
 @contextmanager

@@ -32,7 +32,7 @@ from lmptlib.sweeps.engine import attempts
 from lmptlib.training.plan import check_model, pick_device
 
 # What a feature depends on, and where things lie.
-SETTINGS = ("data_root", "cache", "model", "weights", "preprocess", "decoding", "features", "precision", "device")
+SETTINGS = ("data_root", "cache", "model", "weights", "preprocess", "decoding", "feature_dtype", "precision", "device")
 _HERE = Workers()
 
 

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import torch
 
+from lmptlib.errors import first_line
 from lmptlib.training.state import TrainState
 
 # A step of runs that train together: how many images, whether it is diagnosed, whether it is recorded.
@@ -43,9 +44,9 @@ class Launcher:
     """Takes steps; on a GPU, one of a kind that it has taken before as a CUDA graph.
 
     The first step of a kind runs as it stands, for libraries prepare themselves then; the second is recorded, and from then
-    on all its kernels are launched at once. What reads the host inside a step, pixels and features on the disk, or a loss
-    that does, is always run as it stands. So are all where a run's phase, loss or company became another, until they were
-    seen again.
+    on all its kernels are launched at once. A step that reads the host, as pixels, features on the disk or a loss may make
+    it do, and one that has no room for a graph, always runs as it stands. So does the first of each kind after a run's
+    phase, loss or company became another.
     """
 
     def __init__(self, step: Step):
@@ -65,8 +66,7 @@ class Launcher:
             self._graphs[kind] = None
             self._step(states, *kind)
             return
-        graph = self._graphs[kind] or self._record(states, kind)
-        if graph:
+        if graph := self._graphs[kind] or self._record(states, kind):
             self._graphs[kind] = graph
             graph.replay()
         else:
@@ -76,14 +76,17 @@ class Launcher:
         """A step's graph, which has not run yet; None where the step waits for the device."""
         graph = torch.cuda.CUDAGraph()
         try:
-            with torch.cuda.graph(graph):
+            # of this thread: others may use the device meanwhile, as a notebook's cells do
+            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
                 self._step(states, *kind)
         except RuntimeError as error:
-            if "captur" not in str(error):
+            if isinstance(error.__context__, KeyboardInterrupt):
+                raise error.__context__ from None
+            if "captur" not in str(error) and not isinstance(error, torch.OutOfMemoryError):
                 raise
+            self._able, self._graphs = False, {}
             torch.cuda.synchronize()
-            self._able = False
-            logging.getLogger(__name__).warning("steps run without a CUDA graph: a loss reads the device (%s)", error)
+            logging.getLogger(__name__).warning("steps run without a CUDA graph (%s)", first_line(error))
             return None
         return graph
 

@@ -18,9 +18,10 @@ def fit(
 ) -> None:
     """Train runs to their last epoch; one for which `on_epoch_end` gives False after an epoch goes no further.
 
-    The prompts of all runs are encoded in one pass of the text tower. A run in company gets the numbers that it gets alone.
-    `on_failure` sees a run whose loss was not finite, after the epoch in which it was not; the others go on. Without it that
-    is raised: NonFiniteLoss; the others have that epoch then. Raises ValueError for runs that do not go together.
+    The prompts of all runs are encoded in one pass of the text tower. A run in company gets the numbers that it gets alone,
+    but for rounding. `on_failure` sees a run whose loss was not finite, after the epoch in which it was not; the others go
+    on. Without it that is raised: NonFiniteLoss; the others have that epoch then. Raises ValueError for runs that do not go
+    together.
     """
     going = [state for state in states if not state.finished]
     launch = Launcher(_step)

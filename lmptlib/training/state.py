@@ -203,11 +203,12 @@ class TrainState:
 
     def _show(self, drawn: Tensor) -> None:
         """Put rows and flips (2, draws, N) of the epoch where its steps read them, from the first on."""
-        if self.drawn.shape == drawn.shape:
+        if self.drawn.shape == drawn.shape and self.drawn.device == drawn.device:
             self.drawn.copy_(drawn)
             self.cursor.zero_()
         else:
             self.drawn, self.cursor = drawn, torch.zeros((), dtype=torch.long, device=drawn.device)
+            self.changes += 1
 
     def batch(self, size: int) -> Batch:
         """What a step reads: the next `size` rows of the epoch's order; with several draws a first axis for them."""

@@ -48,7 +48,10 @@ def _with_later(settings: dict[str, Any]) -> dict[str, Any]:
     if settings["recipe"] == "best" and settings["method"] == "prompts_and_probe":
         settings = settings | {"recipe": "prompts_and_probe"}  # its name until there was a better one
     without_pool = {"tackle": None, "tackle_to": 20, "tackle_tau": None}
-    return {"views": 1, "pool": "max"} | without_pool | ({"trials": ""} if "epochs" in settings else {}) | settings
+    exact = {"precision": "auto", "decoding": "full", "feature_dtype": "float32"}
+    return (
+        {"views": 1, "pool": "max"} | without_pool | exact | ({"trials": ""} if "epochs" in settings else {}) | settings
+    )
 
 
 def metrics(metrics: dict[str, Any]) -> dict[str, Any]:

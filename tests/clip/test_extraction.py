@@ -212,10 +212,10 @@ def test_mapped_float16_parts_give_the_batches_of_memory(tiny, clip, tmp_path, m
 
 def test_a_choice_has_its_own_key_and_the_default_none(photographs, cache, tmp_path, make_run):
     card = {"dataset": str(photographs.path), "cache": str(cache)}
-    configs = [resolve(**card, **own) for own in ({}, {"decoding": "reduced"}, {"features": "float16"})]
-    assert not {"decoding", "features"} & configs[0].effective().keys()
+    configs = [resolve(**card, **own) for own in ({}, {"decoding": "reduced"}, {"feature_dtype": "float16"})]
+    assert not {"decoding", "feature_dtype"} & configs[0].effective().keys()
     assert len({plan_run(config, tmp_path).key for config in configs}) == 3
-    exact, half = make_run(method="zero_shot"), make_run(method="zero_shot", features="float16")
+    exact, half = make_run(method="zero_shot"), make_run(method="zero_shot", feature_dtype="float16")
     difference = np.abs(exact.scores()["scores"] - half.scores()["scores"]).max()
     assert 0 < difference <= 2**-11 + 1e-6
 

@@ -10,7 +10,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from lmptlib.clip.loading import load_clip
 from lmptlib.clip.model import Clip
-from lmptlib.clip.text_tower import TILE, Prompts, Shape, TextTower, layout_of
+from lmptlib.clip.text_tower import TILE, Prompts, Shape, TextTower, _group, layout_of
 from lmptlib.methods.prompt_learner import PromptLearner
 
 NAMES = ("person", "dog", "potted_plant", "tvmonitor", "aeroplane")
@@ -111,7 +111,7 @@ def test_prompts_that_stand_in_one_row_do_not_read_each_other(clip, tile, monkey
     alone = all_of()
     monkeypatch.setitem(TILE, "cpu", tile)
     together = all_of()
-    assert layout_of((learners[0].shape,), torch.device("cpu")).group > 1
+    assert layout_of(tuple(learner.shape for learner in learners), torch.device("cpu")).group == {20: 1, 64: 5}[tile]
     layout_of.cache_clear()
     for found, expected in zip(together, alone):
         torch.testing.assert_close(found, expected, atol=2e-6, rtol=1e-4)
@@ -142,16 +142,31 @@ def test_memory_is_that_of_the_prompts_at_once(clip):
         clip.prompts_at_once = None
 
 
-def test_one_set_that_is_not_finite_leaves_the_others_alone(clip):
-    good, bad = learner_of(clip, False, "end"), learner_of(clip, False, "end")
+@pytest.mark.parametrize("tile", [1, 20, 64])
+@pytest.mark.parametrize("specific", [True, False])
+def test_one_set_that_is_not_finite_leaves_the_others_alone(clip, specific, tile, monkeypatch):
+    """As they stand on a CPU, a prompt a row, and on a GPU, several."""
+    monkeypatch.setitem(TILE, "cpu", tile)
+    layout_of.cache_clear()
+    good, bad, other = (learner_of(clip, specific, "end") for _ in range(3))
     with torch.no_grad():
         bad.context.fill_(torch.nan)
     alone = clip.encode_prompts([good()])[0]
     gradient = torch.autograd.grad(alone.sum(), good.context)[0]
-    features = clip.encode_prompts([bad(), good()])
-    torch.testing.assert_close(features[1], alone, atol=2e-6, rtol=1e-5)
-    found = torch.autograd.grad(features[0].sum() + features[1].sum(), good.context)[0]
-    torch.testing.assert_close(found, gradient, atol=1e-5, rtol=1e-4)
+    features = clip.encode_prompts([good(), bad(), other()])
+    layout_of.cache_clear()
+    for found in (features[0], features[2]):
+        torch.testing.assert_close(found, alone, atol=2e-6, rtol=1e-5)
+    total = sum(each.sum() for each in features)
+    for found in torch.autograd.grad(total, [good.context, other.context]):
+        torch.testing.assert_close(found, gradient, atol=1e-5, rtol=1e-4)
+
+
+def test_a_row_has_prompts_of_one_set_alone():
+    """Six fit into a row of 64 tokens: five of sets of 20 and of 5, four of sets of 20 and of 8, one of sets of 20 and of 7."""
+    for sizes, expected in {(20, 20): 5, (20, 5): 5, (20, 8): 4, (20, 7): 1, (7,): 6, (3,): 3}.items():
+        assert _group(6, tuple(Shape((9,) * size, 1) for size in sizes)) == expected
+    assert _group(0, (Shape((70,) * 4), Shape((70,) * 4))) == 1
 
 
 def test_a_tower_of_another_kind_is_run_by_its_own_modules(clip):

@@ -10,12 +10,16 @@ from lmptlib.suite.cli.options import out_option
 if TYPE_CHECKING:
     import pandas as pd
 
+_OF_DATA = ("dataset", "data_root", "cache", "model", "weights", "preprocess")
+
 
 @click.command()
-@click.option("--quick", is_flag=True, help="A minute on two cores: few steps, the embedded default and ViT-B-16.")
+@click.option(
+    "--quick", is_flag=True, help="A minute or two on two cores: few steps, the embedded default and ViT-B-16."
+)
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option(
-    "-p", "pairs", nargs=2, multiple=True, metavar="NAME VALUE", help="dataset, model, weights: rows of your own."
+    "-p", "pairs", nargs=2, multiple=True, metavar="NAME VALUE", help="dataset, model, weights, ...: rows of your own."
 )
 @click.option("--profile", is_flag=True, help="The operations that take most of an epoch, too.")
 @out_option
@@ -34,7 +38,10 @@ def bench(quick: bool, device: str, pairs: tuple[tuple[str, str], ...], profile:
     from lmptlib.training.plan import pick_device
 
     device = pick_device(device)
-    own = resolve(**{**read_settings(dict(pairs)), "device": device}) if pairs else None
+    given = read_settings(dict(pairs))
+    if others := given.keys() - set(_OF_DATA):
+        raise click.ClickException(f"-p takes {', '.join(_OF_DATA)} here, not {', '.join(sorted(others))}")
+    own = resolve(**{**given, "device": device}) if pairs else None
     about = machine(device)
     click.echo(_told(about))
     folder, n_told = outputs_folder(out) / "bench", 0

@@ -28,7 +28,7 @@ def features(
     or fewer where a split has fewer.
 
     Training images are seen plain and flipped, others plain. -p takes data_root, cache, model, weights, preprocess,
-    decoding, features and device. Parts that are there are not computed again: what was stopped goes on when it is called
+    decoding, feature_dtype, precision and device. Parts that are there are not computed again: what was stopped goes on when it is called
     again, and where a file has changed its part alone is new. A part that fails is named and stops no other.
     """
     from lmptlib.config import read_settings, resolve

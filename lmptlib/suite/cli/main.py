@@ -66,6 +66,7 @@ def main() -> None:
     Compare:      lmpt sweep losses, lmpt results
     Name a run:   lmpt label RUN "my baseline"
     Pass on:      lmpt report
+    How fast:     lmpt bench --quick
     """
     # OpenMP's threads spin while they wait, each on a core that another training may want. It reads this when torch is
     # imported, which no command has done yet; worker processes and kernels inherit it.
