@@ -17,7 +17,7 @@ from lmptlib.training.mapped import MappedInputs
 from lmptlib.training.state import TrainState
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def inputs(tiny, cache) -> Inputs:
     return Inputs(load_dataset(str(tiny.path)), load_clip(log=lambda line: None), cache, lambda line: None)
 

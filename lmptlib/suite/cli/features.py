@@ -28,8 +28,9 @@ def features(
     or fewer where a split has fewer.
 
     Training images are seen plain and flipped, others plain. -p takes data_root, cache, model, weights, preprocess,
-    decoding, feature_dtype, precision and device. Parts that are there are not computed again: what was stopped goes on when it is called
-    again, and where a file has changed its part alone is new. A part that fails is named and stops no other.
+    decoding, feature_dtype, precision and device. Parts that are there are not computed again: what was stopped goes on
+    when it is called again, and where a file has changed its part alone is new. A part that fails is named and stops no
+    other.
     """
     from lmptlib.config import read_settings, resolve
     from lmptlib.errors import nearest
