@@ -162,9 +162,8 @@ class _Spread(torch.autograd.Function):
         of_tokens = gradient.index_select(0, layout.own)
         if layout.most_shared:
             length = layout.read.shape[-1]
-            of_prompts = gradient.view(-1, length, width)[: len(layout.last), : layout.most_shared].flatten(
-                1
-            )  # (P, S * W)
+            # (P, S * W)
+            of_prompts = gradient.view(-1, length, width)[: len(layout.last), : layout.most_shared].flatten(1)
             of_sets = _sums(of_prompts, layout.sizes).view(-1, width)  # (R * S, W)
             of_tokens.index_copy_(0, layout.shared, of_sets.index_select(0, layout.shared_places))
         return of_tokens, None

@@ -73,7 +73,7 @@ class Launcher:
             self._step(states, *kind)
 
     def _record(self, states: Sequence[TrainState], kind: tuple[int, bool, bool]) -> torch.cuda.CUDAGraph | None:
-        """A step's graph, which has not run yet; None where the step waits for the device."""
+        """A step's graph, which has not run yet; None where the step waits for the device, or there is no room."""
         graph = torch.cuda.CUDAGraph()
         try:
             # of this thread: others may use the device meanwhile, as a notebook's cells do

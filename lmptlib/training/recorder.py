@@ -84,10 +84,11 @@ class Recorder:
 
     def read(self) -> dict[str, float]:
         """The mean of each term over the epoch's images; what was recorded since the last call goes into `probabilities`."""
-        for every, rows in (("iteration", self._rows[: self._n_rows]), ("epoch", self._of_epochs)):
-            for row in torch.stack(list(rows)).cpu().numpy() if len(rows) else ():
-                for side, means in zip(("positive", "negative"), row):
-                    self.probabilities[f"{every}_{side}"].append(means)
+        of_epochs = torch.stack(self._of_epochs) if self._of_epochs else self._rows[:0]
+        for every, rows in (("iteration", self._rows[: self._n_rows]), ("epoch", of_epochs)):
+            # copied: the next epoch is recorded at the same place
+            for side, means in zip(("positive", "negative"), rows.to("cpu", copy=True).unbind(1)):
+                self.probabilities[f"{every}_{side}"] += list(means.numpy())
         self._of_epochs.clear()
         self._n_rows = 0
         totals = torch.stack([*self._sums.values()]).tolist() if self._sums else []

@@ -260,8 +260,8 @@ class TrainState:
     def end_epoch(self, text: Tensor | None, company: int = 1) -> None:
         """Read what the epoch recorded, add its line to the history, and keep its weights if they are the best so far.
 
-        text: features (P, D) of the method's prompts as they stand. company: how many runs share the seconds of the epoch. Raises
-        NonFiniteLoss.
+        text: features (P, D) of the method's prompts as they stand. company: how many runs share the seconds of the epoch.
+        Raises NonFiniteLoss.
         """
         self.pixels = iter(())  # whoever read them ends
         if not self.learning.ema:
@@ -271,7 +271,8 @@ class TrainState:
         self._record_epoch(text)
         settings = self.learning
         row: dict[str, Any] = {"epoch": self.epoch + 1, **self.recorder.read(), "lr": self.lr}
-        row |= zip(self.diagnosis, torch.stack([value.float() for value in self.diagnosis.values()]).tolist())
+        if self.diagnosis:
+            row |= zip(self.diagnosis, torch.stack([value.float() for value in self.diagnosis.values()]).tolist())
         chooses = settings.select != "last" and self.ends[self.number] == self.epochs
         if split := settings.select if chooses else self._watched:
             with self._averaged():

@@ -313,3 +313,18 @@ def test_a_run_that_breaks_does_not_take_the_others_epoch(inputs):
     with pytest.raises(NonFiniteLoss):
         fit([bad, good], seen.append)
     assert seen == [good] and good.epoch == 1 and bad.epoch == 0
+
+
+class Bare(LinearProbe):
+    """A method whose loss has no named terms."""
+
+    def losses(self, batch, text):
+        found = super().losses(batch, text)
+        return {name: found[name] for name in ("loss", "logits")}
+
+
+def test_a_loss_without_named_terms_has_no_gradients_told(inputs, monkeypatch):
+    monkeypatch.setitem(METHODS, "linear_probe", Bare)
+    run = state(inputs, recipe="probe", epochs=1)
+    fit([run], lambda _: None)
+    assert set(run.history[0]) == {"epoch", "loss", "lr", "seconds"}
